@@ -1,0 +1,157 @@
+// Package api is the local API, version 1: its types and a client. No server code.
+//
+//	touchui, fountainctl ──api.Client──► STATE/run/{agent,service}.sock ──► agent/apiserver
+//
+//	GET    /v1/status            Status
+//	GET    /v1/snapshot          Snapshot
+//	GET    /v1/events            server-sent events, event "snapshot", data Snapshot; at once, on every change
+//	                             (at most 30 a second) and at least every second
+//	GET    /v1/catalogue         beverage.Catalogue, with ETag
+//	GET    /v1/brands            []Brand
+//	POST   /v1/pours             StartPour -> 201 Pour; a lease begins
+//	POST   /v1/pours/{id}/beat   204; every BeatEvery while the consumer holds
+//	GET    /v1/pours/{id}        Pour (its record once it is settled)
+//	DELETE /v1/pours/{id}        204; stops the pour, also when it already ended
+//	PUT    /v1/ui/alive          204; the UI has drawn a frame
+//	GET    /v1/metrics           Prometheus text
+//
+// Errors are problem+json (internal/problem).
+package api
+
+import (
+	"time"
+
+	"fountain/agent/beverage"
+)
+
+// Lease timing (DESIGN 3).
+const (
+	BeatEvery  = 100 * time.Millisecond
+	LeaseLimit = 300 * time.Millisecond // without a beat, or with the connection gone, the pour stops
+)
+
+// Socket names under the run directory. Both serve the same API; the service socket also accepts source "service".
+const (
+	AgentSocket   = "agent.sock"
+	ServiceSocket = "service.sock"
+)
+
+// Modes of a pour.
+const (
+	ModePortion = "portion" // stops by itself at TargetUL
+	ModeHold    = "hold"    // flows while beats come, at most TargetUL
+)
+
+// StartPour asks for a pour.
+type StartPour struct {
+	Beverage beverage.ID `json:"beverage"`
+	TargetUL int64       `json:"target_ul"` // portion, or the cup's size in hold mode
+	Mode     string      `json:"mode"`
+	Source   string      `json:"source"` // touch | service
+}
+
+// Phases of a pour.
+const (
+	PhaseArming   = "arming"
+	PhaseFlowing  = "flowing"
+	PhaseSettling = "settling"
+	PhaseDone     = "done"
+)
+
+// Pour is one pour, live or ended.
+type Pour struct {
+	ID       string      `json:"id"` // ULID
+	Beverage beverage.ID `json:"beverage"`
+	Mode     string      `json:"mode"`
+	Source   string      `json:"source"`
+	Phase    string      `json:"phase"`
+	TargetUL int64       `json:"target_ul"`
+	PouredUL int64       `json:"poured_ul"` // counted so far
+	Outcome  string      `json:"outcome,omitempty"`
+	Reason   string      `json:"reason,omitempty"`
+	Seq      uint64      `json:"seq,omitempty"` // once recorded
+	Record   any         `json:"record,omitempty"`
+}
+
+// States of the unit.
+const (
+	UnitReady      = "ready"
+	UnitPouring    = "pouring"
+	UnitOutOfOrder = "out_of_order"
+	UnitStarting   = "starting"
+)
+
+// Snapshot is everything a screen needs to draw itself.
+type Snapshot struct {
+	Rev        uint64                 `json:"rev"` // grows with every change
+	Unit       string                 `json:"unit"`
+	Reason     string                 `json:"reason,omitempty"` // why out of order, a code: e_stop, door, guard_gone, no_water, …
+	Cup        bool                   `json:"cup"`              // a cup stands under the nozzle
+	Pour       *Pour                  `json:"pour,omitempty"`   // the active pour, or the last one until the next
+	Blocked    map[beverage.ID]string `json:"blocked"`          // beverages that cannot be poured now -> sold_out | not_stocked | no_fizz | recalled
+	Favourites []beverage.ID          `json:"favourites"`       // most poured first, at most 8, all pourable
+	Interlocks []string               `json:"interlocks"`
+	Alarms     []Alarm                `json:"alarms"`
+	Online     bool                   `json:"online"`
+	Catalogue  string                 `json:"catalogue"` // digest; fetch /v1/catalogue again when it changes
+}
+
+// Alarm is a named condition.
+type Alarm struct {
+	Name     string    `json:"name"`
+	Severity string    `json:"severity"` // blocks | warns
+	Scope    string    `json:"scope"`    // unit, or a line or beverage id
+	What     string    `json:"what"`
+	Remedy   string    `json:"remedy"`
+	Since    time.Time `json:"since"`
+}
+
+// Brand is a row of `fountainctl brands`.
+type Brand struct {
+	ID        beverage.BrandID `json:"id"`
+	Name      string           `json:"name"`
+	Available bool             `json:"available"` // at least one of its beverages can be poured
+	Why       string           `json:"why,omitempty"`
+	Beverages []BeverageStatus `json:"beverages"`
+}
+
+// BeverageStatus says whether one beverage can be poured.
+type BeverageStatus struct {
+	ID        beverage.ID `json:"id"`
+	Name      string      `json:"name"`
+	Available bool        `json:"available"`
+	Why       string      `json:"why,omitempty"`
+}
+
+// Status is `fountainctl status`.
+type Status struct {
+	Version   string    `json:"version"`
+	Thing     string    `json:"thing,omitempty"` // empty before provisioning
+	Serial    string    `json:"serial"`
+	Rig       string    `json:"rig"` // sim | hw
+	Unit      string    `json:"unit"`
+	Reason    string    `json:"reason,omitempty"`
+	StartedAt time.Time `json:"started_at"`
+	UIAlive   bool      `json:"ui_alive"`
+	Master    string    `json:"master"` // open | shut
+	Store     Store     `json:"store"`
+	Cloud     Cloud     `json:"cloud"`
+	Alarms    []Alarm   `json:"alarms"`
+}
+
+// Store is the state of the pour buffer.
+type Store struct {
+	Log      string `json:"log"`
+	Last     uint64 `json:"last"`  // newest seq
+	Acked    uint64 `json:"acked"` // cloud's committed mark
+	Segments int    `json:"segments"`
+	Damaged  int    `json:"damaged"`
+}
+
+// Cloud is the state of the link.
+type Cloud struct {
+	State    string `json:"state"` // off | provisioning | connecting | online | offline
+	Endpoint string `json:"endpoint,omitempty"`
+	LastErr  string `json:"last_error,omitempty"`
+	Backlog  uint64 `json:"backlog"` // records not acknowledged
+}

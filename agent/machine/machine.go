@@ -1,0 +1,65 @@
+// Package machine owns the hardware: one goroutine, the control loop, that talks to hal, runs pours through the pure
+// pour.Step, and beats the guard.
+//
+//	Start/Beat/Stop ──command──► control loop ──► hal.Outputs, hal.Pump        (opens and shuts)
+//	hal meters, interlocks, guard replies ──► events ──► pour.Step ──► effects
+//	control loop ──Intent, Result──► Journal (other goroutine) ──answer──► control loop
+//	control loop ──State──► Snapshot() for screens
+//
+// The loop never blocks for more than 1 ms and does not allocate while a pour flows.
+package machine
+
+import (
+	"time"
+
+	"fountain/agent/beverage"
+	"fountain/sync/wire"
+)
+
+// StartRequest asks for a pour.
+type StartRequest struct {
+	Beverage beverage.ID
+	TargetUL int64
+	Hold     bool
+	Source   string // wire.Source…
+}
+
+// Intent is made durable before anything opens. After a crash an intent without its result becomes an
+// `interrupted` record.
+type Intent struct {
+	Pour     string // ULID
+	Session  uint64 // beat session, to match the guard's last-beat file
+	Started  time.Time
+	Beverage beverage.ID
+	TargetUL int64
+	Source   string
+	Parts    []IntentPart
+	LagUL    int64 // what the learned close lag lets through at the nominal rate, µL
+	Hold     bool
+}
+
+// IntentPart is one ingredient of the plan; Share are its parts per million of the finished drink.
+type IntentPart struct {
+	Ingredient beverage.IngredientID
+	Cartridge  string
+	Share      int64
+	Metered    bool
+}
+
+// Result is a pour that ended and settled.
+type Result struct {
+	Intent      Intent
+	Duration    time.Duration
+	Outcome     wire.Outcome
+	Reason      string
+	CountedUL   int64
+	EstimatedUL int64
+	Parts       []wire.Part
+}
+
+// Journal makes intents and results durable. The control loop calls it without waiting; done is called from any
+// goroutine exactly once and must not block.
+type Journal interface {
+	Begin(Intent, func(error))
+	Commit(Result, func(seq uint64, err error))
+}

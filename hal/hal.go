@@ -1,0 +1,178 @@
+// Package hal is the contract between the dispenser's control code and its hardware.
+//
+//	agent/machine, agent/guard ──► hal ◄── hal/sim (plant in process, or fountain-plant over a socket)
+//	                                  ◄── hal/linux (GPIO character device, I²C)
+//
+// Rules (DESIGN 3, spec/hal.md 7): no method reads an output line back; every open carries a dead-man time that the
+// implementation enforces itself; an error of an interlock read means unsafe; raw counts stay here, millilitres and
+// recipes in agent. Rig.Safe may be called from any goroutine; every other method belongs to one control loop.
+// Calls made from the control loop return within 1 ms and do not allocate.
+package hal
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Errors every implementation returns.
+var (
+	ErrUnknownPart = errors.New("no such part in the rig file")
+	ErrNotOwner    = errors.New("line belongs to another owner")
+	ErrBusy        = errors.New("line is already held by another process")
+	ErrClosed      = errors.New("rig is closed")
+	ErrGone        = errors.New("hardware does not answer")
+	ErrNoTag       = errors.New("no cartridge in the slot")
+	ErrForeign     = errors.New("cartridge is not ours")
+)
+
+// Owner says which process may open a line.
+type Owner string
+
+// Owners of lines.
+const (
+	OwnerGuard Owner = "guard"
+	OwnerAgent Owner = "agent"
+)
+
+// Pacer is the control loop's clock: package time in the simulator (virtual under testing/synctest),
+// clock_nanosleep on a locked thread on Linux. Durations count from an arbitrary start and never go back
+// (CLOCK_MONOTONIC in hal/linux).
+type Pacer interface {
+	Now() time.Duration
+	SleepUntil(t time.Duration)
+}
+
+// Kind is what a part is.
+type Kind string
+
+// Kinds of parts.
+const (
+	KindValve     Kind = "valve"
+	KindPump      Kind = "dosing-pump"
+	KindMeter     Kind = "flow-meter"
+	KindInterlock Kind = "interlock"
+	KindSlot      Kind = "cartridge-slot"
+	KindSensor    Kind = "sensor"
+)
+
+// Part describes one part of the rig as its rig file does. Fields that do not apply to the kind are zero.
+type Part struct {
+	ID             string
+	Kind           Kind
+	Owner          Owner
+	MaxOpen        time.Duration // valve: dead-man time
+	PulsesPerLitre float64       // meter
+	Serves         []string      // meter: ids of the valves whose flow it counts
+	Carrier        string        // valve: the carrier ingredient it lets through ("water.still", …); empty for MASTER
+	StrokeUL       int64         // pump: nominal volume of one stroke, µL
+	MaxRate        float64       // pump: strokes per second
+	Pump           string        // cartridge slot: id of its pump
+	QMax           int64         // MASTER: largest flow the machine can reach, µL/s (guard's bound without a meter)
+}
+
+// Master is the id of the master valve in every rig.
+const Master = "master"
+
+// Rig is one machine as seen by one owner: it holds only the lines of that owner.
+type Rig interface {
+	Parts() []Part // all parts of the rig file, in its order
+	Outputs() Outputs
+	Meter(id string) (FlowMeter, error)
+	Pump(id string) (Pump, error)
+	Interlocks() InterlockBank
+	Slot(id string) (CartridgeSlot, error)
+	// Safe shuts every output of this owner and stops its pumps. Idempotent, any goroutine, no allocation.
+	Safe(reason error) error
+	// Health lists what is wrong with the hardware now; empty when nothing is known to be.
+	Health() []Fault
+	// Close makes everything safe and releases the lines.
+	Close() error
+}
+
+// Outputs is the group of valves of one owner. Bit i of a mask is one valve.
+type Outputs interface {
+	// Apply sets the outputs in mask to bits in one write and leaves the others alone. Opening an open valve again
+	// renews its dead-man time.
+	Apply(mask, bits uint64) error
+	// Commanded is what was last applied (and not since shut by the dead-man or Safe); never read from a line.
+	Commanded() uint64
+	// Bit returns the mask of one valve, or ErrUnknownPart, or ErrNotOwner.
+	Bit(id string) (uint64, error)
+}
+
+// Count is the state of a flow meter. Last and Period are on the Pacer's clock.
+type Count struct {
+	Pulses uint64
+	Lost   uint64        // pulses known to have been missed; Pulses already includes them
+	Last   time.Duration // time of the newest pulse; 0 = none yet
+	Period time.Duration // time between the two newest pulses; 0 = unknown
+}
+
+// FlowMeter counts pulses. Counters only grow; they are polled.
+type FlowMeter interface{ Count() Count }
+
+// Pump doses by strokes.
+type Pump interface {
+	// Dose queues strokes more strokes, at most one every `every` (0 = as fast as MaxRate allows). A call while strokes
+	// are queued adds to them.
+	Dose(strokes int, every time.Duration) error
+	// Delivered counts the strokes the stroke sensor has confirmed since the rig was opened.
+	Delivered() uint64
+	// Stop drops queued strokes. The stroke under way completes.
+	Stop() error
+}
+
+// Interlocks is a debounced reading of the safety inputs. A bit set means tripped (unsafe).
+type Interlocks uint16
+
+// Safety inputs.
+const (
+	EStop    Interlocks = 1 << iota // emergency stop pressed (guard's line)
+	Leak                            // water in the base tray (guard's line)
+	Door                            // service door open
+	TrayFull                        // drip tray full: no new pours
+	NoCup                           // no cup under the nozzle
+)
+
+// String names the inputs that are tripped, comma separated; "none" when all is well.
+func (i Interlocks) String() string {
+	names := [...]string{"e-stop", "leak", "door", "tray-full", "no-cup"}
+	s := ""
+	for b, n := range names {
+		if i&(1<<b) != 0 {
+			if s != "" {
+				s += ","
+			}
+			s += n
+		}
+	}
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// InterlockBank reads the safety inputs of this owner. An error means: treat all as tripped.
+type InterlockBank interface {
+	Now() (Interlocks, error)
+}
+
+// Tag is what a cartridge says about itself.
+type Tag struct {
+	ID         string // unique per cartridge
+	Ingredient string
+	VolumeUL   int64 // volume left, µL, as far as the tag knows
+	Expires    time.Time
+}
+
+// CartridgeSlot is a place for a cartridge. Tag may block; it is never called from the control loop.
+type CartridgeSlot interface {
+	Tag(ctx context.Context) (Tag, error)
+}
+
+// Fault is something known to be wrong with one part.
+type Fault struct {
+	Part string
+	What string
+}

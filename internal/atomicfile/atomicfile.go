@@ -1,0 +1,53 @@
+// Package atomicfile replaces a file so that a reader, or a power cut, sees either the old content or the new.
+package atomicfile
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Write replaces path with data: temporary file in the same directory, fsync, rename, fsync of the directory.
+// On error the old file is untouched and no temporary file is left.
+func Write(path string, data []byte, mode os.FileMode) (err error) {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("replace %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()           // already failing; the first error is the one to tell
+			_ = os.Remove(f.Name()) // best effort
+		}
+	}()
+	if err = f.Chmod(mode); err != nil {
+		return fmt.Errorf("replace %s: %w", path, err)
+	}
+	if _, err = f.Write(data); err != nil {
+		return fmt.Errorf("replace %s: %w", path, err)
+	}
+	if err = f.Sync(); err != nil {
+		return fmt.Errorf("replace %s: %w", path, err)
+	}
+	if err = f.Close(); err != nil {
+		return fmt.Errorf("replace %s: %w", path, err)
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("replace %s: %w", path, err)
+	}
+	return SyncDir(dir)
+}
+
+// SyncDir makes renames, creations and removals in dir durable.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("sync directory %s: %w", dir, err)
+	}
+	return nil
+}
