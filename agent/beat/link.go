@@ -98,10 +98,11 @@ func (l *Link) connect() error {
 
 // Listener is the guard's end of the beat: one agent at a time. No method blocks. It belongs to the guard's loop.
 type Listener struct {
-	path string
-	fd   int
-	conn int
-	buf  [Size]byte
+	path  string
+	fd    int
+	conn  int  // -1 = no agent
+	fresh bool // conn has not been reported yet
+	buf   [Size]byte
 }
 
 // Listen creates the socket at path, mode 0660. A socket nobody listens on any more is replaced; a live one is an
@@ -158,8 +159,8 @@ func (l *Listener) Next() (Event, Packet) {
 	if l.conn < 0 {
 		return Nothing, Packet{}
 	}
-	if l.conn&fresh != 0 {
-		l.conn &^= fresh
+	if l.fresh {
+		l.fresh = false
 		return Connected, Packet{}
 	}
 	n, _, err := unix.Recvfrom(l.conn, l.buf[:], unix.MSG_DONTWAIT)
@@ -175,9 +176,6 @@ func (l *Listener) Next() (Event, Packet) {
 	return Lost, Packet{}
 }
 
-// fresh marks in conn a connection that Next has not yet reported.
-const fresh = 1 << 30
-
 func (l *Listener) accept() {
 	fd, _, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 	if err != nil {
@@ -187,7 +185,7 @@ func (l *Listener) accept() {
 		_ = unix.Close(fd) // turned away
 		return
 	}
-	l.conn = fd | fresh
+	l.conn, l.fresh = fd, true
 }
 
 // Reply sends r to the agent. A full or dead connection is dropped: Next reports nothing more of it.
@@ -196,7 +194,7 @@ func (l *Listener) Reply(r Reply) {
 		return
 	}
 	r.Encode(&l.buf)
-	if unix.Sendto(l.conn&^fresh, l.buf[:], unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil) != nil {
+	if unix.Sendto(l.conn, l.buf[:], unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil) != nil {
 		l.Drop()
 	}
 }
@@ -204,7 +202,7 @@ func (l *Listener) Reply(r Reply) {
 // Drop ends the agent's connection.
 func (l *Listener) Drop() {
 	if l.conn >= 0 {
-		_ = unix.Close(l.conn &^ fresh)
+		_ = unix.Close(l.conn)
 		l.conn = -1
 	}
 }

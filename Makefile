@@ -1,0 +1,65 @@
+# Fountain. `make run` needs Go and make only; `make test` likewise (the race run wants a C compiler and says so).
+
+SHELL   := /bin/sh
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X fountain/internal/build.Version=$(VERSION)
+GO      ?= go
+CMDS    := fountaind fountain-guard fountain-ui fountain-plant fountain-desk fountainctl fountain-cloud
+UNITS   ?= 1
+HTTP_PORT ?= 8080
+MQTT_PORT ?= 8883
+DIR     ?= .desk
+
+export CGO_ENABLED = 0
+
+.PHONY: run build build-all test test-e2e test-long test-deps lint race bench clean
+
+run: build
+	@exec bin/fountain-desk --dir $(DIR) --units $(UNITS) --http 127.0.0.1:$(HTTP_PORT) --mqtt 127.0.0.1:$(MQTT_PORT)
+
+build:
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(CMDS))
+
+build-all: build
+	@for t in linux/amd64 linux/arm64 linux/arm/7; do \
+	  os=$${t%%/*}; arch=$${t#*/}; arm=; case $$arch in arm/*) arm=$${arch#arm/}; arch=arm;; esac; \
+	  dir=bin/$$os-$$arch; [ -z "$$arm" ] || dir=bin/$$os-armv$$arm; mkdir -p $$dir; echo "build $$dir"; \
+	  GOOS=$$os GOARCH=$$arch GOARM=$$arm $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $$dir/ $(addprefix ./cmd/,$(CMDS)) || exit 1; \
+	done
+
+test: lint
+	$(GO) test ./...
+	@$(MAKE) --no-print-directory race
+	@echo "make test: all passed"
+
+lint:
+	@echo "gofmt, gofumpt, vet, staticcheck"
+	@out=$$(gofmt -l agent cloud cmd deploy hal internal sync touchui); [ -z "$$out" ] || { echo "gofmt: $$out: run gofmt -w"; exit 1; }
+	@out=$$($(GO) tool -modfile=tools/go.mod gofumpt -l agent cloud cmd deploy hal internal sync touchui); [ -z "$$out" ] || { echo "gofumpt: $$out: run make fmt"; exit 1; }
+	@$(GO) vet ./...
+	@$(GO) tool -modfile=tools/go.mod staticcheck ./...
+
+.PHONY: fmt
+fmt:
+	@$(GO) tool -modfile=tools/go.mod gofumpt -w agent cloud cmd deploy hal internal sync touchui
+
+RACE := ./agent/... ./hal/... ./sync/... ./cloud/...
+race:
+	@if command -v $${CC:-gcc} >/dev/null 2>&1; then echo "go test -race $(RACE)"; CGO_ENABLED=1 $(GO) test -race $(RACE); \
+	else echo "SKIPPED: the race run needs a C compiler (gcc), which is not installed here"; fi
+
+test-deps:
+	@sh internal/desk/testdeps.sh
+
+test-e2e: build test-deps
+	FOUNTAIN_E2E=1 $(GO) test -count=1 -v -run 'TestE2E' ./internal/desk/...
+
+test-long: build
+	FOUNTAIN_LONG=1 $(GO) test -count=1 -v -timeout 60m -run 'Chaos|Long' ./internal/desk/... ./agent/...
+
+bench:
+	$(GO) test -run '^$$' -bench '$(BENCH)' ./...
+
+clean:
+	rm -rf bin out
