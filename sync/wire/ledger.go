@@ -1,0 +1,115 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// LedgerShadow is the named shadow in which the cloud says what it has committed and the unit says what it has.
+const LedgerShadow = "ledger"
+
+// Limits of the ledger document (DESIGN 4).
+const (
+	MaxLedgerLogs    = 4
+	MaxLedgerMissing = 32
+)
+
+// ErrLedger is wrapped by every error of DecodeLedger.
+var ErrLedger = errors.New("bad ledger")
+
+// Ledger is the desired state of the ledger shadow: {"ack":{"<log>":{"upto":N,"missing":[…]}}}. In a delta only the
+// part that differs is there.
+type Ledger struct {
+	Ack map[string]Ack `json:"ack,omitempty"`
+}
+
+// Ack is the cloud's committed mark for one log.
+type Ack struct {
+	// Upto: every record with a seq from 1 to Upto is committed.
+	Upto uint64 `json:"upto"`
+	// Missing lists seqs above Upto that the cloud does not have although it has a later one; ascending, at most
+	// MaxLedgerMissing. Always written, [] when empty: a shadow merges key by key, an absent key would stay.
+	Missing []uint64 `json:"missing"`
+}
+
+// MarshalJSON writes missing as [] when there is none.
+func (a Ack) MarshalJSON() ([]byte, error) {
+	type plain Ack
+	if a.Missing == nil {
+		a.Missing = []uint64{}
+	}
+	return json.Marshal(plain(a))
+}
+
+// Safe is the highest seq that may be taken as committed even if the cloud lists a missing seq below Upto.
+func (a Ack) Safe() uint64 {
+	safe := a.Upto
+	for _, m := range a.Missing {
+		if m <= safe {
+			safe = max(m, 1) - 1
+		}
+	}
+	return safe
+}
+
+// Validate checks the limits of the document.
+func (l Ledger) Validate() error {
+	if len(l.Ack) > MaxLedgerLogs {
+		return fmt.Errorf("%w: %d logs, at most %d", ErrLedger, len(l.Ack), MaxLedgerLogs)
+	}
+	for log, a := range l.Ack {
+		if log == "" {
+			return fmt.Errorf("%w: a log without name", ErrLedger)
+		}
+		if len(a.Missing) > MaxLedgerMissing {
+			return fmt.Errorf("%w: log %s lists %d missing, at most %d", ErrLedger, log, len(a.Missing), MaxLedgerMissing)
+		}
+		for i, m := range a.Missing {
+			if m == 0 || i > 0 && m <= a.Missing[i-1] {
+				return fmt.Errorf("%w: log %s: missing must ascend from 1", ErrLedger, log)
+			}
+		}
+	}
+	return nil
+}
+
+// DecodeLedger parses the desired state (or the state of a delta) of the ledger shadow. Absent state is an empty
+// ledger. Other keys beside "ack" are left alone.
+func DecodeLedger(state []byte) (Ledger, error) {
+	var l Ledger
+	if len(state) == 0 {
+		return l, nil
+	}
+	if err := json.Unmarshal(state, &l); err != nil {
+		return Ledger{}, fmt.Errorf("%w: %w", ErrLedger, err)
+	}
+	if err := l.Validate(); err != nil {
+		return Ledger{}, err
+	}
+	return l, nil
+}
+
+// LedgerReport is the reported state of the ledger shadow: log -> what the unit has. A nil entry removes a log.
+type LedgerReport map[string]*LogReport
+
+// LogReport is the unit's side of one log. Every field is always written because a shadow merges key by key.
+type LogReport struct {
+	Last        uint64 `json:"last"`        // newest seq
+	Acked       uint64 `json:"acked"`       // committed by the cloud, as the unit knows it
+	Backlog     uint64 `json:"backlog"`     // records above Acked
+	Quarantined uint64 `json:"quarantined"` // records the unit gave up sending since it started
+	Alarm       string `json:"alarm"`       // "" or why acknowledgements are not believed
+}
+
+// DecodeLedgerReport parses the reported state of the ledger shadow.
+func DecodeLedgerReport(state []byte) (LedgerReport, error) {
+	r := LedgerReport{}
+	if len(state) == 0 {
+		return r, nil
+	}
+	if err := json.Unmarshal(state, &r); err != nil {
+		return nil, fmt.Errorf("%w: reported: %w", ErrLedger, err)
+	}
+	return r, nil
+}
