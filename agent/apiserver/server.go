@@ -1,0 +1,387 @@
+// Package apiserver serves the local API of agent/api on two unix sockets. It imports api, problem and localhttp, and
+// defines the small interfaces (Unit, Pours) that agent implements; it never imports agent.
+//
+//	agent.sock   (touch)          ─┐            ┌─► Unit:  Status, Snapshot, Brands, Catalogue, Changed
+//	service.sock (touch, service) ─┴─► Server ──┤
+//	                                   leases ──┴─► Pours: Start, Beat, Stop, Pour
+//
+// State it owns: which connection carried the last beat of the active pour. When that connection closes, the lease is
+// over and the pour is stopped at once, without waiting for its beats to run out.
+package apiserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"fountain/agent/api"
+	"fountain/internal/localhttp"
+	"fountain/internal/logkey"
+	"fountain/internal/problem"
+)
+
+// Limits of the server.
+const (
+	maxBody      = 16 << 10 // the largest request is a StartPour of some 200 bytes
+	maxPath      = 107      // of a unix socket on Linux, without the closing zero byte
+	streamGap    = time.Second / 30
+	streamPulse  = time.Second
+	closeTimeout = 2 * time.Second
+)
+
+// Unit is what the server shows. All methods are safe for concurrent use and return at once.
+type Unit interface {
+	Status() api.Status
+	// Snapshot is the present state. The caller does not change what it refers to.
+	Snapshot() api.Snapshot
+	// Changed is closed at the next change of the snapshot.
+	Changed() <-chan struct{}
+	Brands() []api.Brand
+	// Catalogue is the file's bytes and its digest.
+	Catalogue() (body []byte, digest string)
+	// UIAlive notes that the screen drew a frame.
+	UIAlive()
+}
+
+// Pours is what the server commands. Errors are *problem.Problem.
+type Pours interface {
+	// Start begins a pour; its lease runs from now.
+	Start(ctx context.Context, req api.StartPour) (api.Pour, error)
+	// Beat renews the lease; an error when the pour is not active any more.
+	Beat(id string) error
+	// Stop ends the pour; no error when it already ended, CodeNotFound when it is unknown. leaseLost tells that the
+	// holder went away, not that it let go.
+	Stop(id string, leaseLost bool) error
+	// Pour returns an active or a recent pour.
+	Pour(id string) (api.Pour, error)
+}
+
+// Config of a Server.
+type Config struct {
+	Dir     string // run directory: both sockets lie there
+	Metrics http.Handler
+	Log     *slog.Logger
+}
+
+// Server is the local API.
+type Server struct {
+	cfg   Config
+	unit  Unit
+	pours Pours
+
+	mu     sync.Mutex
+	holder map[string]net.Conn // pour id -> the connection that carried its last beat; one entry while a pour is active
+}
+
+// New makes a server; Run serves.
+func New(cfg Config, unit Unit, pours Pours) *Server {
+	return &Server{cfg: cfg, unit: unit, pours: pours, holder: map[string]net.Conn{}}
+}
+
+type connKey struct{}
+
+// Run listens on both sockets, calls ready once they answer, and serves until ctx ends.
+func (s *Server) Run(ctx context.Context, ready func()) error {
+	type door struct {
+		l   net.Listener
+		srv *http.Server
+	}
+	var doors []door
+	for _, d := range []struct {
+		name    string
+		service bool
+	}{{api.AgentSocket, false}, {api.ServiceSocket, true}} {
+		l, err := listen(filepath.Join(s.cfg.Dir, d.name))
+		if err != nil {
+			for _, o := range doors {
+				_ = o.l.Close() // the first error is the one to tell
+			}
+			return err
+		}
+		doors = append(doors, door{l, s.httpServer(ctx, s.Handler(d.service))})
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	for _, d := range doors {
+		g.Go(func() error {
+			if err := d.srv.Serve(d.l); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serve %s: %w", d.l.Addr(), err)
+			}
+			return nil
+		})
+		g.Go(func() error {
+			<-gctx.Done()
+			stop, cancel := context.WithTimeout(context.WithoutCancel(gctx), closeTimeout)
+			defer cancel()
+			if err := d.srv.Shutdown(stop); err != nil {
+				return d.srv.Close() // somebody keeps a request open; it is cut
+			}
+			return nil
+		})
+	}
+	if ready != nil {
+		ready()
+	}
+	return g.Wait()
+}
+
+func (s *Server) httpServer(ctx context.Context, h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
+		ConnState: func(c net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				s.connGone(c)
+			}
+		},
+	}
+}
+
+// Handler is the API without its sockets. service also accepts pours of source "service".
+func (s *Server) Handler(service bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.unit.Status()) })
+	mux.HandleFunc("GET /v1/snapshot", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.unit.Snapshot()) })
+	mux.HandleFunc("GET /v1/events", s.events)
+	mux.HandleFunc("GET /v1/catalogue", s.catalogue)
+	mux.HandleFunc("GET /v1/brands", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.unit.Brands()) })
+	mux.HandleFunc("POST /v1/pours", func(w http.ResponseWriter, r *http.Request) { s.start(w, r, service) })
+	mux.HandleFunc("POST /v1/pours/{id}/beat", s.beat)
+	mux.HandleFunc("GET /v1/pours/{id}", s.pour)
+	mux.HandleFunc("DELETE /v1/pours/{id}", s.stop)
+	mux.HandleFunc("PUT /v1/ui/alive", func(w http.ResponseWriter, _ *http.Request) {
+		s.unit.UIAlive()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	if s.cfg.Metrics != nil {
+		mux.Handle("GET /v1/metrics", s.cfg.Metrics)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { // also what the mux would answer with 405
+		problem.Write(w, &problem.Problem{
+			Code: problem.CodeNotFound, Where: r.Method + " " + r.URL.Path, What: "there is no such call",
+			Remedy: "the calls are listed in package agent/api",
+		})
+	})
+	return localhttp.Protect(localhttp.JSONOnly(maxBody, mux), localhttp.UnixHost)
+}
+
+func (s *Server) start(w http.ResponseWriter, r *http.Request, service bool) {
+	var req api.StartPour
+	if err := readJSON(r, &req); err != nil {
+		problem.Write(w, err)
+		return
+	}
+	if err := check(req, service); err != nil {
+		problem.Write(w, err)
+		return
+	}
+	p, err := s.pours.Start(r.Context(), req)
+	if err != nil {
+		problem.Write(w, err)
+		return
+	}
+	if !s.hold(r, p.ID) { // the caller hung up while the pour was started
+		_ = s.pours.Stop(p.ID, true) // it may have ended by itself
+		return
+	}
+	w.Header().Set("Location", "/v1/pours/"+p.ID)
+	writeJSON(w, http.StatusCreated, p)
+}
+
+func check(req api.StartPour, service bool) error {
+	bad := func(where, what, remedy string) error {
+		return &problem.Problem{Code: problem.CodeBadRequest, Where: where, What: what, Remedy: remedy}
+	}
+	switch {
+	case req.Beverage == "":
+		return bad("beverage", "no beverage named", "give the id of a beverage of GET /v1/brands")
+	case req.TargetUL <= 0:
+		return bad("target_ul", "the volume must be more than nothing", "give microlitres: 240 ml are 240000")
+	case req.Mode != api.ModePortion && req.Mode != api.ModeHold:
+		return bad("mode", fmt.Sprintf("mode %q is unknown", req.Mode), `give "portion" or "hold"`)
+	case req.Source == "service" && !service:
+		return &problem.Problem{
+			Code: problem.CodeForbidden, Where: "source", What: "this socket serves the consumer's screen only",
+			Remedy: "technician's pours go through " + api.ServiceSocket,
+		}
+	case req.Source != "touch" && req.Source != "service":
+		return bad("source", fmt.Sprintf("source %q is unknown", req.Source), `give "touch" or "service"`)
+	}
+	return nil
+}
+
+func (s *Server) beat(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	if err := s.pours.Beat(id); err != nil {
+		s.release(id)
+		problem.Write(w, err)
+		return
+	}
+	if !s.hold(r, id) {
+		_ = s.pours.Stop(id, true) // it may have ended by itself
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Server) stop(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	s.release(id)
+	if err := s.pours.Stop(id, false); err != nil {
+		problem.Write(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Server) pour(w http.ResponseWriter, r *http.Request) {
+	p, err := s.pours.Pour(r.PathValue("id"))
+	if err != nil {
+		problem.Write(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, p)
+}
+
+func (s *Server) catalogue(w http.ResponseWriter, r *http.Request) {
+	body, digest := s.unit.Catalogue()
+	tag := `"` + digest + `"`
+	w.Header().Set("ETag", tag)
+	if r.Header.Get("If-None-Match") == tag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body) // the client may be gone
+}
+
+// hold notes that r's connection carries the lease of pour id; false when that connection is gone already.
+func (s *Server) hold(r *http.Request, id string) bool {
+	c, _ := r.Context().Value(connKey{}).(net.Conn)
+	if c == nil {
+		return true // a handler without its server (tests): no connection to lose
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.Context().Err() != nil {
+		return false
+	}
+	clear(s.holder) // one pour at a time
+	s.holder[id] = c
+	return true
+}
+
+func (s *Server) release(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.holder, id)
+}
+
+// connGone stops the pour whose lease c carried.
+func (s *Server) connGone(c net.Conn) {
+	s.mu.Lock()
+	lost := ""
+	for id, h := range s.holder {
+		if h == c {
+			lost = id
+			delete(s.holder, id)
+		}
+	}
+	s.mu.Unlock()
+	if lost == "" {
+		return
+	}
+	if err := s.pours.Stop(lost, true); err != nil {
+		s.cfg.Log.Warn("stop pour of lost connection", slog.String(logkey.Pour, lost), slog.Any(logkey.Err, err))
+	}
+}
+
+// readJSON reads one JSON object and nothing behind it; unknown fields are refused.
+func readJSON(r *http.Request, out any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	err := d.Decode(out)
+	if err == nil {
+		if _, more := d.Token(); more != io.EOF {
+			err = errors.New("something follows the JSON object")
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	var big *http.MaxBytesError
+	if errors.As(err, &big) {
+		return &problem.Problem{
+			Code: problem.CodeBadRequest, Where: r.URL.Path, Status: http.StatusRequestEntityTooLarge,
+			What: fmt.Sprintf("the body is larger than %d bytes", big.Limit),
+		}
+	}
+	return &problem.Problem{
+		Code: problem.CodeBadRequest, Where: r.URL.Path, What: "cannot read the body: " + err.Error(),
+		Remedy: "send one JSON object with the fields of agent/api",
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		problem.Write(w, fmt.Errorf("encode answer: %w", err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n')) // the client may be gone
+}
+
+// listen creates the socket at path, mode 0660. A file nobody listens behind is left over from a crash and replaced; a
+// live one belongs to another agent, which is not disturbed.
+func listen(path string) (net.Listener, error) {
+	if len(path) > maxPath {
+		return nil, &problem.Problem{
+			Code: problem.CodeBadConfig, Where: path, What: fmt.Sprintf("socket path is longer than %d bytes", maxPath),
+			Remedy: "choose a shorter state directory",
+		}
+	}
+	if c, err := net.Dial("unix", path); err == nil {
+		_ = c.Close()
+		return nil, &problem.Problem{
+			Code: problem.CodeAddrInUse, Where: path, What: "another agent serves this socket",
+			Remedy: "stop it, or give this one its own --state directory",
+		}
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, notWritable(path, err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, notWritable(path, err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		_ = l.Close()
+		return nil, notWritable(path, err)
+	}
+	return l, nil
+}
+
+func notWritable(path string, err error) error {
+	return &problem.Problem{
+		Code: problem.CodeNotWritable, Where: path, What: fmt.Sprintf("cannot create the socket: %v", err),
+		Remedy: "make the directory writable for the agent's user",
+	}
+}
