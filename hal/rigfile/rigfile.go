@@ -1,0 +1,175 @@
+// Package rigfile reads the wiring of one machine: chips, valves, pumps, meters, interlocks, cartridge slots, and the
+// physics its simulated twin has.
+//
+//	rig.yaml ──Load/Parse──► Rig (checked, never changed) ──Parts──► []hal.Part
+//	                          └──► hal/linux (chips and lines) │ hal/sim (the sim section)
+//
+// A rig file comes from the unit's own storage, never from the cloud. Everything is checked at load: an unknown key, an
+// unknown chip, a line used twice, a valve without owner, polarity or max_open, a meter behind an expander, a missing
+// MASTER or one that is not the guard's: each is refused with file, line, key path and remedy, all of them at once.
+// The package imports hal, internal/problem and the YAML parser; it holds no state.
+package rigfile
+
+import (
+	"time"
+
+	"fountain/hal"
+)
+
+// Rig is one machine as its rig file describes it.
+type Rig struct {
+	Path       string // where it was read from, for messages
+	Board      Board
+	Chips      []Chip
+	Valves     []Valve // key "outputs"
+	Pumps      []Pump
+	Meters     []Meter
+	Interlocks []Interlock
+	Slots      []Slot
+	Sensors    []Sensor
+	Sim        Sim
+
+	parts []hal.Part
+}
+
+// Board names the hardware and what its firmware must have set.
+type Board struct {
+	Model   string
+	Expects []string // firmware settings the HAL verifies at start, e.g. strict_gpiod
+}
+
+// Kinds of chips.
+const (
+	ChipGPIO     = "gpiochip" // lines of the SoC, found by label
+	ChipMCP23017 = "mcp23017" // I²C expander, 16 lines
+	ChipTCA9535  = "tca9535"  // I²C expander, 16 lines
+	ChipPCA9685  = "pca9685"  // I²C PWM driver, 16 lines
+	ChipDoser    = "doser"    // I²C stroke-counting pump driver, 16 pumps
+)
+
+// Chip is where lines come from.
+type Chip struct {
+	ID    string
+	Kind  string
+	Label string // gpiochip: its label (numbers move between kernels)
+	Bus   int    // I²C chips
+	Addr  int    // I²C chips, 7 bit
+}
+
+// Line is one pin of a chip.
+type Line struct {
+	Chip       string
+	Line       int
+	ActiveHigh bool
+}
+
+// Valve is a solenoid valve.
+type Valve struct {
+	ID      string
+	Owner   hal.Owner
+	Line    Line
+	MaxOpen time.Duration
+	Carrier string // ingredient it lets through; empty for MASTER
+	QMaxUL  int64  // MASTER: largest flow of the machine, µL/s
+}
+
+// Pump is a dosing pump.
+type Pump struct {
+	ID       string
+	Owner    hal.Owner
+	Line     Line
+	StrokeUL int64
+	MaxRate  float64 // strokes/s
+}
+
+// Meter is a pulsing flow meter.
+type Meter struct {
+	ID             string
+	Owner          hal.Owner
+	Line           Line
+	PulsesPerLitre float64
+	Serves         []string
+}
+
+// Interlock is one safety input.
+type Interlock struct {
+	ID       string
+	Owner    hal.Owner
+	Signal   hal.Interlocks // the one bit it drives
+	Line     Line
+	SafeHigh bool // level of the line when all is well
+	Debounce time.Duration
+}
+
+// Slot is a cartridge slot.
+type Slot struct {
+	ID   string
+	Pump string
+}
+
+// Sensor is a slow reading from a kernel file.
+type Sensor struct {
+	ID    string
+	Kind  string // file
+	Path  string // may hold * patterns
+	Scale float64
+	Unit  string
+}
+
+// Values of Sim.OnOwnerDeath.
+const (
+	DeathHold    = "hold"    // lines keep their level: Raspberry Pi OS without strict_gpiod, every I²C expander
+	DeathRelease = "release" // the kernel lets go of the lines and pull-downs shut the valves
+)
+
+// Sim is the physics of the simulated machine. Whatever is zero is drawn from the plant's seed within the range that
+// real parts have (spec/hal.md 5).
+type Sim struct {
+	OnOwnerDeath string // hold (default) or release
+	Supply       SimSupply
+	Valves       []SimValve
+	Meters       []SimMeter
+	Pumps        SimPumps
+	Cup          SimCup
+	TrayUL       int64 // drip tray; TrayFull trips at 80 %, beyond 100 % it floods and trips Leak
+}
+
+// SimSupply is the water line. Fractions are of the nominal pressure.
+type SimSupply struct {
+	Drift  float64 // standard deviation of the slow drift; default 0.05
+	Ripple float64 // standard deviation of the ripple within a pour; default 0.01
+	Sag    float64 // pressure lost per further valve open at the same time; default 0.12
+}
+
+// SimValve is how one valve behaves.
+type SimValve struct {
+	ID       string
+	FlowUL   int64         // µL/s wide open at nominal pressure; drawn from 45,000-90,000
+	OpenLag  time.Duration // drawn from 15-60 ms
+	CloseLag time.Duration // drawn from 15-60 ms
+	Jitter   time.Duration // standard deviation of both lags; default 4 ms
+}
+
+// SimMeter is how one meter deviates from its name plate.
+type SimMeter struct {
+	ID        string
+	GainError float64 // fixed error of this meter, e.g. 0.01; drawn with GainSigma when GainSet is false
+	GainSet   bool
+	GainSigma float64 // default 0.003: calibrated; 0.01 for a meter out of the box
+	MinFlowUL int64   // µL/s below which the wheel stands still; default 1500
+}
+
+// SimPumps is how all dosing pumps deviate.
+type SimPumps struct {
+	Bias   float64 // standard deviation of the fixed error of a pump; default 0.003
+	Spread float64 // standard deviation from stroke to stroke; default 0.02
+}
+
+// SimCup is the cup that stands under the nozzle when the plant starts.
+type SimCup struct {
+	Absent     bool
+	CapacityUL int64 // default 1,000,000
+}
+
+// Parts lists every part in the order of the file.
+func (r *Rig) Parts() []hal.Part { return r.parts }
