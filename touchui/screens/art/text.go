@@ -1,0 +1,119 @@
+package art
+
+import (
+	"image/color"
+	"strings"
+
+	"fountain/touchui/theme"
+)
+
+// Style is how a piece of text is set.
+type Style struct {
+	theme.Size
+	Color color.RGBA
+}
+
+// Aligns of text.
+const (
+	Left = iota
+	Centre
+	Right
+)
+
+// Text sets one line whose line box begins at y. x is the left edge, the centre or the right edge by align.
+// It returns the width.
+func (p *Picture) Text(s string, x, y float64, st Style, align int) float64 {
+	w := p.f.Width(s, st.Cut, st.PX, st.Track)
+	switch align {
+	case Centre:
+		x -= w / 2
+	case Right:
+		x -= w
+	}
+	p.Baseline(s, x, y+p.f.Baseline(st.Cut, st.PX, st.Line), st)
+	return w
+}
+
+// Baseline sets one line on a baseline.
+func (p *Picture) Baseline(s string, x, y float64, st Style) float64 {
+	q := NewPath(Translate(x, y))
+	open := false
+	w := p.f.Outline(s, st.Cut, st.PX, st.Track, func(o theme.Op) {
+		switch o.Kind {
+		case 'M':
+			if open {
+				q.Close()
+			}
+			q.Move(o.P[0][0], o.P[0][1])
+			open = true
+		case 'L':
+			q.Line(o.P[0][0], o.P[0][1])
+		case 'Q':
+			q.Quad(o.P[0][0], o.P[0][1], o.P[1][0], o.P[1][1])
+		case 'C':
+			q.Cube(o.P[0][0], o.P[0][1], o.P[1][0], o.P[1][1], o.P[2][0], o.P[2][1])
+		}
+	})
+	p.Fill(q, st.Color)
+	return w
+}
+
+// Lines sets lines under each other and returns the height they take.
+func (p *Picture) Lines(lines []string, x, y float64, st Style, align int) float64 {
+	for i, l := range lines {
+		p.Text(l, x, y+float64(i)*st.PX*st.Line, st, align)
+	}
+	return float64(len(lines)) * st.PX * st.Line
+}
+
+// Wrap breaks s between words into lines of at most width.
+func Wrap(f *theme.Fonts, s string, sz theme.Size, width float64) []string {
+	var lines []string
+	cur := ""
+	for _, w := range strings.Fields(s) {
+		next := w
+		if cur != "" {
+			next = cur + " " + w
+		}
+		if cur != "" && f.Width(next, sz.Cut, sz.PX, sz.Track) > width {
+			lines = append(lines, cur)
+			next = w
+		}
+		cur = next
+	}
+	if cur != "" {
+		lines = append(lines, cur)
+	}
+	return lines
+}
+
+// FitName breaks a name between words into at most maxLines lines so that it can be set as large as possible, and
+// returns the lines and the size. Fewer lines win when the size is the same.
+func FitName(f *theme.Fonts, name string, sz theme.Size, width, height, minPX float64, maxLines int) ([]string, float64) {
+	words := strings.Fields(name)
+	best, bestPX := []string{name}, 0.0
+	n := min(len(words), maxLines)
+	for k := 1; k <= n; k++ {
+		for _, lines := range splits(words, k) {
+			px := f.Fit(lines, sz.Cut, sz.Track, width, min(sz.PX, height/(float64(k)*sz.Line)), 1)
+			if px > bestPX {
+				best, bestPX = lines, px
+			}
+		}
+	}
+	return best, max(float64(int(bestPX)), minPX)
+}
+
+// splits lists the ways to set words on k lines.
+func splits(words []string, k int) [][]string {
+	if k == 1 {
+		return [][]string{{strings.Join(words, " ")}}
+	}
+	var out [][]string
+	for i := 1; i <= len(words)-k+1; i++ {
+		for _, rest := range splits(words[i:], k-1) {
+			out = append(out, append([]string{strings.Join(words[:i], " ")}, rest...))
+		}
+	}
+	return out
+}

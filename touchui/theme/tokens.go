@@ -1,0 +1,91 @@
+// Package theme is the look of the touch screen as data: colour roles, type scale, spacing, and the pinned fonts.
+// It imports Fyne and golang.org/x/image only. Everything in it is read-only after Load.
+//
+//	fonts/*.ttf ──embed──► Fonts ──Line──► outlines, widths ──► screens/art
+//	tokens       ──► Roles, Type, Space ──► screens, and fyne.Theme for Fyne's own widgets
+//
+// The figures are those of the visual direction's tokens file; a change there is a change here.
+package theme
+
+import (
+	"fmt"
+	"image/color"
+)
+
+// Roles are the colours of a theme by what they are for.
+type Roles struct {
+	BG, Surface, Sunk, Line  color.RGBA // page, raised area, quiet control, hairline
+	Ink, InkSoft             color.RGBA // text
+	Active, OnActive         color.RGBA // the one chosen control
+	Go, OnGo, Stop, OnStop   color.RGBA
+	Warn, OnWarn             color.RGBA
+	Focus                    color.RGBA
+	Water, OnWater           color.RGBA // "Just water"
+	Drained, DrainedEdge     color.RGBA // outlines of what has run out, on Sunk
+	DrainedTile, OutlineFizz color.RGBA
+}
+
+// Light is the theme of the consumer screens.
+func Light() Roles {
+	return Roles{
+		BG: Hex("#EDF1F0"), Surface: Hex("#FFFFFF"), Sunk: Hex("#DCE4E2"), Line: Hex("#B9C6C3"),
+		Ink: Hex("#10201E"), InkSoft: Hex("#475855"), Active: Hex("#10201E"), OnActive: Hex("#FFFFFF"),
+		Go: Hex("#0B6B45"), OnGo: Hex("#FFFFFF"), Stop: Hex("#B3241A"), OnStop: Hex("#FFFFFF"),
+		Warn: Hex("#FFC93C"), OnWarn: Hex("#2B1D00"), Focus: Hex("#1F4FE0"),
+		Water: Hex("#BFE3F2"), OnWater: Hex("#0B3C5D"),
+		Drained: Hex("#9DAEAA"), DrainedEdge: Hex("#9DAEAA"), DrainedTile: Hex("#8FA19D"), OutlineFizz: Hex("#B9C6C3"),
+	}
+}
+
+// Space and radii in pixels at 1080 wide.
+const (
+	Unit       = 8
+	Margin     = 40
+	Gutter     = 16
+	RadiusTile = 28
+	RadiusCard = 36
+)
+
+// Size is one step of the type scale.
+type Size struct {
+	PX    float64 // em size in pixels
+	Line  float64 // line height in em
+	Cut   Cut
+	Track float64 // letter spacing in em
+}
+
+// Type is the type scale of one panel.
+type Type struct {
+	Mega, Poster, Title, Heading, Name, Body, Label, Small Size
+}
+
+// TypeFor returns the scale for a panel of that width and height: the small panel has its own scale, not a zoom.
+func TypeFor(w, h int) Type {
+	if min(w, h) < 700 {
+		return Type{
+			Mega: Size{132, .86, Display, -.03}, Poster: Size{72, .88, Display, -.02}, Title: Size{48, .94, Display, -.015},
+			Heading: Size{32, 1, Display, -.01}, Name: Size{28, 1, Condensed, 0}, Body: Size{22, 1.35, Text, 0},
+			Label: Size{20, 1.2, Text, 0}, Small: Size{18, 1.3, Sans, 0},
+		}
+	}
+	return Type{
+		Mega: Size{320, .9, Display, -.03}, Poster: Size{176, .88, Display, -.02}, Title: Size{104, .94, Display, -.015},
+		Heading: Size{60, 1, Display, -.01}, Name: Size{42, 1, Condensed, 0}, Body: Size{34, 1.35, Text, 0},
+		Label: Size{28, 1.2, Text, 0}, Small: Size{24, 1.3, Sans, 0},
+	}
+}
+
+// Hex reads #RRGGBB. Anything else is magenta, which no palette uses: a wrong colour is seen, not fatal.
+func Hex(s string) color.RGBA {
+	var r, g, b uint8
+	if n, err := fmt.Sscanf(s, "#%02x%02x%02x", &r, &g, &b); n != 3 || err != nil {
+		return color.RGBA{R: 255, B: 255, A: 255}
+	}
+	return color.RGBA{R: r, G: g, B: b, A: 255}
+}
+
+// Mix returns a with share t (0..1) of b in it. Screens use it instead of transparency.
+func Mix(a, b color.RGBA, t float64) color.RGBA {
+	m := func(x, y uint8) uint8 { return uint8(float64(x)*(1-t) + float64(y)*t + .5) }
+	return color.RGBA{R: m(a.R, b.R), G: m(a.G, b.G), B: m(a.B, b.B), A: 255}
+}
