@@ -82,6 +82,7 @@ type LastBeat struct {
 	ReceivedAt   time.Duration
 	MasterShut   bool // MasterShutAt is known
 	MasterShutAt time.Duration
+	NeverOpened  bool // MASTER was never open in this session: nothing can have flowed
 }
 
 // Reasons of interrupted records.
@@ -95,7 +96,7 @@ const (
 // Interrupted makes the pour an open intent became. boot is the present boot id; beat is nil when the guard has none.
 //
 //	same boot, beat of this pour, MASTER's close known  counted + estimated (rate × time to shut + lag)
-//	same boot, beat of this session but of no pour      nothing opened: zero
+//	same boot, same session, MASTER never opened in it  zero
 //	anything else                                       at least what was counted, at most the limit
 func Interrupted(in Intent, beat *LastBeat, boot string) Pour {
 	p := Pour{
@@ -113,11 +114,11 @@ func Interrupted(in Intent, beat *LastBeat, boot string) Pour {
 	}
 	sameBoot := in.Boot != "" && in.Boot == boot
 	switch {
+	case sameBoot && beat != nil && beat.Boot == in.Boot && beat.Session == in.Session && beat.NeverOpened:
+		p.Reason = ReasonNotStarted
 	case sameBoot && ours && beat.MasterShut:
 		p.Reason = ReasonAgentGone
 		p.EstimatedUL = min(flowedAfter(in, beat), limit-p.CountedUL)
-	case sameBoot && beat != nil && beat.Boot == in.Boot && beat.Session == in.Session && beat.Pour == [16]byte{}:
-		p.Reason = ReasonNotStarted
 	default:
 		p.Reason = ReasonUnknown
 		if !sameBoot {

@@ -1,0 +1,336 @@
+// Package inventory folds records into cartridge levels and favourites. It may import agent/beverage, sync/wire and
+// internal packages; a Book owns its state and is safe for concurrent use.
+//
+//	store.Fold ──records──► Book.Apply ──Save──► store.MarkApplied (same commit as the mark)
+//	tag read, crew ──Insert, Remove, SetEmpty──► Book ──Remaining, Missing, Favourites──► snapshot
+//
+// A level belongs to the cartridge, not to its place: one taken out and put back continues where it was. Levels may
+// turn out below zero in the sum of the records; they are reported as zero.
+package inventory
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"fountain/agent/beverage"
+	"fountain/internal/problem"
+	"fountain/sync/wire"
+)
+
+// stateVersion is the version of the saved state this build writes.
+const stateVersion = 1
+
+// maxRemembered bounds how many cartridges that are in no slot keep their level; the longest unseen go first.
+const maxRemembered = 512
+
+// Level is one cartridge slot and what is in it.
+type Level struct {
+	Slot       string                `json:"slot"`
+	Ingredient beverage.IngredientID `json:"ingredient"` // what belongs there
+	Cartridge  string                `json:"cartridge,omitempty"`
+	LeftUL     int64                 `json:"left_ul"`
+	FullUL     int64                 `json:"full_ul"`
+	Empty      bool                  `json:"empty,omitempty"`   // the machine found it empty, whatever the sum says
+	Foreign    beverage.IngredientID `json:"foreign,omitempty"` // the cartridge holds this instead; it counts for nothing
+}
+
+type cartridge struct {
+	Ingredient beverage.IngredientID `json:"ingredient"`
+	LeftUL     int64                 `json:"left_ul"`
+	FullUL     int64                 `json:"full_ul"`
+	Empty      bool                  `json:"empty,omitempty"`
+	Seen       int64                 `json:"seen"` // counts insertions, to forget the oldest
+}
+
+type slot struct {
+	ingredient beverage.IngredientID
+	fullUL     int64
+	cartridge  string
+}
+
+// state is what Save writes.
+type state struct {
+	V          int                       `json:"v"`
+	Applied    map[string]uint64         `json:"applied"` // log -> seq
+	Cartridges map[string]cartridge      `json:"cartridges"`
+	Slots      map[string]string         `json:"slots"` // slot -> cartridge
+	Seen       int64                     `json:"seen"`
+	Poured     map[string]map[string]int `json:"poured"` // day -> beverage -> pours
+}
+
+// Book is the inventory of one unit.
+type Book struct {
+	mu    sync.Mutex
+	order []string // slots in planogram order
+	slots map[string]*slot
+	st    state
+}
+
+// New makes the book of a planogram from saved state (nil: none). A slot the state says nothing about starts empty:
+// Insert puts a cartridge there.
+func New(p *beverage.Planogram, saved []byte) (*Book, error) {
+	b := &Book{slots: map[string]*slot{}, st: state{V: stateVersion}}
+	if len(saved) > 0 {
+		if err := json.Unmarshal(saved, &b.st); err != nil {
+			return nil, fmt.Errorf("read inventory: %w", err)
+		}
+		if b.st.V > stateVersion {
+			return nil, &problem.Problem{
+				Code: problem.CodeNewerSchema, Where: "inventory",
+				What:   fmt.Sprintf("the inventory was written by a newer version (v%d, this build reads v%d)", b.st.V, stateVersion),
+				Remedy: "install the newer version again",
+			}
+		}
+	}
+	b.st.V = stateVersion
+	if b.st.Applied == nil {
+		b.st.Applied = map[string]uint64{}
+	}
+	if b.st.Cartridges == nil {
+		b.st.Cartridges = map[string]cartridge{}
+	}
+	if b.st.Slots == nil {
+		b.st.Slots = map[string]string{}
+	}
+	if b.st.Poured == nil {
+		b.st.Poured = map[string]map[string]int{}
+	}
+	for _, s := range p.Slots {
+		if _, dup := b.slots[s.Slot]; dup {
+			return nil, fmt.Errorf("read planogram %s: cartridge slot %s appears twice", p.Name, s.Slot)
+		}
+		b.order = append(b.order, s.Slot)
+		b.slots[s.Slot] = &slot{ingredient: s.Ingredient, fullUL: int64(s.VolumeML * 1000), cartridge: b.st.Slots[s.Slot]}
+	}
+	return b, nil
+}
+
+// Save encodes the state for the store.
+func (b *Book) Save() ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out, err := json.Marshal(b.st)
+	if err != nil {
+		return nil, fmt.Errorf("save inventory: %w", err)
+	}
+	return out, nil
+}
+
+// Applied is the newest seq of a log that Apply has taken in.
+func (b *Book) Applied(log string) uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.st.Applied[log]
+}
+
+// Apply takes one record into account and reports whether it was new: one at or below Applied changes nothing.
+func (b *Book) Apply(r *wire.Record) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r.Seq <= b.st.Applied[r.Log] {
+		return false
+	}
+	b.st.Applied[r.Log] = r.Seq
+	for _, p := range r.Parts {
+		if p.Cartridge == "" {
+			continue // a carrier
+		}
+		c, known := b.st.Cartridges[p.Cartridge]
+		if !known {
+			continue // gone from memory: nothing to subtract from
+		}
+		c.LeftUL -= p.UL
+		b.st.Cartridges[p.Cartridge] = c
+	}
+	b.count(r)
+	return true
+}
+
+// Insert says that a cartridge sits in a slot. leftUL is what its tag says, or negative when the tag does not know:
+// then a new one is taken as full (fullUL, or the planogram's volume when that is 0). The level of a cartridge seen
+// before is kept, unless the tag says there is less.
+func (b *Book) Insert(slotID, cartridgeID string, holds beverage.IngredientID, leftUL, fullUL int64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s, ok := b.slots[slotID]
+	if !ok {
+		return &problem.Problem{Code: problem.CodeNotFound, Where: slotID, What: "no such cartridge slot in the planogram", Remedy: "check the slot's id or the planogram file"}
+	}
+	if cartridgeID == "" {
+		return &problem.Problem{Code: problem.CodeBadRequest, Where: slotID, What: "the cartridge has no id", Remedy: "read its tag again"}
+	}
+	for id, other := range b.slots {
+		if id != slotID && other.cartridge == cartridgeID { // it cannot be in two places: it moved
+			other.cartridge = ""
+			delete(b.st.Slots, id)
+		}
+	}
+	if fullUL <= 0 {
+		fullUL = s.fullUL
+	}
+	c, known := b.st.Cartridges[cartridgeID]
+	switch {
+	case !known:
+		c = cartridge{Ingredient: holds, LeftUL: leftUL, FullUL: fullUL}
+		if leftUL < 0 {
+			c.LeftUL = fullUL
+		}
+	case leftUL >= 0 && leftUL < c.LeftUL:
+		c.LeftUL = leftUL
+	}
+	b.st.Seen++
+	c.Seen = b.st.Seen
+	b.st.Cartridges[cartridgeID] = c
+	b.st.Slots[slotID], s.cartridge = cartridgeID, cartridgeID
+	b.forget()
+	return nil
+}
+
+// Remove says that a slot is vacant.
+func (b *Book) Remove(slotID string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s, ok := b.slots[slotID]; ok {
+		s.cartridge = ""
+		delete(b.st.Slots, slotID)
+	}
+}
+
+// SetEmpty marks the cartridge now in the slot as empty: its pump drew air. It stays so until another is inserted.
+func (b *Book) SetEmpty(slotID string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s, ok := b.slots[slotID]; ok && s.cartridge != "" {
+		c := b.st.Cartridges[s.cartridge]
+		c.Empty = true
+		b.st.Cartridges[s.cartridge] = c
+	}
+}
+
+// SetEmptyCartridge is SetEmpty by the cartridge's id.
+func (b *Book) SetEmptyCartridge(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c, ok := b.st.Cartridges[id]; ok {
+		c.Empty = true
+		b.st.Cartridges[id] = c
+	}
+}
+
+// Levels lists the slots in planogram order.
+func (b *Book) Levels() []Level {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make([]Level, len(b.order))
+	for i, id := range b.order {
+		out[i] = b.level(id)
+	}
+	return out
+}
+
+func (b *Book) level(id string) Level {
+	s := b.slots[id]
+	l := Level{Slot: id, Ingredient: s.ingredient, Cartridge: s.cartridge, FullUL: s.fullUL}
+	if s.cartridge == "" {
+		return l
+	}
+	c := b.st.Cartridges[s.cartridge]
+	l.FullUL, l.Empty = c.FullUL, c.Empty
+	if c.Ingredient != s.ingredient {
+		l.Foreign = c.Ingredient
+	}
+	if !c.Empty && l.Foreign == "" {
+		l.LeftUL = max(c.LeftUL, 0)
+	}
+	return l
+}
+
+// Remaining is what can be poured of an ingredient, µL, over all slots; stocked is false when the planogram has no
+// slot for it.
+func (b *Book) Remaining(ing beverage.IngredientID) (ul int64, stocked bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range b.order {
+		if b.slots[id].ingredient == ing {
+			stocked = true
+			ul += b.level(id).LeftUL
+		}
+	}
+	return ul, stocked
+}
+
+// Source returns the slot to draw needUL of an ingredient from: the first that holds enough, so that opened
+// cartridges are used up in planogram order. ok is false when none does: a pour never changes cartridge midway.
+func (b *Book) Source(ing beverage.IngredientID, needUL int64) (l Level, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range b.order {
+		if b.slots[id].ingredient != ing {
+			continue
+		}
+		if l := b.level(id); l.LeftUL >= max(needUL, 1) {
+			return l, true
+		}
+	}
+	return Level{}, false
+}
+
+// Why a beverage cannot be poured; the words of api.Snapshot.Blocked.
+const (
+	SoldOut    = "sold_out"
+	NotStocked = "not_stocked"
+)
+
+// Missing says why a drink that needs these volumes (µL per ingredient, carriers left out) cannot be poured: "" when
+// it can, NotStocked when no slot is meant for an ingredient, else SoldOut.
+func (b *Book) Missing(needs map[beverage.IngredientID]int64) string {
+	why := ""
+	for ing, ul := range needs {
+		if _, ok := b.Source(ing, ul); ok {
+			continue
+		}
+		if _, stocked := b.Remaining(ing); !stocked {
+			return NotStocked
+		}
+		why = SoldOut
+	}
+	return why
+}
+
+// forget drops the longest unseen cartridges that are in no slot.
+func (b *Book) forget() {
+	if len(b.st.Cartridges) <= maxRemembered {
+		return
+	}
+	in := map[string]bool{}
+	for _, c := range b.st.Slots {
+		in[c] = true
+	}
+	ids := slices.SortedFunc(maps.Keys(b.st.Cartridges), func(x, y string) int {
+		return int(b.st.Cartridges[x].Seen - b.st.Cartridges[y].Seen)
+	})
+	for _, id := range ids {
+		if len(b.st.Cartridges) <= maxRemembered {
+			return
+		}
+		if !in[id] {
+			delete(b.st.Cartridges, id)
+		}
+	}
+}
+
+// day names the day of a record's start; "" when its clock was not known.
+func day(r *wire.Record) string {
+	if r.Clock == "unknown" {
+		return ""
+	}
+	t, err := time.Parse(time.RFC3339, r.Started)
+	if err != nil {
+		return ""
+	}
+	return t.UTC().Format(time.DateOnly)
+}
