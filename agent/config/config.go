@@ -1,0 +1,112 @@
+// Package config is the configuration of fountaind: typed, every key with a default, every value with its origin.
+// It is the only package that imports viper; besides that it may import internal packages.
+//
+//	defaults < file (YAML) < environment FOUNTAIN_<SECTION>_<KEY> ──Load──► *Config, or every problem at once
+//
+// Unknown keys and wrong types are refused with file, line and key. A loaded Config is not changed any more.
+// Safety (rig, limits, interlocks) is not configured here but in the rig file.
+package config
+
+import (
+	"time"
+)
+
+// Config is everything fountaind is told. Fields follow the keys: Sync.DrainRate is sync.drain_rate.
+type Config struct {
+	Unit      Unit      `mapstructure:"unit"`
+	Catalogue FileRef   `mapstructure:"catalogue"`
+	Planogram FileRef   `mapstructure:"planogram"`
+	Rig       string    `mapstructure:"rig"` // RigSim, or the path of a rig file
+	Cloud     Cloud     `mapstructure:"cloud"`
+	Sync      Sync      `mapstructure:"sync"`
+	Pour      Pour      `mapstructure:"pour"`
+	API       API       `mapstructure:"api"`
+	Log       Log       `mapstructure:"log"`
+	File      string    `mapstructure:"-"` // the file it was loaded from; empty: none
+	origins   originMap // by key path
+}
+
+// RigSim is the value of rig that means the simulated machine.
+const RigSim = "sim"
+
+// Unit says which machine this is and where it stands.
+type Unit struct {
+	Serial   string `mapstructure:"serial"`
+	Venue    string `mapstructure:"venue"`
+	Timezone string `mapstructure:"timezone"` // IANA name
+}
+
+// FileRef names a file; empty means the embedded one. Relative paths are relative to the configuration file.
+type FileRef struct {
+	File string `mapstructure:"file"`
+}
+
+// Cloud says how to reach the cloud.
+type Cloud struct {
+	Enabled       bool   `mapstructure:"enabled"`
+	EndpointsFile string `mapstructure:"endpoints_file"` // written by fountain-cloud; fills in what is empty below
+	MQTT          string `mapstructure:"mqtt"`           // host:port
+	CA            string `mapstructure:"ca"`             // PEM file
+	ClaimCert     string `mapstructure:"claim_cert"`     // PEM file
+	ClaimKey      string `mapstructure:"claim_key"`      // PEM file
+	Template      string `mapstructure:"template"`       // provisioning template name
+}
+
+// Sync tunes the uplink.
+type Sync struct {
+	DrainRate      int           `mapstructure:"drain_rate"` // messages per second
+	Linger         time.Duration `mapstructure:"linger"`     // how long a record may wait for company
+	Rule           string        `mapstructure:"rule"`       // topic rule of Basic Ingest
+	Window         int           `mapstructure:"window"`     // messages in flight
+	LedgerInterval time.Duration `mapstructure:"ledger_interval"`
+}
+
+// Pour says what portions are offered.
+type Pour struct {
+	Sizes []Size  `mapstructure:"sizes"`
+	MaxML float64 `mapstructure:"max_ml"` // no pour is larger
+}
+
+// Size is one cup size.
+type Size struct {
+	ID string  `mapstructure:"id" yaml:"id" json:"id"`
+	ML float64 `mapstructure:"ml" yaml:"ml" json:"ml"`
+}
+
+// API tunes the local API.
+type API struct {
+	Metrics bool `mapstructure:"metrics"` // serve /v1/metrics
+}
+
+// Log says what is logged and where.
+type Log struct {
+	Level    string   `mapstructure:"level"`  // debug | info | warn | error
+	Format   string   `mapstructure:"format"` // text | json
+	File     string   `mapstructure:"file"`   // empty: standard error, no rotation
+	Rotation Rotation `mapstructure:"rotation"`
+}
+
+// Rotation bounds the log files.
+type Rotation struct {
+	MaxSizeMB int           `mapstructure:"max_size_mb"`
+	MaxAge    time.Duration `mapstructure:"max_age"`
+	Keep      int           `mapstructure:"keep"` // old files kept
+}
+
+// Kinds of origin.
+const (
+	FromDefault = "default"
+	FromFile    = "file"
+	FromEnv     = "env"
+)
+
+// Origin says where a value came from.
+type Origin struct {
+	Kind  string `json:"kind"`            // default | file | env
+	Where string `json:"where,omitempty"` // path:line or the variable's name
+}
+
+type originMap map[string]Origin
+
+// Origin of the value of a key such as "sync.drain_rate".
+func (c *Config) Origin(key string) Origin { return c.origins[key] }
