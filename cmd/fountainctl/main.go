@@ -1,0 +1,162 @@
+// Command fountainctl is the technician's tool: it talks to one agent over its local socket.
+//
+//	terminal ──► fountainctl ──api.Client──► service.sock ──► fountaind
+//
+// Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused for safety.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"fountain/agent/api"
+	"fountain/internal/build"
+	"fountain/internal/problem"
+)
+
+// envSocket names the environment variable with the socket's path.
+const envSocket = "FOUNTAIN_SOCKET"
+
+// places is where an agent's service socket usually lies: a device, then the desk of this directory.
+var places = [...]string{
+	"/run/fountain/" + api.ServiceSocket,
+	filepath.Join(".desk", "unit-1", "run", api.ServiceSocket),
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// tool is what every command needs.
+type tool struct {
+	getenv func(string) string
+	out    io.Writer
+	err    io.Writer
+	socket string
+	json   bool
+	ran    bool // a command began: what fails from here on is no wrong use of the command line
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	t := &tool{getenv: getenv, out: stdout, err: stderr}
+	root := t.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(stderr, "fountainctl:", err)
+	if !t.ran {
+		return 2
+	}
+	return problem.ExitCode(err)
+}
+
+func (t *tool) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "fountainctl",
+		Short: "Look after one dispenser from its terminal",
+		Long: `fountainctl talks to the agent of one dispenser over its service socket.
+
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused for safety.`,
+		Example: `  fountainctl status
+  fountainctl brands
+  fountainctl pour kolvane.classic --ml 240
+  fountainctl --socket .desk/unit-2/run/service.sock watch`,
+		Version:       build.Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentFlags().StringVar(&t.socket, "socket", "",
+		"the agent's `PATH`: service.sock in its run directory (default $"+envSocket+", then the usual places)")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w: see %s --help", err, c.CommandPath())
+	})
+	root.AddCommand(t.statusCmd(), t.brandsCmd(), t.pourCmd(), t.watchCmd())
+	return root
+}
+
+// args wraps cobra's check so that its message says where to look.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, a []string) error {
+		if err := check(c, a); err != nil {
+			return fmt.Errorf("%w: %s: see %s --help", err, c.UseLine(), c.CommandPath())
+		}
+		return nil
+	}
+}
+
+// do wraps a command that needs the agent.
+func (t *tool) do(f func(ctx context.Context, c *api.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		t.ran = true
+		c, err := t.client()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return f(cmd.Context(), c, args)
+	}
+}
+
+func (t *tool) client() (*api.Client, error) {
+	if t.socket != "" {
+		return api.NewClient(t.socket), nil
+	}
+	if s := t.getenv(envSocket); s != "" {
+		return api.NewClient(s), nil
+	}
+	for _, p := range places {
+		if _, err := os.Stat(p); err == nil || !errors.Is(err, os.ErrNotExist) {
+			return api.NewClient(p), nil
+		}
+	}
+	return nil, &problem.Problem{
+		Code: problem.CodeUnreachable, Where: strings.Join(places[:], ", "), What: "found no agent in the usual places",
+		Remedy: "name its service.sock with --socket or $" + envSocket, Retry: true,
+	}
+}
+
+func (t *tool) jsonFlag(c *cobra.Command, what string) {
+	c.Flags().BoolVar(&t.json, "json", false, "print "+what)
+}
+
+func (t *tool) printJSON(v any) error {
+	e := json.NewEncoder(t.out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
+}
+
+// isTerminal tells whether w is a person's screen, where a line may be drawn again.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
