@@ -87,10 +87,10 @@ type Motif struct {
 
 // Tags of a beverage.
 const (
-	TagStill      = "still"
-	TagSparkling  = "sparkling"
-	TagNoSugar    = "noSugar"
-	TagNoCaffeine = "noCaffeine"
+	TagStill        = "still"
+	TagSparkling    = "sparkling"
+	TagNoSugar      = "noSugar"      // under 0.5 g in 100 ml
+	TagCaffeineFree = "caffeineFree" // under 0.1 mg in 100 ml
 )
 
 // Beverage is one drink. Nutrition is per 100 ml of the finished drink.
@@ -110,7 +110,7 @@ type Beverage struct {
 
 // Recipe mixes ingredients by relative parts.
 type Recipe struct {
-	Carrier string       `json:"carrier"` // still | sparkling
+	Carrier string       `json:"carrier"` // TagStill or TagSparkling
 	Parts   []RecipePart `json:"parts"`
 }
 
