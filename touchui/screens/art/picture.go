@@ -34,7 +34,9 @@ func (p *Picture) Box(x, y, w, h int, c color.RGBA) {
 }
 
 // Round fills a rounded rectangle.
-func (p *Picture) Round(x, y, w, h, r float64, c color.RGBA) { p.Fill((&Path{}).Rect(x, y, w, h, r), c) }
+func (p *Picture) Round(x, y, w, h, r float64, c color.RGBA) {
+	p.Fill((&Path{}).Rect(x, y, w, h, r), c)
+}
 
 // Frame draws the inner border of a rounded rectangle, as wide as width.
 func (p *Picture) Frame(x, y, w, h, r, width float64, c color.RGBA) {
@@ -127,3 +129,9 @@ func (p *Picture) Corners(r float64, bg color.RGBA) *Picture {
 	}
 	return p
 }
+
+// clear is the empty picture: only the dome and numbers over a moving level use it.
+var clear = color.RGBA{}
+
+// Clear is a picture without a background.
+func Clear(f *theme.Fonts, w, h int) *Picture { return NewPicture(f, w, h, clear) }
