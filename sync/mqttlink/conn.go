@@ -1,0 +1,327 @@
+package mqttlink
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"golang.org/x/time/rate"
+
+	"fountain/internal/logkey"
+	"fountain/sync/wire"
+)
+
+// Conn is one connection life. Its methods are safe for concurrent use.
+type Conn struct {
+	client  mqtt.Client
+	raw     *tap
+	budget  *budget
+	log     *slog.Logger
+	stray   atomic.Uint64 // messages nobody subscribed for
+	lost    chan struct{}
+	mu      sync.Mutex // guards err and ended, never held over I/O
+	err     error
+	ended   bool
+	closing sync.Once
+}
+
+// budget bounds what a link publishes, over all its connections.
+type budget struct {
+	messages *rate.Limiter
+	bytes    *rate.Limiter
+}
+
+func newBudget(cfg Config) *budget {
+	return &budget{
+		messages: rate.NewLimiter(rate.Limit(cfg.MessageRate), 10), // a short burst after a pause is fine: quota counts per second
+		bytes:    rate.NewLimiter(rate.Limit(cfg.ByteRate), 2*wire.MaxPayload),
+	}
+}
+
+func (b *budget) wait(ctx context.Context, size int) error {
+	if err := b.messages.Wait(ctx); err != nil {
+		return err
+	}
+	return b.bytes.WaitN(ctx, size)
+}
+
+// Dial makes one connection and waits for its CONNACK. The caller closes it.
+func Dial(ctx context.Context, cfg Config) (*Conn, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	return dial(ctx, cfg, newBudget(cfg))
+}
+
+func dial(ctx context.Context, cfg Config, b *budget) (*Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, ConnectTimeout)
+	defer cancel()
+	c := &Conn{budget: b, log: cfg.Log, lost: make(chan struct{})}
+	c.client = mqtt.NewClient(c.options(ctx, cfg))
+	token := c.client.Connect()
+	select {
+	case <-token.Done():
+	case <-ctx.Done():
+	}
+	if err := ctx.Err(); err != nil || token.Error() != nil {
+		if err == nil {
+			err = token.Error()
+		}
+		<-token.Done() // the transport is closed by ctx, so paho is about to answer; never leave a client behind
+		c.end(err, false)
+		c.Close()
+		return nil, fmt.Errorf("connect to %s: %w", cfg.Addr, c.explain(err))
+	}
+	return c, nil
+}
+
+// explain says what a hang-up instead of a CONNACK usually means.
+func (c *Conn) explain(err error) error {
+	if c.raw != nil && c.raw.hungUp() {
+		return fmt.Errorf("the other side closed instead of accepting (certificate, policy or client id): %w", err)
+	}
+	return err
+}
+
+func (c *Conn) options(ctx context.Context, cfg Config) *mqtt.ClientOptions {
+	o := mqtt.NewClientOptions()
+	o.AddBroker("tcp://" + cfg.Addr)
+	o.SetClientID(cfg.ClientID)
+	o.SetProtocolVersion(4)
+	o.SetCleanSession(true)
+	o.SetAutoReconnect(false)
+	o.SetConnectRetry(false)
+	o.SetResumeSubs(false)
+	o.SetOrderMatters(true)
+	o.SetKeepAlive(KeepAlive)
+	o.SetPingTimeout(PingTimeout)
+	o.SetConnectTimeout(ConnectTimeout)
+	o.SetWriteTimeout(WriteTimeout)
+	o.SetStore(mqtt.NewOrderedMemoryStore())
+	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
+		c.stray.Add(1)
+		c.log.Debug("message without subscriber dropped", logkey.Topic, m.Topic())
+	})
+	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { c.end(err, c.raw.hungUp()) })
+	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
+		conn, err := open(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		c.raw = &tap{Conn: conn}
+		context.AfterFunc(ctx, func() {
+			if !c.client.IsConnectionOpen() { // still waiting for CONNACK
+				_ = c.raw.Close()
+			}
+		})
+		return c.raw, nil
+	})
+	return o
+}
+
+func open(ctx context.Context, cfg Config) (net.Conn, error) {
+	dialer := cfg.Dial
+	if dialer == nil {
+		dialer = (&net.Dialer{}).DialContext
+	}
+	conn, err := dialer(ctx, "tcp", cfg.Addr)
+	if err != nil || cfg.TLS == nil {
+		return conn, err
+	}
+	secure := tls.Client(conn, cfg.TLS)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close() // the handshake's error is the one to tell
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return secure, nil
+}
+
+// tap remembers how reading ended, which paho does not tell apart.
+type tap struct {
+	net.Conn
+	peer   atomic.Bool
+	closed atomic.Bool
+}
+
+func (t *tap) Read(b []byte) (int, error) {
+	n, err := t.Conn.Read(b)
+	if err != nil && !t.closed.Load() &&
+		(errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)) {
+		t.peer.Store(true)
+	}
+	return n, err
+}
+
+func (t *tap) Close() error {
+	t.closed.Store(true)
+	return t.Conn.Close()
+}
+
+func (t *tap) hungUp() bool { return t.peer.Load() }
+
+// Lost is closed when the connection has ended, for whatever reason.
+func (c *Conn) Lost() <-chan struct{} { return c.lost }
+
+// Err says why the connection ended; nil while it lives.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Stray counts messages that arrived without a subscriber.
+func (c *Conn) Stray() uint64 { return c.stray.Load() }
+
+func (c *Conn) end(cause error, hungUp bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	c.ended = true
+	c.err = &ConnError{Err: cause, hungUp: hungUp}
+	close(c.lost)
+}
+
+var errClosed = errors.New("closed by this side")
+
+// Close says goodbye, if the connection still lives, and returns when the transport is closed.
+func (c *Conn) Close() {
+	c.closing.Do(func() {
+		if c.client.IsConnectionOpen() {
+			c.client.Disconnect(250) // ms for the DISCONNECT packet to leave
+		}
+		if c.raw != nil {
+			_ = c.raw.Close() // usually closed already
+		}
+		c.end(errClosed, false)
+	})
+}
+
+// abort ends the connection without goodbye: the peer has stopped answering.
+func (c *Conn) abort(cause error) {
+	c.end(cause, false)
+	_ = c.raw.Close() // makes paho stop; nothing more to tell
+}
+
+// Publish sends a message and waits. With QoS 1, nil means this very connection has the PUBACK; with QoS 0, that the
+// message was written. After an error the message may still have arrived.
+func (c *Conn) Publish(ctx context.Context, topic string, qos byte, payload []byte) error {
+	return <-c.Send(ctx, topic, qos, payload)
+}
+
+// Send queues a message behind those sent before and returns a channel that yields exactly one result, as Publish
+// returns it. It blocks while the rate is used up.
+func (c *Conn) Send(ctx context.Context, topic string, qos byte, payload []byte) <-chan error {
+	result := make(chan error, 1)
+	if err := c.admit(ctx, topic, qos, payload); err != nil {
+		result <- fmt.Errorf("publish to %s: %w", topic, err)
+		return result
+	}
+	token := c.client.Publish(topic, qos, false, payload)
+	go func() {
+		if err := c.await(ctx, token); err != nil {
+			result <- fmt.Errorf("publish to %s: %w", topic, err)
+			return
+		}
+		result <- nil
+	}()
+	return result
+}
+
+func (c *Conn) admit(ctx context.Context, topic string, qos byte, payload []byte) error {
+	if qos > 1 {
+		return fmt.Errorf("%w: QoS 2 is not offered", wire.ErrLimit)
+	}
+	if err := wire.CheckTopic(topic); err != nil {
+		return err
+	}
+	if err := wire.CheckPayload(payload); err != nil {
+		return err
+	}
+	if err := c.Err(); err != nil {
+		return err
+	}
+	if err := c.budget.wait(ctx, len(topic)+len(payload)); err != nil {
+		return err
+	}
+	return c.Err()
+}
+
+// await waits for a token, the end of the connection or the end of patience.
+func (c *Conn) await(ctx context.Context, token mqtt.Token) error {
+	timer := time.NewTimer(AckTimeout)
+	defer timer.Stop()
+	select {
+	case <-token.Done():
+	case <-c.lost:
+		select {
+		case <-token.Done(): // an answer read before the end counts
+		default:
+			return c.Err()
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		c.abort(ErrNoAck)
+		return c.Err()
+	}
+	if err := token.Error(); err != nil {
+		if lost := c.settle(); lost != nil {
+			return lost
+		}
+		return err
+	}
+	return nil
+}
+
+// settle gives the connection's own error a moment to be known after paho failed a token because of it.
+func (c *Conn) settle() error {
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-c.lost:
+		return c.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// Subscribe asks for the filters with QoS 1, eight at a time, and returns nil when every one is granted. The handler
+// is called on paho's own goroutine: it may only put into a bounded channel, else pings stop.
+func (c *Conn) Subscribe(ctx context.Context, handler func(topic string, payload []byte), filters ...string) error {
+	for chunk := range slices.Chunk(filters, wire.MaxFilters) {
+		if err := wire.CheckSubscribe(chunk); err != nil {
+			return err
+		}
+		if err := c.Err(); err != nil {
+			return err
+		}
+		want := make(map[string]byte, len(chunk))
+		for _, f := range chunk {
+			want[f] = 1
+		}
+		token := c.client.SubscribeMultiple(want, func(_ mqtt.Client, m mqtt.Message) { handler(m.Topic(), m.Payload()) })
+		if err := c.await(ctx, token); err != nil {
+			return fmt.Errorf("subscribe to %s: %w", chunk[0], err)
+		}
+		granted := token.(*mqtt.SubscribeToken).Result() // paho's error is nil for a refused filter
+		for _, f := range chunk {
+			if code, ok := granted[f]; !ok || code > 1 {
+				return fmt.Errorf("subscribe to %s: %w", f, ErrForbidden)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+// Package mqttlink keeps a unit connected to AWS IoT Core, or whatever speaks like it. It alone imports paho.
+//
+//	Link.Run ──► Dial ──► Conn (one paho client, one TCP connection) ──► Session functions, one goroutine each
+//	    ▲                   │ lost, or a Session failed
+//	    └── full-jitter backoff 1 s → 128 s, ≥ 1.1 s between CONNECTs ──┘
+//
+// It may import wire. A Conn is one connection life: what it reports as acknowledged was acknowledged on this very
+// connection. paho's own reconnect is off because it reports success for messages no broker has acknowledged
+// (spec/awsiot.md 11). Payload size, topics, filters and rates are checked before anything is sent: the service
+// answers a violation by closing the socket.
+package mqttlink
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"fountain/sync/wire"
+)
+
+// Timing of a connection (spec/awsiot.md 11).
+const (
+	KeepAlive      = 60 * time.Second
+	PingTimeout    = 20 * time.Second
+	ConnectTimeout = 15 * time.Second
+	WriteTimeout   = 15 * time.Second
+	AckTimeout     = 30 * time.Second // without PUBACK or SUBACK the connection is closed
+	ConnectGap     = 1100 * time.Millisecond
+	BackoffMin     = 1 * time.Second
+	BackoffMax     = 128 * time.Second
+	StableAfter    = 60 * time.Second // a connection this old resets the backoff
+)
+
+// ALPN is the protocol name that port 443 needs.
+const ALPN = "x-amzn-mqtt-ca"
+
+// Config of a connection.
+type Config struct {
+	Addr     string // host:port
+	ClientID string // the thing's name
+	// TLS is made by TLSConfig. It may be nil only together with Dial, whose connections are then used as they are.
+	TLS *tls.Config
+	// Dial opens the transport; nil means TCP.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// MessageRate and ByteRate bound what is published over all of a Link's connections; defaults 90/s and 448 KiB/s.
+	MessageRate float64
+	ByteRate    float64
+	Log         *slog.Logger
+}
+
+// TLSConfig returns the client side of mutual TLS: at least 1.2, no session tickets, server name from addr, ALPN on
+// port 443. now may be nil; a unit without a trusted clock passes its own.
+func TLSConfig(addr string, cert tls.Certificate, roots *x509.CertPool, now func() time.Time) (*tls.Config, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("read endpoint %q: %w", addr, err)
+	}
+	cfg := &tls.Config{
+		MinVersion:             tls.VersionTLS12,
+		ServerName:             host,
+		RootCAs:                roots,
+		Certificates:           []tls.Certificate{cert},
+		SessionTicketsDisabled: true,
+		Time:                   now,
+	}
+	if port == "443" {
+		cfg.NextProtos = []string{ALPN}
+	}
+	return cfg, nil
+}
+
+// Errors of a Conn.
+var (
+	ErrLost      = errors.New("connection lost")          // before the answer came; wrapped by *ConnError
+	ErrNoAck     = errors.New("no acknowledgement")       // for AckTimeout; the connection is closed then
+	ErrForbidden = errors.New("subscription was refused") // SUBACK 0x80; the policy does not grant the filter
+)
+
+// ConnError says why a connection ended.
+type ConnError struct {
+	Err    error
+	hungUp bool
+}
+
+// Error implements error.
+func (e *ConnError) Error() string { return fmt.Sprintf("%v: %v", ErrLost, e.Err) }
+
+// Unwrap makes both ErrLost and the cause visible.
+func (e *ConnError) Unwrap() []error { return []error{ErrLost, e.Err} }
+
+// HungUp reports whether the peer closed the connection, as AWS does on a violation, rather than the line dying.
+func (e *ConnError) HungUp() bool { return e.hungUp }
+
+// Session is work on one connection. It returns when its work is done (nil: the others go on), when it failed (the
+// connection ends), or when ctx ends because the connection did.
+type Session func(ctx context.Context, c *Conn) error
+
+// Phase of a Link.
+type Phase string
+
+// Phases of a Link.
+const (
+	Connecting Phase = "connecting"
+	Online     Phase = "online"
+	Offline    Phase = "offline" // waiting for the next attempt, or not running
+)
+
+// State is what a Link is doing.
+type State struct {
+	Phase    Phase
+	Since    time.Time
+	LastErr  string // of the last connection or attempt; stays while online
+	Connects uint64 // CONNECTs sent since start
+}
+
+func (c *Config) check() error {
+	if err := wire.CheckClientID(c.ClientID); err != nil {
+		return err
+	}
+	if c.TLS == nil && c.Dial == nil {
+		return errors.New("mqttlink: no TLS configuration")
+	}
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		return fmt.Errorf("read endpoint %q: %w", c.Addr, err)
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.MessageRate == 0 {
+		c.MessageRate = 90
+	}
+	if c.ByteRate == 0 {
+		c.ByteRate = 448 * 1024
+	}
+	return nil
+}
