@@ -65,7 +65,9 @@ func (f *fake) Changed() <-chan struct{} {
 	return f.changed
 }
 
-func (f *fake) Brands() []api.Brand { return []api.Brand{{ID: "kolvane", Name: "Kolvane", Available: true}} }
+func (f *fake) Brands() []api.Brand {
+	return []api.Brand{{ID: "kolvane", Name: "Kolvane", Available: true}}
+}
 
 func (f *fake) Catalogue() ([]byte, string) { return []byte(`{"version":1}`), "sha256:abc" }
 
