@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
@@ -76,13 +77,15 @@ func (c *Client) Brands(ctx context.Context) ([]Brand, error) {
 	return b, c.do(ctx, c.plain, http.MethodGet, "/v1/brands", nil, &b)
 }
 
-// Catalogue returns the unit's catalogue with its digest set.
+// Catalogue returns the unit's catalogue. Its digest is the agent's: that of the file the agent loaded and checked.
 func (c *Client) Catalogue(ctx context.Context) (*beverage.Catalogue, error) {
-	var raw json.RawMessage
-	if err := c.do(ctx, c.plain, http.MethodGet, "/v1/catalogue", nil, &raw); err != nil {
+	var cat beverage.Catalogue
+	h, err := c.exchange(ctx, c.plain, http.MethodGet, "/v1/catalogue", nil, &cat)
+	if err != nil {
 		return nil, err
 	}
-	return beverage.Parse(raw, c.socket+" /v1/catalogue")
+	cat.Digest = strings.Trim(h.Get("ETag"), `"`)
+	return &cat, nil
 }
 
 // StartPour begins a pour and its lease: Beat has to follow within LeaseLimit. Most callers want Hold or Lease.
@@ -112,40 +115,45 @@ func (c *Client) UIAlive(ctx context.Context) error {
 	return c.do(ctx, c.plain, http.MethodPut, "/v1/ui/alive", nil, nil)
 }
 
-// do makes one call; in and out may be nil.
 func (c *Client) do(ctx context.Context, hc *http.Client, method, path string, in, out any) error {
+	_, err := c.exchange(ctx, hc, method, path, in, out)
+	return err
+}
+
+// exchange makes one call and returns the answer's header; in and out may be nil.
+func (c *Client) exchange(ctx context.Context, hc *http.Client, method, path string, in, out any) (http.Header, error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
-			return fmt.Errorf("encode %s %s: %w", method, path, err)
+			return nil, fmt.Errorf("encode %s %s: %w", method, path, err)
 		}
 		body = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+localhttp.UnixHost+path, body)
 	if err != nil {
-		return fmt.Errorf("call %s %s: %w", method, path, err)
+		return nil, fmt.Errorf("call %s %s: %w", method, path, err)
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := hc.Do(req)
 	if err != nil {
-		return c.unreachable(ctx, err)
+		return nil, c.unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
-		return readProblem(resp, path)
+		return nil, readProblem(resp, path)
 	}
 	if out == nil {
 		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // so that the connection is used again
-		return nil
+		return resp.Header, nil
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
-		return fmt.Errorf("read answer of %s %s: %w", method, path, err)
+		return nil, fmt.Errorf("read answer of %s %s: %w", method, path, err)
 	}
 	_, _ = io.Copy(io.Discard, resp.Body) // the newline after the document
-	return nil
+	return resp.Header, nil
 }
 
 // unreachable says in a technician's words why there is no answer. A context that ended stays what it is.
