@@ -1,0 +1,339 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"fountain/sync/wire"
+)
+
+const quarterMS = 15 * 60 * 1000
+
+// batch is the state of one Put transaction.
+type batch struct {
+	ctx    context.Context
+	insert *sql.Stmt
+	tx     *sql.Tx
+	logs   map[[2]string]*logState
+	totals map[totalKey]*Total
+}
+
+type logState struct {
+	id      int64
+	upto    uint64
+	last    uint64
+	lastN   int64
+	changed int64
+	islands bool // there may be islands
+	dirty   bool
+}
+
+type totalKey struct {
+	quarter int64
+	rig     string
+}
+
+// Put implements Pours.
+func (s *SQLite) Put(ctx context.Context, puts []Put) ([]Result, error) {
+	results := make([]Result, len(puts))
+	err := s.write(ctx, "store pours", func(tx *sql.Tx) error {
+		b := &batch{ctx: ctx, tx: tx, logs: map[[2]string]*logState{}, totals: map[totalKey]*Total{}}
+		var err error
+		if b.insert, err = tx.PrepareContext(ctx, `INSERT INTO pours(log, seq, received, body) VALUES (?,?,?,?) ON CONFLICT(log, seq) DO NOTHING`); err != nil {
+			return err
+		}
+		defer b.insert.Close()
+		for i, p := range puts {
+			if results[i], err = b.put(p); err != nil {
+				return fmt.Errorf("%s %s %d: %w", p.Record.Thing, p.Record.Log, p.Record.Seq, err)
+			}
+		}
+		return b.finish()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return results, nil
+}
+
+func (b *batch) put(p Put) (Result, error) {
+	l, err := b.logOf(p.Record.Thing, p.Record.Log)
+	if err != nil {
+		return Result{}, err
+	}
+	res, err := b.insert.ExecContext(b.ctx, l.id, int64(p.Record.Seq), p.Received, p.Body)
+	if err != nil {
+		return Result{}, err
+	}
+	if n, err := res.RowsAffected(); err != nil {
+		return Result{}, err
+	} else if n == 0 {
+		return b.again(l, p)
+	}
+	n, err := res.LastInsertId()
+	if err != nil {
+		return Result{}, err
+	}
+	l.dirty, l.lastN, l.changed = true, n, p.Received
+	l.last = max(l.last, p.Record.Seq)
+	k := totalKey{p.Received / quarterMS, p.Record.Rig}
+	t := b.totals[k]
+	if t == nil {
+		t = &Total{}
+		b.totals[k] = t
+	}
+	t.Pours++
+	t.UL += p.Record.CountedUL + p.Record.EstimatedUL
+	return Result{Verdict: New, N: n}, b.advance(l, p.Record.Seq)
+}
+
+// again judges a record whose key is taken.
+func (b *batch) again(l *logState, p Put) (Result, error) {
+	var n int64
+	var body []byte
+	if err := b.tx.QueryRowContext(b.ctx, `SELECT n, body FROM pours WHERE log = ? AND seq = ?`, l.id, int64(p.Record.Seq)).Scan(&n, &body); err != nil {
+		return Result{}, err
+	}
+	if bytes.Equal(body, p.Body) {
+		return Result{Verdict: Same, N: n}, nil
+	}
+	digest := sha256.Sum256(p.Body)
+	_, err := b.tx.ExecContext(b.ctx, `INSERT INTO conflicts(log, seq, digest, received, body) VALUES (?,?,?,?,?)
+		ON CONFLICT(log, seq, digest) DO UPDATE SET times = times + 1`, l.id, int64(p.Record.Seq), digest[:], p.Received, p.Body)
+	return Result{Verdict: Conflict}, err
+}
+
+func (b *batch) logOf(thing, log string) (*logState, error) {
+	key := [2]string{thing, log}
+	if l := b.logs[key]; l != nil {
+		return l, nil
+	}
+	l := &logState{}
+	err := b.tx.QueryRowContext(b.ctx, `SELECT id, upto, last, last_n, changed, EXISTS (SELECT 1 FROM islands WHERE islands.log = logs.id)
+		FROM logs WHERE thing = ? AND log = ?`, thing, log).Scan(&l.id, &l.upto, &l.last, &l.lastN, &l.changed, &l.islands)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = b.tx.QueryRowContext(b.ctx, `INSERT INTO logs(thing, log) VALUES (?,?) RETURNING id`, thing, log).Scan(&l.id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.logs[key] = l
+	return l, nil
+}
+
+// advance moves the mark for a seq stored just now.
+func (b *batch) advance(l *logState, seq uint64) error {
+	if seq == l.upto+1 {
+		l.upto = seq
+		if !l.islands {
+			return nil
+		}
+		var end int64
+		err := b.tx.QueryRowContext(b.ctx, `DELETE FROM islands WHERE log = ? AND a = ? RETURNING b`, l.id, int64(seq+1)).Scan(&end)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err == nil {
+			l.upto = uint64(end)
+		}
+		return err
+	}
+	if seq <= l.upto { // stored before and removed since: the mark stands
+		return nil
+	}
+	l.islands = true
+	a, e := int64(seq), int64(seq)
+	if err := b.tx.QueryRowContext(b.ctx, `DELETE FROM islands WHERE log = ? AND b = ? RETURNING a`, l.id, a-1).Scan(&a); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if err := b.tx.QueryRowContext(b.ctx, `DELETE FROM islands WHERE log = ? AND a = ? RETURNING b`, l.id, e+1).Scan(&e); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	_, err := b.tx.ExecContext(b.ctx, `INSERT INTO islands(log, a, b) VALUES (?,?,?)`, l.id, a, e)
+	return err
+}
+
+func (b *batch) finish() error {
+	for _, l := range b.logs {
+		if !l.dirty {
+			continue
+		}
+		if _, err := b.tx.ExecContext(b.ctx, `UPDATE logs SET upto = ?, last = ?, last_n = ?, changed = ? WHERE id = ?`,
+			int64(l.upto), int64(l.last), l.lastN, l.changed, l.id); err != nil {
+			return err
+		}
+	}
+	for k, t := range b.totals {
+		if _, err := b.tx.ExecContext(b.ctx, `INSERT INTO totals(quarter, rig, pours, ul) VALUES (?,?,?,?)
+			ON CONFLICT(quarter, rig) DO UPDATE SET pours = pours + excluded.pours, ul = ul + excluded.ul`, k.quarter, k.rig, t.Pours, t.UL); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Quarantine implements Pours.
+func (s *SQLite) Quarantine(ctx context.Context, bad []Bad) error {
+	return s.write(ctx, "quarantine", func(tx *sql.Tx) error {
+		for _, x := range bad {
+			digest := sha256.Sum256(x.Body)
+			if _, err := tx.ExecContext(ctx, `INSERT INTO quarantine(thing, digest, why, received, body) VALUES (?,?,?,?,?)
+				ON CONFLICT(thing, digest) DO UPDATE SET times = times + 1`, x.Thing, digest[:], x.Why, x.Received, x.Body); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Marks implements Pours.
+func (s *SQLite) Marks(ctx context.Context, thing string, limit int) ([]Mark, error) {
+	tx, err := s.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // one view of logs and islands
+	if err != nil {
+		return nil, fmt.Errorf("read marks: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // nothing was written
+	rows, err := tx.QueryContext(ctx, `SELECT id, log, upto, last, changed FROM logs WHERE thing = ? AND last > 0 ORDER BY changed DESC, last_n DESC LIMIT ?`, thing, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read marks: %w", err)
+	}
+	defer rows.Close()
+	var marks []Mark
+	var ids []int64
+	for rows.Next() {
+		m := Mark{Thing: thing}
+		var id int64
+		if err := rows.Scan(&id, &m.Log, &m.Upto, &m.Last, &m.Changed); err != nil {
+			return nil, fmt.Errorf("read marks: %w", err)
+		}
+		marks, ids = append(marks, m), append(ids, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read marks: %w", err)
+	}
+	for i := range marks {
+		if marks[i].Last == marks[i].Upto {
+			continue
+		}
+		if marks[i].Missing, err = missing(ctx, tx, ids[i], marks[i].Upto); err != nil {
+			return nil, fmt.Errorf("read marks: %w", err)
+		}
+	}
+	return marks, nil
+}
+
+func missing(ctx context.Context, tx *sql.Tx, log int64, upto uint64) ([]uint64, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT a, b FROM islands WHERE log = ? ORDER BY a LIMIT ?`, log, wire.MaxLedgerMissing)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []uint64
+	next := upto + 1
+	for rows.Next() {
+		var a, b uint64
+		if err := rows.Scan(&a, &b); err != nil {
+			return nil, err
+		}
+		for ; next < a; next++ {
+			if len(out) == wire.MaxLedgerMissing {
+				return out, nil
+			}
+			out = append(out, next)
+		}
+		next = b + 1
+	}
+	return out, rows.Err()
+}
+
+const pourQuery = `SELECT pours.n, pours.received, pours.body FROM pours `
+
+func scanPours(rows *sql.Rows, f func(Pour) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		var p Pour
+		if err := rows.Scan(&p.N, &p.Received, &p.Body); err != nil {
+			return fmt.Errorf("read pour: %w", err)
+		}
+		if err := json.Unmarshal(p.Body, &p.Record); err != nil {
+			return fmt.Errorf("read pour %d: %w", p.N, err)
+		}
+		if err := f(p); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (s *SQLite) pours(ctx context.Context, query string, args ...any) ([]Pour, error) {
+	rows, err := s.r.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read pours: %w", err)
+	}
+	var out []Pour
+	err = scanPours(rows, func(p Pour) error { out = append(out, p); return nil })
+	return out, err
+}
+
+// After implements Reader.
+func (s *SQLite) After(ctx context.Context, n int64, limit int) ([]Pour, error) {
+	return s.pours(ctx, pourQuery+`WHERE n > ? ORDER BY n LIMIT ?`, n, limit)
+}
+
+// Latest implements Reader.
+func (s *SQLite) Latest(ctx context.Context, limit int) ([]Pour, error) {
+	return s.pours(ctx, pourQuery+`ORDER BY n DESC LIMIT ?`, limit)
+}
+
+// LastPour implements Reader.
+func (s *SQLite) LastPour(ctx context.Context, thing string) (Pour, error) {
+	ps, err := s.pours(ctx, pourQuery+`WHERE n = (SELECT max(last_n) FROM logs WHERE thing = ?)`, thing)
+	if err != nil {
+		return Pour{}, err
+	}
+	if len(ps) == 0 {
+		return Pour{}, ErrNotFound
+	}
+	return ps[0], nil
+}
+
+// Export implements Reader.
+func (s *SQLite) Export(ctx context.Context, f func(Pour) error) error {
+	rows, err := s.r.QueryContext(ctx, pourQuery+`JOIN logs ON logs.id = pours.log ORDER BY logs.thing, logs.log, pours.seq`)
+	if err != nil {
+		return fmt.Errorf("export pours: %w", err)
+	}
+	return scanPours(rows, f)
+}
+
+// Totals implements Reader.
+func (s *SQLite) Totals(ctx context.Context, sinceMS int64) ([]Total, error) {
+	rows, err := s.r.QueryContext(ctx, `SELECT rig, sum(pours), sum(ul) FROM totals WHERE quarter >= ? GROUP BY rig ORDER BY rig`, sinceMS/quarterMS)
+	if err != nil {
+		return nil, fmt.Errorf("sum pours: %w", err)
+	}
+	defer rows.Close()
+	var out []Total
+	for rows.Next() {
+		var t Total
+		if err := rows.Scan(&t.Rig, &t.Pours, &t.UL); err != nil {
+			return nil, fmt.Errorf("sum pours: %w", err)
+		}
+		out = append(out, t)
+	}
+	return out, rows.Err()
+}
+
+// Counts implements Reader.
+func (s *SQLite) Counts(ctx context.Context) (Counts, error) {
+	var c Counts
+	err := s.r.QueryRowContext(ctx, `SELECT (SELECT coalesce(sum(pours), 0) FROM totals),
+		(SELECT coalesce(sum(times), 0) FROM conflicts), (SELECT coalesce(sum(times), 0) FROM quarantine)`).
+		Scan(&c.Pours, &c.Conflicts, &c.Quarantined)
+	return c, err
+}

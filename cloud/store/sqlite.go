@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	_ "modernc.org/sqlite" // the driver named "sqlite"
+
+	"fountain/internal/problem"
+)
+
+//go:embed schema.sql
+var schemaSQL string
+
+// SchemaVersion is the schema this build writes.
+const SchemaVersion = 1
+
+// SQLite is the Store in one file.
+type SQLite struct {
+	path string
+	w    *sql.DB // one connection: all writes, serialised
+	r    *sql.DB // readers
+}
+
+var _ Store = (*SQLite)(nil)
+
+// OpenSQLite opens or creates the database file. Errors are problems with the path and a remedy: the directory cannot
+// be written, the file is damaged, or a newer version wrote it.
+func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
+	_, err := os.Stat(path)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if fresh {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, notWritable(path, err)
+		}
+		if err := f.Close(); err != nil {
+			return nil, notWritable(path, err)
+		}
+	}
+	s := &SQLite{path: path}
+	if s.w, err = open(path, "rwc", 1); err != nil {
+		return nil, err
+	}
+	if s.r, err = open(path, "rw", 4); err != nil {
+		_ = s.w.Close() // the first error is the one to tell
+		return nil, err
+	}
+	if err := s.prepare(ctx); err != nil {
+		_ = s.Close() // the first error is the one to tell
+		return nil, err
+	}
+	return s, nil
+}
+
+// OpenSQLiteReader opens an existing database for reading beside a running cloud.
+func OpenSQLiteReader(ctx context.Context, path string) (*SQLite, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, &problem.Problem{
+			Code: problem.CodeNotFound, Where: path, What: "there is no cloud data here",
+			Remedy: "give --dir the directory of fountain-cloud serve",
+		}
+	}
+	return OpenSQLite(ctx, path)
+}
+
+func open(path, mode string, conns int) (*sql.DB, error) {
+	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}, "_pragma": {
+		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
+	}}
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: filepath.ToSlash(path), RawQuery: q.Encode()}).String())
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+func (s *SQLite) prepare(ctx context.Context) error {
+	var tables int
+	if err := s.w.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
+		return s.damaged(err)
+	}
+	if tables == 0 {
+		tx, err := s.w.BeginTx(ctx, nil)
+		if err != nil {
+			return notWritable(s.path, err)
+		}
+		defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to roll back
+		if _, err := tx.ExecContext(ctx, schemaSQL); err != nil {
+			return notWritable(s.path, err)
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO meta(key, value) VALUES ('schema', ?)`, strconv.Itoa(SchemaVersion)); err != nil {
+			return notWritable(s.path, err)
+		}
+		return tx.Commit()
+	}
+	var text string
+	if err := s.w.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'schema'`).Scan(&text); err != nil {
+		return s.damaged(fmt.Errorf("it is no Fountain database: %w", err))
+	}
+	version, err := strconv.Atoi(text)
+	if err != nil {
+		return s.damaged(fmt.Errorf("schema version %q: %w", text, err))
+	}
+	if version > SchemaVersion {
+		return &problem.Problem{
+			Code: problem.CodeNewerSchema, Where: s.path,
+			What:   fmt.Sprintf("a newer version wrote this database: schema %d, this build knows %d", version, SchemaVersion),
+			Remedy: "run the newer fountain-cloud, or move the file away and let the units send again what they keep",
+		}
+	}
+	var ok string
+	if err := s.w.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&ok); err != nil {
+		return s.damaged(err)
+	}
+	if ok != "ok" {
+		return s.damaged(errors.New(ok))
+	}
+	return nil
+}
+
+func (s *SQLite) damaged(err error) error {
+	return &problem.Problem{
+		Code: problem.CodeDamaged, Where: s.path, What: fmt.Sprintf("the database cannot be read: %v", err),
+		Remedy: "move the file (and its -wal and -shm) away and restore a backup; units send again what they keep",
+	}
+}
+
+func notWritable(path string, err error) error {
+	return &problem.Problem{
+		Code: problem.CodeNotWritable, Where: path, What: fmt.Sprintf("cannot write the cloud's data: %v", err),
+		Remedy: "make the directory writable for this user or choose another --dir",
+	}
+}
+
+// Close closes the file. Everything that returned before is durable.
+func (s *SQLite) Close() error { return errors.Join(s.r.Close(), s.w.Close()) }
+
+// write runs f in one transaction of the writing connection.
+func (s *SQLite) write(ctx context.Context, what string, f func(tx *sql.Tx) error) error {
+	tx, err := s.w.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to roll back
+	if err := f(tx); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("%s: commit: %w", what, err)
+	}
+	return nil
+}
+
+func notFound(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
+}

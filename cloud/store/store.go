@@ -1,0 +1,193 @@
+// Package store keeps what the cloud must not forget: things and certificates, shadows, pours and the marks that tell
+// each unit how far its log has arrived. It imports sync/wire and internal packages only.
+//
+//	awsiot  ──Registry, Shadows──►┐
+//	ingest  ──Pours──────────────►├─ one SQLite file (WAL, synchronous=FULL); a method that returned is durable
+//	console ──Reader─────────────►┘
+//
+// Every method is safe for concurrent use. Writers are serialised by one connection; readers see the last commit.
+// SQLite is the only implementation so far; the contract test in this package is written against Store.
+package store
+
+import (
+	"context"
+	"errors"
+
+	"fountain/sync/wire"
+)
+
+// ErrNotFound is returned when what was asked for is not in the store.
+var ErrNotFound = errors.New("not in the store")
+
+// Store is everything the cloud keeps.
+type Store interface {
+	Registry
+	Shadows
+	Pours
+	Reader
+	Close() error
+}
+
+// States of a certificate, as AWS IoT names them.
+const (
+	CertPending  = "PENDING_ACTIVATION"
+	CertActive   = "ACTIVE"
+	CertInactive = "INACTIVE"
+)
+
+// Certificate is a registered client certificate. Times are milliseconds since 1970.
+type Certificate struct {
+	ID       string // lower-case hex SHA-256 of the DER form
+	PEM      string
+	KeyHash  string // lower-case hex SHA-256 of the public key's SPKI
+	Status   string
+	Thing    string // empty for claim certificates and before registration
+	Policies []string
+
+	Token        string // hex SHA-256 of the ownership token; empty once used
+	TokenExpires int64
+	Created      int64
+}
+
+// Thing is a unit as the cloud knows it. Times are milliseconds since 1970; 0 means never.
+type Thing struct {
+	Name           string
+	Serial         string
+	Type           string
+	Created        int64
+	FirstConnected int64 // first connection with the identity it holds now
+	Released       bool  // an operator let the serial be claimed again
+	Online         bool
+	Changed        int64 // when Online last changed
+}
+
+// Registration binds a pending certificate to a thing.
+type Registration struct {
+	CertificateID string
+	Thing         string
+	Serial        string
+	Type          string
+	Policies      []string
+	At            int64
+}
+
+// Registry keeps things and certificates.
+type Registry interface {
+	PutCertificate(ctx context.Context, c Certificate) error
+	Certificate(ctx context.Context, id string) (Certificate, error)
+	CertificateByToken(ctx context.Context, tokenHash string) (Certificate, error)
+	// CertificatesOf lists a thing's certificates, newest first.
+	CertificatesOf(ctx context.Context, thing string) ([]Certificate, error)
+	// Register makes the thing (or takes it up again), activates the certificate and deactivates every other
+	// certificate of the thing, in one transaction. FirstConnected and Released are reset.
+	Register(ctx context.Context, r Registration) error
+	Thing(ctx context.Context, name string) (Thing, error)
+	Things(ctx context.Context) ([]Thing, error)
+	// SetPresence records that a thing connected or went away.
+	SetPresence(ctx context.Context, thing string, online bool, at int64) error
+	// AllOffline is called at start: nobody is connected yet.
+	AllOffline(ctx context.Context, at int64) error
+	// Release lets a serial be claimed again and deactivates the thing's certificates.
+	Release(ctx context.Context, serial string) error
+}
+
+// Shadow is the stored form of one shadow. A deleted shadow keeps its version.
+type Shadow struct {
+	Doc     []byte // opaque to the store; nil when deleted
+	Version int64
+}
+
+// Shadows keeps device shadows. name is empty for the classic shadow.
+type Shadows interface {
+	Shadow(ctx context.Context, thing, name string) (Shadow, error)
+	PutShadow(ctx context.Context, thing, name string, s Shadow) error
+}
+
+// Verdict says what became of a record.
+type Verdict int
+
+// Verdicts of Put.
+const (
+	New      Verdict = iota // stored now
+	Same                    // the same bytes were stored before
+	Conflict                // another body was stored under this key before; this one is kept aside
+)
+
+// Put is a validated record on its way in. Body are the wire bytes.
+type Put struct {
+	Record   *wire.Record
+	Body     []byte
+	Received int64 // milliseconds since 1970
+}
+
+// Result is what Put did with one record. N is the position in the order of commits, for New and Same.
+type Result struct {
+	Verdict Verdict
+	N       int64
+}
+
+// Bad is something that could not be taken as a pour.
+type Bad struct {
+	Thing    string // of the topic, so it can be trusted
+	Body     []byte
+	Why      string
+	Received int64
+}
+
+// Mark tells how far a log has arrived.
+type Mark struct {
+	Thing   string
+	Log     string
+	Upto    uint64   // every seq from 1 to Upto is stored
+	Last    uint64   // the highest seq stored
+	Missing []uint64 // the lowest seqs not stored between Upto and Last, at most wire.MaxLedgerMissing, ascending
+	Changed int64    // received time of the last record, milliseconds since 1970
+}
+
+// Pours keeps consumption records.
+type Pours interface {
+	// Put stores records in one transaction, each on the condition that its key is new. Totals and marks move in the
+	// same transaction and only for New records.
+	Put(ctx context.Context, puts []Put) ([]Result, error)
+	// Quarantine keeps what is no pour. The same bytes of the same thing are kept once and counted.
+	Quarantine(ctx context.Context, bad []Bad) error
+	// Marks lists the thing's marks, most recently changed first, at most limit.
+	Marks(ctx context.Context, thing string, limit int) ([]Mark, error)
+}
+
+// Pour is a stored record. N orders all pours by commit.
+type Pour struct {
+	N        int64
+	Received int64
+	Body     []byte
+	Record   wire.Record
+}
+
+// Total sums pours of one rig kind. Simulated and real consumption are never added up.
+type Total struct {
+	Rig   string `json:"rig"` // sim | hw
+	Pours int64  `json:"pours"`
+	UL    int64  `json:"ul"` // counted + estimated, µL
+}
+
+// Counts are the store's health figures.
+type Counts struct {
+	Pours       int64 `json:"pours"`
+	Conflicts   int64 `json:"conflicts"`
+	Quarantined int64 `json:"quarantined"`
+}
+
+// Reader is what the console and the command line read.
+type Reader interface {
+	// After lists pours with N > n in order of N, at most limit.
+	After(ctx context.Context, n int64, limit int) ([]Pour, error)
+	// Latest lists the newest pours, newest first.
+	Latest(ctx context.Context, limit int) ([]Pour, error)
+	// LastPour returns the newest pour of a thing.
+	LastPour(ctx context.Context, thing string) (Pour, error)
+	// Export calls f for every pour, ordered by thing, log and seq.
+	Export(ctx context.Context, f func(Pour) error) error
+	// Totals sums what was received since the time given, rounded down to a quarter of an hour.
+	Totals(ctx context.Context, sinceMS int64) ([]Total, error)
+	Counts(ctx context.Context) (Counts, error)
+}
