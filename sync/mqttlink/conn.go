@@ -272,6 +272,9 @@ func (c *Conn) await(ctx context.Context, token mqtt.Token) error {
 			return c.Err()
 		}
 	case <-ctx.Done():
+		if err := c.Err(); err != nil { // ctx usually ends because the connection did: that tells more
+			return err
+		}
 		return ctx.Err()
 	case <-timer.C:
 		c.abort(ErrNoAck)

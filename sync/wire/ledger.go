@@ -31,6 +31,10 @@ type Ack struct {
 	// Missing lists seqs above Upto that the cloud does not have although it has a later one; ascending, at most
 	// MaxLedgerMissing. Always written, [] when empty: a shadow merges key by key, an absent key would stay.
 	Missing []uint64 `json:"missing"`
+	// Seen is the newest seq the cloud has; 0 when it does not say. With it, what lies between Upto and Seen and is
+	// not Missing counts as committed, so a record the unit had to set aside does not hold the mark for ever. When
+	// Missing is full, only up to its last entry.
+	Seen uint64 `json:"seen"`
 }
 
 // MarshalJSON writes missing as [] when there is none.
