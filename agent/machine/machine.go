@@ -4,7 +4,12 @@
 //	Start/Beat/Stop ──command──► control loop ──► hal.Outputs, hal.Pump        (opens and shuts)
 //	hal meters, interlocks, guard replies ──► events ──► pour.Step ──► effects
 //	control loop ──Intent, Result──► Journal (other goroutine) ──answer──► control loop
-//	control loop ──State──► Snapshot() for screens
+//	control loop ──State() by an atomic pointer, Changed()──► apiserver
+//
+// Three kinds of goroutines: the control loop (Run) owns the hal, the pour and the guard link; callers of Start compute
+// the plan and everything that may take time; the clerk calls journal, stock and logger. Leases, answers of the journal
+// and stop requests are atomics that the loop looks at every tick. Nothing resumes by itself: a pour that ended needs a
+// new Start, and that a new beat session. It may import agent/pour, agent/recipe, hal, agent/beat, sync/wire.
 //
 // The loop never blocks for more than 1 ms and does not allocate while a pour flows.
 package machine
@@ -34,8 +39,12 @@ type Intent struct {
 	TargetUL int64
 	Source   string
 	Parts    []IntentPart
-	LagUL    int64 // what the learned close lag lets through at the nominal rate, µL
+	LagUL    int64 // what the learned close lag lets through at NominalULs, µL
 	Hold     bool
+
+	Catalogue  string // digest of the catalogue the recipe came from
+	MaxUL      int64  // the pour's own bound, µL
+	NominalULs int64  // the rate LagUL is for, µL/s
 }
 
 // IntentPart is one ingredient of the plan; Share are its parts per million of the finished drink.

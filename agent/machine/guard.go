@@ -1,0 +1,87 @@
+package machine
+
+import (
+	"time"
+
+	"fountain/agent/beat"
+	"fountain/agent/pour"
+	"fountain/hal"
+)
+
+// guardSide is the loop's view of the guard.
+type guardSide struct {
+	link  GuardLink
+	limit time.Duration // for an answer
+
+	packet   beat.Packet
+	next     time.Duration // when the next beat is due
+	reply    beat.Reply
+	answered bool // ever
+	alive    bool
+	waiting  bool // a beat is unanswered
+	waitTick uint64
+	waitFrom time.Duration
+}
+
+// poll reads the guard's answers.
+func (g *guardSide) poll(now time.Duration) {
+	for range 8 { // more than ever queue in one tick
+		r, ok, err := g.link.Poll()
+		if err != nil {
+			g.lost()
+			return
+		}
+		if !ok {
+			break
+		}
+		g.reply = r
+		if g.waiting && r.Tick >= g.waitTick && r.Session == g.packet.Session {
+			g.waiting, g.alive, g.answered = false, true, true
+		}
+	}
+	if g.waiting && now-g.waitFrom > g.limit {
+		g.lost()
+	}
+}
+
+// lost forgets what was said before; the next answered beat brings the guard back.
+func (g *guardSide) lost() {
+	g.alive, g.waiting = false, false
+	g.reply = beat.Reply{}
+}
+
+// send beats when it is due, or at once.
+func (g *guardSide) send(now time.Duration, urgent bool) {
+	if !urgent && now < g.next {
+		return
+	}
+	g.next = now + beat.Period
+	g.packet.Tick++
+	if g.link.Send(g.packet) != nil {
+		g.lost()
+		return
+	}
+	if !g.waiting {
+		g.waiting, g.waitTick, g.waitFrom = true, g.packet.Tick, now
+	}
+}
+
+// locks are the guard's safety inputs.
+func (g *guardSide) locks() hal.Interlocks {
+	var l hal.Interlocks
+	if g.reply.EStop {
+		l |= hal.EStop
+	}
+	if g.reply.Leak {
+		l |= hal.Leak
+	}
+	return l
+}
+
+// said is the answer to beats of the present session.
+func (g *guardSide) said() pour.Guard {
+	if !g.alive || g.reply.Session != g.packet.Session {
+		return pour.Guard{}
+	}
+	return pour.Guard{Open: g.reply.MasterOpen, Latched: g.reply.Latched, Reason: g.reply.Reason}
+}

@@ -1,0 +1,203 @@
+package machine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fountain/agent/beat"
+	"fountain/agent/beverage"
+	"fountain/agent/pour"
+	"fountain/agent/recipe"
+	"fountain/hal"
+	"fountain/internal/problem"
+)
+
+// GuardLink is the way to the guard; *beat.Link is the real one. No method blocks. An error means that the guard is
+// gone; a later Send may find it again.
+type GuardLink interface {
+	Send(beat.Packet) error
+	Poll() (beat.Reply, bool, error)
+}
+
+// Stock knows what the cartridges hold. Source is called on the goroutine that calls Start; SetEmpty from the clerk,
+// never from the control loop. Both must be safe for concurrent use.
+type Stock interface {
+	recipe.Stock
+	// SetEmpty says that the cartridge in the slot ran dry although the books said otherwise.
+	SetEmpty(slot string)
+}
+
+// LagStore keeps the learned close lags over restarts. Save is never called from the control loop.
+type LagStore interface {
+	Load() (map[string]pour.Lag, error) // by valve
+	Save(map[string]pour.Lag) error
+}
+
+// Config tunes a machine; the zero value means the defaults.
+type Config struct {
+	Limits recipe.Limits // zero: recipe.DefaultLimits
+	// Lease is how long a pour flows without a Beat; 0 means 300 ms.
+	Lease time.Duration
+	// IdleTick is the loop's period while nothing flows; 0 means 5 ms, at most 10 ms.
+	IdleTick time.Duration
+	// Drain bounds how long Run waits at its end for settling and for the journal; 0 means 5 s.
+	Drain time.Duration
+	// Calibration replaces pulses per litre by meter id.
+	Calibration map[string]float64
+	// GuardReply is how long the guard may take to answer a beat; 0 means 50 ms.
+	GuardReply time.Duration
+}
+
+// Deps is what a machine works on. The rig must have been opened as hal.OwnerAgent; its owner closes it after Run.
+type Deps struct {
+	Rig       hal.Rig
+	Pacer     hal.Pacer
+	Guard     GuardLink
+	Journal   Journal
+	Stock     Stock
+	Lags      LagStore // nil: learned anew at every start
+	Catalogue *beverage.Catalogue
+	Planogram *beverage.Planogram
+	Log       *slog.Logger
+}
+
+// menu is what Start reads; it is replaced as a whole.
+type menu struct {
+	catalogue *beverage.Catalogue
+	lineup    *recipe.Lineup
+}
+
+// Machine is one unit's control loop. All methods may be called from any goroutine.
+type Machine struct {
+	cfg   Config
+	deps  Deps
+	parts []hal.Part // calibrated
+
+	valves map[string]uint64 // carrier valve -> mask
+	all    uint64            // every valve of the agent
+	meters map[string]hal.FlowMeter
+	pumps  map[string]hal.Pump
+
+	menu    atomic.Pointer[menu]
+	current atomic.Pointer[lease]  // the pour that is starting, flowing or being recorded
+	state   atomic.Pointer[shared] // what State composes
+	changed chan struct{}
+	ready   chan struct{} // closed when Run has begun
+	begin   sync.Once
+	clear   atomic.Bool // ClearFault was called
+	stopped chan struct{}
+
+	ticks    ticks
+	emptyRev atomic.Uint64 // grows with every change of emptied
+
+	mu      sync.Mutex // held for map operations only
+	lags    map[string]pour.Lag
+	emptied map[string]string // slot -> cartridge that ran dry
+}
+
+// New checks that rig, catalogue and planogram fit together. Nothing moves before Run.
+func New(cfg Config, deps Deps) (*Machine, error) {
+	if cfg.Limits == (recipe.Limits{}) {
+		cfg.Limits = recipe.DefaultLimits()
+	}
+	if cfg.Lease <= 0 {
+		cfg.Lease = 300 * time.Millisecond
+	}
+	if cfg.IdleTick <= 0 || cfg.IdleTick > 10*time.Millisecond {
+		cfg.IdleTick = 5 * time.Millisecond
+	}
+	if cfg.GuardReply <= 0 {
+		cfg.GuardReply = 50 * time.Millisecond
+	}
+	if cfg.Drain <= 0 {
+		cfg.Drain = 5 * time.Second
+	}
+	m := &Machine{
+		cfg: cfg, deps: deps, valves: map[string]uint64{}, meters: map[string]hal.FlowMeter{}, pumps: map[string]hal.Pump{},
+		changed: make(chan struct{}, 1), ready: make(chan struct{}), stopped: make(chan struct{}), lags: map[string]pour.Lag{},
+		emptied: map[string]string{},
+	}
+	if err := m.bind(); err != nil {
+		return nil, err
+	}
+	if err := m.SetMenu(deps.Catalogue, deps.Planogram); err != nil {
+		return nil, err
+	}
+	if deps.Lags != nil {
+		lags, err := deps.Lags.Load()
+		if err != nil {
+			return nil, fmt.Errorf("load learned close lags: %w", err)
+		}
+		for v, l := range lags {
+			m.lags[v] = l
+		}
+	}
+	m.state.Store(&shared{base: State{Fault: FaultStarting}})
+	return m, nil
+}
+
+// bind finds the agent's parts in the rig.
+func (m *Machine) bind() error {
+	for _, p := range m.deps.Rig.Parts() {
+		if pl, ok := m.cfg.Calibration[p.ID]; ok && p.Kind == hal.KindMeter {
+			if !(pl > 0) {
+				return &problem.Problem{Code: problem.CodeBadConfig, Where: p.ID, What: "the calibration is not a positive number of pulses per litre", Remedy: "calibrate the meter again"}
+			}
+			p.PulsesPerLitre = pl
+		}
+		m.parts = append(m.parts, p)
+		if p.Owner != hal.OwnerAgent {
+			continue
+		}
+		var err error
+		switch p.Kind {
+		case hal.KindValve:
+			var mask uint64
+			if mask, err = m.deps.Rig.Outputs().Bit(p.ID); err == nil {
+				m.valves[p.ID] = mask
+				m.all |= mask
+			}
+		case hal.KindMeter:
+			m.meters[p.ID], err = m.deps.Rig.Meter(p.ID)
+		case hal.KindPump:
+			m.pumps[p.ID], err = m.deps.Rig.Pump(p.ID)
+		}
+		if err != nil {
+			return fmt.Errorf("bind %s %s: %w", p.Kind, p.ID, err)
+		}
+	}
+	return nil
+}
+
+// SetMenu replaces catalogue and planogram for pours that start from now on.
+func (m *Machine) SetMenu(c *beverage.Catalogue, p *beverage.Planogram) error {
+	l, err := recipe.Build(m.parts, p)
+	if err != nil {
+		return err
+	}
+	m.menu.Store(&menu{catalogue: c, lineup: l})
+	return nil
+}
+
+// Ready is closed when the control loop runs.
+func (m *Machine) Ready() <-chan struct{} { return m.ready }
+
+// Changed receives after State has changed: at once when the phase or a fault changes, at most 30 times a second for
+// the volume. Signals coalesce; there is one reader.
+func (m *Machine) Changed() <-chan struct{} { return m.changed }
+
+// Run is the control loop; it returns when ctx ends and everything is shut, settled and recorded, or Config.Drain is
+// over. It may be called once.
+func (m *Machine) Run(ctx context.Context) error {
+	first := false
+	m.begin.Do(func() { first = true })
+	if !first {
+		return fmt.Errorf("run machine: it already ran")
+	}
+	defer close(m.stopped)
+	return m.run(ctx)
+}

@@ -1,0 +1,102 @@
+package machine
+
+import (
+	"slices"
+	"time"
+
+	"fountain/hal"
+	"fountain/sync/wire"
+)
+
+// view is what a published state was made from; a new one is made only when it differs.
+type view struct {
+	lease    *lease
+	fault    string
+	locks    hal.Interlocks
+	blind    bool
+	guard    bool
+	master   bool
+	outcome  wire.Outcome
+	reason   string
+	last     uint64
+	noFlow   int
+	emptyRev uint64
+}
+
+// publish makes the state visible. While a pour flows steadily it only moves numbers.
+func (lo *loop) publish(now time.Duration) {
+	v := view{
+		lease: lo.lease, fault: lo.fault(now), locks: lo.locks, blind: lo.locksErr != nil, guard: lo.guard.alive,
+		master: lo.guard.reply.MasterOpen, last: lo.last, noFlow: lo.noFlow, emptyRev: lo.m.emptyRev.Load(),
+	}
+	if lo.lease != nil {
+		v.outcome, v.reason = lo.pour.Outcome, lo.pour.Reason
+		lo.lease.live.phase.Store(uint32(lo.pour.Phase))
+		lo.lease.live.poured.Store(lo.pour.CountedUL() + lo.pour.EstimatedUL())
+	} else {
+		v.lease, v.outcome, v.reason = lo.shown.lease, lo.shown.outcome, lo.shown.reason // the last pour stays
+	}
+	old := lo.m.state.Load()
+	if v != lo.shown || !slices.Equal(lo.health, old.base.HealthNote) {
+		lo.show(v, old.base.Seq)
+		lo.signalAt = now
+		lo.m.signal()
+	}
+	if lo.lease == nil {
+		return
+	}
+	ul := lo.pour.CountedUL()
+	if lo.pour.Phase != lo.shownStep || (ul != lo.shownUL && now-lo.signalAt >= signalEvery) {
+		lo.shownStep, lo.shownUL, lo.signalAt = lo.pour.Phase, ul, now
+		lo.m.signal()
+	}
+}
+
+// show publishes v.
+func (lo *loop) show(v view, seq uint64) {
+	s := &shared{base: State{
+		Last: v.last, Fault: v.fault, Interlocks: v.locks, Cup: v.locks&hal.NoCup == 0 && !v.blind, Guard: v.guard,
+		MasterOpen: v.master, NoFlow: v.noFlow, Empty: lo.m.emptySlots(), HealthNote: lo.health,
+	}}
+	if l := v.lease; l != nil {
+		s.live = &l.live
+		b := &s.base
+		b.Pour, b.Beverage, b.Hold, b.Source, b.TargetUL = l.id, l.plan.Beverage, l.plan.Hold, l.req.Source, l.plan.TargetUL
+		b.Outcome, b.Reason = v.outcome, v.reason
+		if l == lo.shown.lease {
+			b.Seq = seq
+		}
+		if r := l.commit.Load(); r != nil && r.err == nil {
+			b.Seq = r.seq
+		}
+	}
+	lo.shown = v
+	lo.m.state.Store(s)
+}
+
+// publishEnd shows a recorded pour with its seq before the next may start.
+func (lo *loop) publishEnd(l *lease) {
+	l.live.phase.Store(uint32(lo.pour.Phase))
+	l.live.poured.Store(lo.pour.CountedUL() + lo.pour.EstimatedUL())
+	v := lo.shown
+	v.lease, v.last, v.outcome, v.reason = l, lo.last, lo.pour.Outcome, lo.pour.Reason
+	lo.show(v, 0)
+	lo.m.signal()
+}
+
+// result is the ended pour for the journal.
+func (lo *loop) result() Result {
+	p := &lo.pour
+	plan := p.Plan()
+	r := Result{
+		Intent: lo.lease.intent, Duration: p.Duration(), Outcome: p.Outcome, Reason: p.Reason,
+		CountedUL: p.CountedUL(), EstimatedUL: p.EstimatedUL(),
+	}
+	r.Parts = append(make([]wire.Part, 0, 1+len(plan.Doses)), wire.Part{
+		Ingredient: string(plan.Carrier.Ingredient), UL: p.CarrierUL(), How: "metered",
+	})
+	for i, d := range plan.Doses {
+		r.Parts = append(r.Parts, wire.Part{Ingredient: string(d.Ingredient), Cartridge: d.Cartridge, UL: p.DoseUL(i), How: "strokes"})
+	}
+	return r
+}

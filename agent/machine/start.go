@@ -1,0 +1,250 @@
+package machine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"fountain/agent/beverage"
+	"fountain/agent/pour"
+	"fountain/agent/recipe"
+	"fountain/hal"
+	"fountain/internal/problem"
+	"fountain/sync/wire"
+)
+
+// nominalULs is the flow that Intent.LagUL is given for.
+const nominalULs = 75_000
+
+// lease is one pour from Start to its record. Start fills it; afterwards the loop owns everything but the atomics.
+type lease struct {
+	id      string
+	pour    [16]byte
+	session uint64
+	req     StartRequest
+	plan    *recipe.Plan
+	intent  Intent
+	valve   uint64
+	meter   hal.FlowMeter
+	pumps   [recipe.MaxDoses]hal.Pump
+	lag     pour.Lag
+	answer  chan error // capacity 1: the loop does not wait for Start
+
+	beats  atomic.Uint64
+	stop   atomic.Pointer[string]
+	begun  atomic.Pointer[receipt] // answers of the journal
+	commit atomic.Pointer[receipt]
+	live   live
+}
+
+// receipt is an answer of the journal.
+type receipt struct {
+	seq uint64
+	err error
+}
+
+// Start begins a pour and returns its id. From then on the caller has to Beat. Errors are problems: those of
+// recipe.Compute, CodeBusy while another pour is active or not yet recorded, CodeUnsafe when an interlock, the guard or
+// a fault refuses, CodeUnavailable when the machine is not running.
+func (m *Machine) Start(ctx context.Context, req StartRequest) (string, error) {
+	switch req.Source {
+	case wire.SourceTouch, wire.SourceService, wire.SourcePhone:
+	default:
+		return "", &problem.Problem{Code: problem.CodeBadRequest, Where: "source", What: fmt.Sprintf("%q is no source of a pour", req.Source), Remedy: "use touch, service or phone"}
+	}
+	select {
+	case <-m.ready:
+	default:
+		return "", notRunning("the machine is still starting")
+	}
+	if m.current.Load() != nil {
+		return "", busy()
+	}
+	l, err := m.newLease(req)
+	if err != nil {
+		return "", err
+	}
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	if !m.current.CompareAndSwap(nil, l) {
+		return "", busy()
+	}
+	select {
+	case err := <-l.answer:
+		if err != nil {
+			return "", err
+		}
+		return l.id, nil
+	case <-ctx.Done():
+		l.requestStop(pour.ReasonReleased)
+		return "", ctx.Err()
+	case <-m.stopped:
+		return "", notRunning("the machine is stopping")
+	}
+}
+
+// newLease computes everything the loop needs, on the caller's goroutine.
+func (m *Machine) newLease(req StartRequest) (*lease, error) {
+	menu := m.menu.Load()
+	plan, err := recipe.Compute(menu.catalogue, menu.lineup, stockView{m}, m.cfg.Limits, req.Beverage, req.TargetUL, req.Hold)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	id := ulid.MustNew(ulid.Timestamp(now), rand.Reader) // crypto/rand does not fail
+	l := &lease{
+		id: id.String(), pour: id, session: newSession(), req: req, plan: plan, answer: make(chan error, 1),
+		valve: m.valves[plan.Carrier.Valve], meter: m.meters[plan.Carrier.Meter], lag: m.lagOf(plan.Carrier.Valve),
+	}
+	if l.valve == 0 || l.meter == nil {
+		return nil, notOurs(plan.Carrier.Valve)
+	}
+	for i, d := range plan.Doses {
+		if l.pumps[i] = m.pumps[d.Pump]; l.pumps[i] == nil {
+			return nil, notOurs(d.Pump)
+		}
+	}
+	l.intent = Intent{
+		Pour: l.id, Session: l.session, Started: now, Beverage: plan.Beverage, TargetUL: plan.TargetUL, Source: req.Source,
+		LagUL: int64(nominalULs * l.lag.Value().Seconds()), NominalULs: nominalULs, Hold: req.Hold,
+		Catalogue: plan.Catalogue, MaxUL: plan.MaxUL,
+		Parts: []IntentPart{{Ingredient: plan.Carrier.Ingredient, Share: plan.CarrierShare, Metered: true}},
+	}
+	for _, d := range plan.Doses {
+		l.intent.Parts = append(l.intent.Parts, IntentPart{Ingredient: d.Ingredient, Cartridge: d.Cartridge, Share: d.Share})
+	}
+	return l, nil
+}
+
+// Beat renews the lease of the active pour. CodeNotFound when id is not that pour.
+func (m *Machine) Beat(id string) error {
+	l := m.current.Load()
+	if l == nil || l.id != id {
+		return &problem.Problem{Code: problem.CodeNotFound, Where: id, What: "this pour is not active", Remedy: "start a new pour"}
+	}
+	l.beats.Add(1)
+	return nil
+}
+
+// Stop ends the active pour; the valves are commanded shut within 20 ms. The reason goes into the record: one of pour's
+// reasons, or a word of the caller's. A pour that has ended already is left alone.
+func (m *Machine) Stop(id, reason string) {
+	if l := m.current.Load(); l != nil && l.id == id {
+		l.requestStop(reason)
+	}
+}
+
+func (l *lease) requestStop(reason string) {
+	if reason == "" {
+		reason = pour.ReasonStopped
+	}
+	l.stop.CompareAndSwap(nil, &reason)
+}
+
+// ClearFault lets the unit pour again after a technician has looked at a valve stuck open or a broken journal.
+// What is still wrong comes back.
+func (m *Machine) ClearFault() { m.clear.Store(true) }
+
+// Refilled says that the cartridge in a slot is good again although its id has not changed.
+func (m *Machine) Refilled(slot string) {
+	m.mu.Lock()
+	delete(m.emptied, slot)
+	m.mu.Unlock()
+	m.emptyRev.Add(1)
+}
+
+// Lags returns the learned close lags by valve.
+func (m *Machine) Lags() map[string]pour.Lag {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.lags)
+}
+
+func (m *Machine) lagOf(valve string) pour.Lag {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lags[valve]
+}
+
+func (m *Machine) emptySlots() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.emptied))
+}
+
+// stockView is the Stock without the cartridges this machine found empty.
+type stockView struct{ m *Machine }
+
+func (v stockView) Source(ing beverage.IngredientID, needUL int64) (recipe.Source, bool) {
+	src, ok := v.m.deps.Stock.Source(ing, needUL)
+	if !ok {
+		return src, false
+	}
+	v.m.mu.Lock()
+	defer v.m.mu.Unlock()
+	if dry, found := v.m.emptied[src.Slot]; found {
+		if dry == src.Cartridge {
+			return recipe.Source{}, false
+		}
+		delete(v.m.emptied, src.Slot) // another cartridge sits there now
+		v.m.emptyRev.Add(1)
+	}
+	return src, true
+}
+
+func newSession() uint64 {
+	var b [8]byte
+	for {
+		_, _ = rand.Read(b[:]) // crypto/rand does not fail
+		if s := binary.LittleEndian.Uint64(b[:]); s != 0 {
+			return s
+		}
+	}
+}
+
+func busy() error {
+	return &problem.Problem{Code: problem.CodeBusy, What: "a pour is already under way", Remedy: "wait until it has ended", Retry: true}
+}
+
+func notRunning(what string) error {
+	return &problem.Problem{Code: problem.CodeUnavailable, What: what, Remedy: "try again in a moment", Retry: true}
+}
+
+func notOurs(part string) error {
+	return &problem.Problem{Code: problem.CodeBadConfig, Where: part, What: "the agent does not own this part", Remedy: "write owner: agent in the rig file"}
+}
+
+// refusals says in words why Start refuses, by fault.
+var refusals = map[string][2]string{
+	pour.ReasonEStop:     {"the emergency stop is pressed", "release it when it is safe"},
+	pour.ReasonLeak:      {"there is water in the base of the machine", "find the leak and dry the base"},
+	pour.ReasonDoor:      {"the service door is open", "close it"},
+	pour.ReasonTrayFull:  {"the drip tray is full", "empty it"},
+	pour.ReasonInterlock: {"the safety inputs cannot be read", "check the wiring"},
+	pour.ReasonGuardGone: {"the guard does not answer", "check that fountain-guard runs"},
+	pour.ReasonRigLost:   {"the hardware does not answer", "check the rig and its connections"},
+	pour.ReasonStuckOpen: {"a valve did not shut", "have a technician check the valve, then clear the fault"},
+	pour.ReasonJournal:   {"pours cannot be recorded", "check the state directory"},
+	FaultStarting:        {"the machine is still starting", "try again in a moment"},
+	FaultNoCup:           {"there is no cup under the nozzle", "put a cup there"},
+}
+
+// refusal is the problem that goes with a fault.
+func refusal(fault string) error {
+	words, ok := refusals[fault]
+	if !ok {
+		words = [2]string{"the machine is out of order: " + fault, "call a technician"}
+	}
+	return &problem.Problem{
+		Code: problem.CodeUnsafe, Where: fault, What: words[0], Remedy: words[1],
+		Retry: fault != pour.ReasonStuckOpen && fault != pour.ReasonJournal,
+	}
+}

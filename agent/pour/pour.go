@@ -1,0 +1,212 @@
+// Package pour is the rule of one pour: a pure Step from state and event to state and effects. It knows neither time
+// nor hardware; agent/machine feeds it and does what it says. It may import agent/recipe, agent/beat, hal, sync/wire
+// and internal packages. A State is a value of fixed size; Step does not allocate.
+//
+//	agent/machine ──Begin, Tick(counts, interlocks, guard), Durable | Refused, Stop──► Step
+//	Step ──Journal, Master, Open, Shut, Dose, StopPumps, Wake, Empty, Learn, Commit──► agent/machine
+//
+// Legal transitions; whatever is not listed leaves the state as it is:
+//
+//	from                what                                              to       effects
+//	Idle, Done, Faulted Begin                                             Arm      Journal
+//	Arm                 Durable                                           Arm      Master on
+//	Arm                 the guard says MASTER is open                     Lead     Open
+//	Arm                 Refused                                           Faulted
+//	Arm                 end, MASTER never asked for                       Done, Faulted  Commit (once Durable)
+//	Arm                 end, MASTER asked for                             Settle   Shut, StopPumps, Master off
+//	Lead                150 ms of water have come                         Flow
+//	Flow                every stroke is asked for                         Tail
+//	Lead, Flow, Tail    end                                               Settle   Shut (and, unless completed or
+//	                                                                               stopped: StopPumps, Master off)
+//	Settle              water stands still, owed strokes are confirmed    Done, Faulted  Master off, Learn, Commit
+//
+// An end is: target reached (completed); Stop by a person (stopped); Stop because the lease, the guard, the loop or the
+// rig was lost or the unit shuts down (interrupted); everything else, that is an interlock, no flow, an empty
+// cartridge, a bound, a valve that does not shut (faulted). The first end decides; only a valve stuck open or an empty
+// cartridge found while settling turns completed or stopped into faulted.
+//
+// Ingredients follow water pulses, not time. In portion mode they start after the lead and end at 92 % of the water, so
+// that the rest rinses the nozzle. In hold mode, where the end is not known, they follow in proportion, and what the
+// poured water still lacks when the consumer lets go is dosed while settling.
+package pour
+
+import (
+	"time"
+
+	"fountain/agent/beat"
+	"fountain/agent/recipe"
+	"fountain/hal"
+	"fountain/sync/wire"
+)
+
+// Timing and volume rules (spec/hal.md 6).
+const (
+	LeadTime    = 150 * time.Millisecond // of water before the first dose
+	RinseFrom   = 0.92                   // of the water, portion mode: ingredients have ended
+	FirstPulse  = 400 * time.Millisecond // without a pulse after opening: no flow
+	PulseGap    = 600 * time.Millisecond // or gapPeriods, whichever is longer: no flow
+	gapPeriods  = 8
+	SettleMin   = 250 * time.Millisecond
+	quietTime   = 150 * time.Millisecond // without a pulse: the water stands still
+	StuckAfter  = 150 * time.Millisecond // after closing, the longest lag: pulses from here on are too many
+	stuckPulses = 3
+	stuckWait   = 2 * time.Second        // how long the flow after a stuck valve is counted at most
+	StrokeWait  = 300 * time.Millisecond // asked for and not confirmed: the cartridge is empty
+	MasterWait  = 300 * time.Millisecond // for the guard to open MASTER
+	tick        = time.Millisecond       // of the control loop while pouring
+)
+
+// Phase is where a pour stands.
+type Phase uint8
+
+// Phases, see the package comment.
+const (
+	Idle Phase = iota
+	Arm
+	Lead
+	Flow
+	Tail
+	Settle
+	Done
+	Faulted
+)
+
+var phaseNames = [...]string{"idle", "arm", "lead", "flow", "tail", "settle", "done", "faulted"}
+
+// String names the phase for logs.
+func (p Phase) String() string {
+	if int(p) < len(phaseNames) {
+		return phaseNames[p]
+	}
+	return "unknown"
+}
+
+// Active tells whether a pour is under way.
+func (p Phase) Active() bool { return p >= Arm && p <= Settle }
+
+// Reasons why a pour ended; they stand in records. Empty when the target was reached.
+const (
+	ReasonReleased    = "released" // the consumer let go
+	ReasonStopped     = "stopped"  // stopped by a person
+	ReasonLeaseLost   = "lease_lost"
+	ReasonGuardGone   = "guard_gone"
+	ReasonLoopGap     = "loop_gap"
+	ReasonShutdown    = "shutdown"
+	ReasonRigLost     = "rig_lost"
+	ReasonEStop       = "e_stop"
+	ReasonLeak        = "leak"
+	ReasonDoor        = "door"
+	ReasonTrayFull    = "tray_full"
+	ReasonCupRemoved  = "cup_removed"
+	ReasonInterlock   = "interlock_unreadable"
+	ReasonNoFlow      = "no_flow"
+	ReasonStuckOpen   = "stuck_open"
+	ReasonSoldOut     = "sold_out"
+	ReasonVolumeBound = "volume_bound"
+	ReasonTimeBound   = "time_bound"
+	ReasonMaster      = "master_refused" // the guard did not open MASTER
+	ReasonJournal     = "journal"        // the intent could not be made durable
+)
+
+// OutcomeOf is the outcome that goes with a reason.
+func OutcomeOf(reason string) wire.Outcome {
+	switch reason {
+	case "":
+		return wire.Completed
+	case ReasonLeaseLost, ReasonGuardGone, ReasonLoopGap, ReasonShutdown, ReasonRigLost:
+		return wire.Interrupted
+	case ReasonEStop, ReasonLeak, ReasonDoor, ReasonTrayFull, ReasonCupRemoved, ReasonInterlock, ReasonNoFlow,
+		ReasonStuckOpen, ReasonSoldOut, ReasonVolumeBound, ReasonTimeBound, ReasonMaster, ReasonJournal:
+		return wire.Faulted
+	}
+	return wire.Stopped
+}
+
+// Kind is the kind of an Event.
+type Kind uint8
+
+// Kinds of events.
+const (
+	Tick    Kind = iota
+	Begin        // Plan, Lag and Inputs are set
+	Durable      // the journal holds the intent
+	Refused      // the journal does not
+	Stop         // Reason is set
+)
+
+// Event is what happened. Every event carries Now; Tick and Begin carry Inputs.
+type Event struct {
+	Kind   Kind
+	Now    time.Duration // on the Pacer's clock
+	Inputs Inputs
+	Reason string
+	Plan   *recipe.Plan
+	Lag    Lag // learned for the carrier's valve
+}
+
+// Inputs is what the control loop sees.
+type Inputs struct {
+	Water     hal.Count               // meter of the carrier
+	Delivered [recipe.MaxDoses]uint64 // confirmed strokes, by the plan's doses
+	Locks     hal.Interlocks          // of agent and guard together
+	LocksErr  bool                    // they cannot be read
+	Guard     Guard
+}
+
+// Guard is what the guard said last, in answer to a beat of this session.
+type Guard struct {
+	Open    bool
+	Latched bool
+	Reason  beat.Reason
+}
+
+// Action is the kind of an Effect.
+type Action uint8
+
+// Actions.
+const (
+	Journal   Action = iota + 1 // make the intent durable; answer with Durable or Refused
+	Master                      // ask the guard to open (On) or shut MASTER
+	Open                        // open the carrier's valve
+	Shut                        // shut every valve in one write
+	Dose                        // N more strokes of dose Index
+	StopPumps                   // drop every queued stroke
+	Wake                        // run again exactly At
+	Empty                       // the cartridge of dose Index is empty
+	Learn                       // Lag is the new lag of the carrier's valve
+	Commit                      // the pour is over: record it
+)
+
+// Effect is one thing to do.
+type Effect struct {
+	Action Action
+	Index  int
+	N      int64
+	On     bool
+	At     time.Duration
+	Lag    Lag
+}
+
+// Effects is a short list of fixed capacity.
+type Effects struct {
+	list [recipe.MaxDoses + 8]Effect
+	n    int
+}
+
+// Len is the number of effects.
+func (fx *Effects) Len() int { return fx.n }
+
+// At returns effect i.
+func (fx *Effects) At(i int) Effect { return fx.list[i] }
+
+// Has tells whether an action is among the effects.
+func (fx *Effects) Has(a Action) bool {
+	for i := range fx.n {
+		if fx.list[i].Action == a {
+			return true
+		}
+	}
+	return false
+}
+
+func (fx *Effects) add(e Effect) { fx.list[fx.n] = e; fx.n++ }

@@ -1,0 +1,252 @@
+// Package recipe turns a beverage and a volume into a bounded Plan: what each line of this unit has to deliver, and
+// how much and how long a pour may flow at most. It may import agent/beverage, hal and internal packages. Everything
+// here is pure and safe for concurrent use.
+//
+//	[]hal.Part + beverage.Planogram ──Build──► Lineup
+//	beverage.Catalogue + Lineup + Stock + volume ──Compute──► Plan ──► agent/pour
+//
+// Volumes are whole µL; shares are parts per million of the finished drink and add up to one million. An ingredient is
+// given as whole strokes, rounded to the nearest; the carrier takes up what rounding leaves, so that the drink's
+// volume is exact.
+package recipe
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"fountain/agent/beverage"
+	"fountain/internal/problem"
+)
+
+// MaxDoses bounds the ingredients of one drink that come from cartridges, so that a pour's state has a fixed size.
+const MaxDoses = 12
+
+// Million is the sum of the shares of a drink.
+const Million = 1_000_000
+
+// Limits bound every pour. The zero value is not useful; start from DefaultLimits.
+type Limits struct {
+	MinUL   int64         // smallest target, µL
+	MaxUL   int64         // no pour may flow more, µL
+	MaxTime time.Duration // no pour may flow longer
+	MinTime time.Duration // floor of a pour's time bound
+	QMin    int64         // smallest flow of a healthy carrier line, µL/s
+}
+
+// DefaultLimits are those of spec/hal.md 6, with 40 ml/s as the slowest healthy line.
+func DefaultLimits() Limits {
+	return Limits{MinUL: 20_000, MaxUL: 1_000_000, MaxTime: 60 * time.Second, MinTime: 4 * time.Second, QMin: 40_000}
+}
+
+// Source is the cartridge to draw an ingredient from.
+type Source struct {
+	Slot      string
+	Cartridge string // tag id
+}
+
+// Stock knows what the cartridges hold.
+type Stock interface {
+	// Source names a slot whose cartridge holds at least needUL of the ingredient; false when none does.
+	Source(ing beverage.IngredientID, needUL int64) (Source, bool)
+}
+
+// Dose is what one cartridge contributes to a Plan.
+type Dose struct {
+	Doser
+	Cartridge string // tag id
+	Share     int64  // ppm of the finished drink
+	Strokes   int64  // for the whole target
+}
+
+// UL is the planned volume, µL.
+func (d Dose) UL() int64 { return d.Strokes * d.StrokeUL }
+
+// Plan is one pour, computed. It never changes.
+type Plan struct {
+	Beverage     beverage.ID
+	Catalogue    string // digest the recipe came from
+	Hold         bool
+	TargetUL     int64 // of the finished drink
+	Carrier      Carrier
+	CarrierUL    int64 // water for the whole target
+	CarrierShare int64 // ppm
+	Doses        []Dose
+	MaxUL        int64 // flow at most this much, all ingredients together
+	MaxTime      time.Duration
+}
+
+// Compute makes the Plan of targetUL of a beverage. Errors are problems: CodeNotFound for an unknown beverage,
+// CodeUnavailable when the unit has no line, no slot or not enough stock for an ingredient, CodeBadRequest when the
+// volume is out of bounds, CodeBadConfig when the recipe itself cannot be poured.
+func Compute(c *beverage.Catalogue, l *Lineup, s Stock, lim Limits, id beverage.ID, targetUL int64, hold bool) (*Plan, error) {
+	bev, ok := find(c, id)
+	if !ok {
+		return nil, &problem.Problem{
+			Code: problem.CodeNotFound, Where: string(id), What: "there is no such beverage",
+			Remedy: "list the beverages with `fountainctl brands`",
+		}
+	}
+	if top := maxTarget(lim); targetUL < lim.MinUL || targetUL > top {
+		return nil, &problem.Problem{
+			Code: problem.CodeBadRequest, Where: "target_ul",
+			What:   fmt.Sprintf("cannot pour %.0f ml", float64(targetUL)/1000),
+			Remedy: fmt.Sprintf("ask for %.0f to %.0f ml", float64(lim.MinUL)/1000, math.Floor(float64(top)/1000)),
+		}
+	}
+	shares, err := shares(c, bev)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Beverage: id, Catalogue: c.Digest, Hold: hold, TargetUL: targetUL}
+	p.CarrierUL = targetUL
+	for _, sh := range shares {
+		if sh.carrier {
+			line, ok := l.Carrier(sh.id)
+			if !ok {
+				return nil, unavailable(id, sh.id, "this unit has no line for an ingredient of this beverage", "choose another beverage")
+			}
+			p.Carrier, p.CarrierShare = line, sh.ppm
+			continue
+		}
+		d, err := dose(l, s, id, sh, targetUL)
+		if err != nil {
+			return nil, err
+		}
+		p.Doses = append(p.Doses, d)
+		p.CarrierUL -= d.UL()
+	}
+	if p.Carrier.Valve == "" || p.CarrierUL <= 0 {
+		return nil, badRecipe(id, "the recipe has no carrier")
+	}
+	p.MaxUL = min(bound(targetUL), lim.MaxUL)
+	p.MaxTime = min(max(over(targetUL+targetUL/2, lim.QMin), lim.MinTime), lim.MaxTime)
+	if dead := p.Carrier.MaxOpen; dead > 0 {
+		p.MaxTime = min(p.MaxTime, dead) // the HAL would shut the valve then anyway
+	}
+	for _, d := range p.Doses {
+		if t := time.Duration(float64(d.Strokes) / d.MaxRate * float64(time.Second)); t > p.MaxTime {
+			return nil, &problem.Problem{
+				Code: problem.CodeBadConfig, Where: d.Pump,
+				What:   fmt.Sprintf("the pump needs %v for its part of %s", t.Round(time.Millisecond), id),
+				Remedy: "fit a pump with larger strokes or a higher rate",
+			}
+		}
+	}
+	return p, nil
+}
+
+// Needs is the volume of every cartridge ingredient for targetUL of a beverage, µL. Unknown beverage: nil.
+func Needs(c *beverage.Catalogue, id beverage.ID, targetUL int64) map[beverage.IngredientID]int64 {
+	bev, ok := find(c, id)
+	if !ok {
+		return nil
+	}
+	sh, err := shares(c, bev)
+	if err != nil {
+		return nil
+	}
+	out := map[beverage.IngredientID]int64{}
+	for _, s := range sh {
+		if !s.carrier {
+			out[s.id] = scale(targetUL, s.ppm)
+		}
+	}
+	return out
+}
+
+// bound is the most a pour of target may flow: 5 % and 5 ml over (spec/hal.md 6).
+func bound(target int64) int64 { return target + target/20 + 5_000 }
+
+// maxTarget is the largest target whose bound stays within the limit.
+func maxTarget(lim Limits) int64 { return (lim.MaxUL - 5_000) * 20 / 21 }
+
+func over(ul, flow int64) time.Duration {
+	return time.Duration(float64(ul) / float64(flow) * float64(time.Second))
+}
+
+func scale(ul, ppm int64) int64 { return (ul*ppm + Million/2) / Million }
+
+// share is one ingredient of a recipe.
+type share struct {
+	id      beverage.IngredientID
+	ppm     int64
+	carrier bool
+}
+
+// shares makes ppm of the recipe's relative parts; the carrier's takes up the rounding, so that the sum is exact.
+func shares(c *beverage.Catalogue, b *beverage.Beverage) ([]share, error) {
+	sum := 0.0
+	for _, p := range b.Recipe.Parts {
+		if !(p.Parts > 0) || math.IsInf(p.Parts, 0) {
+			return nil, badRecipe(b.ID, fmt.Sprintf("the part of %s is not a positive number", p.Ingredient))
+		}
+		sum += p.Parts
+	}
+	var out []share
+	carrier, rest := -1, int64(Million)
+	for _, p := range b.Recipe.Parts {
+		i := slices.IndexFunc(c.Ingredients, func(in beverage.Ingredient) bool { return in.ID == p.Ingredient })
+		if i < 0 {
+			return nil, badRecipe(b.ID, fmt.Sprintf("ingredient %s is not in the catalogue", p.Ingredient))
+		}
+		sh := share{id: p.Ingredient, ppm: int64(math.Round(p.Parts / sum * Million)), carrier: c.Ingredients[i].Kind == beverage.KindCarrier}
+		if slices.ContainsFunc(out, func(o share) bool { return o.id == sh.id }) {
+			return nil, badRecipe(b.ID, fmt.Sprintf("ingredient %s stands twice", sh.id))
+		}
+		if sh.carrier {
+			if carrier >= 0 {
+				return nil, badRecipe(b.ID, "the recipe has two carriers")
+			}
+			carrier = len(out)
+		}
+		rest -= sh.ppm
+		out = append(out, sh)
+	}
+	switch {
+	case carrier < 0:
+		return nil, badRecipe(b.ID, "the recipe has no carrier")
+	case len(out)-1 > MaxDoses:
+		return nil, badRecipe(b.ID, fmt.Sprintf("the recipe has more than %d ingredients besides its carrier", MaxDoses))
+	}
+	out[carrier].ppm += rest
+	return out, nil
+}
+
+func dose(l *Lineup, s Stock, id beverage.ID, sh share, targetUL int64) (Dose, error) {
+	dosers := l.dosers[sh.id]
+	if len(dosers) == 0 {
+		return Dose{}, unavailable(id, sh.id, "an ingredient of this beverage is not stocked", "choose another beverage")
+	}
+	need := scale(targetUL, sh.ppm)
+	src, ok := s.Source(sh.id, need)
+	if !ok {
+		return Dose{}, unavailable(id, sh.id, "an ingredient of this beverage is sold out", "change the cartridge or choose another beverage")
+	}
+	i := slices.IndexFunc(dosers, func(d Doser) bool { return d.Slot == src.Slot })
+	if i < 0 {
+		return Dose{}, unavailable(id, sh.id, "the stocked cartridge sits in a slot that is not in the planogram: "+src.Slot, "correct the planogram")
+	}
+	d := dosers[i]
+	return Dose{Doser: d, Cartridge: src.Cartridge, Share: sh.ppm, Strokes: (need + d.StrokeUL/2) / d.StrokeUL}, nil
+}
+
+func find(c *beverage.Catalogue, id beverage.ID) (*beverage.Beverage, bool) {
+	for i := range c.Brands {
+		for j := range c.Brands[i].Beverages {
+			if b := &c.Brands[i].Beverages[j]; b.ID == id {
+				return b, true
+			}
+		}
+	}
+	return nil, false
+}
+
+func unavailable(id beverage.ID, ing beverage.IngredientID, what, remedy string) error {
+	return &problem.Problem{Code: problem.CodeUnavailable, Where: fmt.Sprintf("%s (%s)", id, ing), What: what, Remedy: remedy}
+}
+
+func badRecipe(id beverage.ID, what string) error {
+	return &problem.Problem{Code: problem.CodeBadConfig, Where: string(id), What: what, Remedy: "correct the catalogue"}
+}
