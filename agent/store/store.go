@@ -20,14 +20,20 @@
 package store
 
 import (
-	"context"
+	"errors"
+	"os"
+	"slices"
+	"sync"
 	"time"
+
+	"go.etcd.io/bbolt"
 )
 
 // Limits and defaults.
 const (
 	Schema              = 1                   // meta.schema of every file this build writes
-	MaxBody             = 64 << 10            // largest body of a record, intent or setting, bytes
+	MaxBody             = 64 << 10            // largest body of a record or intent, bytes
+	MaxSetting          = 1 << 20             // largest setting, bytes
 	DefaultSegmentBytes = 4 << 20             // a segment is closed before its file would pass this
 	DefaultSegmentCount = 65536               // or when it holds this many records
 	DefaultRetain       = 30 * 24 * time.Hour // acknowledged records are kept this long
@@ -105,29 +111,129 @@ type Rejected struct {
 	Reason string
 }
 
-var _ interface {
-	Log() string
-	Last() uint64
-	Acked() uint64
-	Append(ctx context.Context, intentID string, build func(log string, seq uint64) ([]byte, error)) (seq uint64, err error)
-	PutIntent(id string, body []byte) error
-	OpenIntents() ([]Intent, error)
-	DropIntent(id string) error
-	Read(from uint64, limit, maxBytes int) ([]Entry, error)
-	ReadLog(log string, from uint64, limit, maxBytes int) ([]Entry, error)
-	SetAcked(upto uint64) error
-	SetAckedLog(log string, upto uint64) error
-	Logs() []LogState
-	Setting(key string) (value []byte, ok bool, err error)
-	PutSetting(key string, value []byte) error
-	DeleteSetting(key string) error
-	Reject(r Rejected) error
-	Rejects() ([]Rejected, error)
-	Fold(fn func(Entry) error) error
-	MarkApplied(log string, upto uint64, key string, value []byte) error
-	Retire(now time.Time) (removed int, err error)
-	Verify(ctx context.Context) error
-	Damages() []Damage
-	Stats() Stats
-	Close() error
-} = (*Store)(nil)
+// Store is the pour buffer of one state directory.
+type Store struct {
+	dir  string
+	o    Options
+	lock *os.File
+
+	// wmu serialises everything that changes a file; it is held across I/O. Taken before rmu, that before mu.
+	wmu   sync.Mutex
+	state *bbolt.DB
+	cur   *logInfo // the current log; the pointer changes under wmu and mu
+	// recorded maps the ids of intents recorded since state.db last forgot them to their seq in the current log. They
+	// are all in its newest segment.
+	recorded map[string]uint64
+
+	// rmu guards open segment handles against being closed under a reader.
+	rmu    sync.Mutex
+	reader *segment // the closed segment that is open for reading; at most one
+	closed bool
+
+	// mu guards what the getters return; never held across I/O.
+	mu      sync.Mutex
+	logs    []*logInfo // oldest first; the last is cur
+	damages []Damage
+	inBad   int
+}
+
+// logInfo is one log in memory. Changed under wmu and mu.
+type logInfo struct {
+	name  string
+	last  uint64
+	saved savedLog
+	segs  []*segment // by first seq
+}
+
+// Log is the name of the current log.
+func (s *Store) Log() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cur.name
+}
+
+// Last is the newest seq of the current log; 0 = none yet.
+func (s *Store) Last() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cur.last
+}
+
+// Acked is the acknowledged mark of the current log.
+func (s *Store) Acked() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cur.saved.Acked
+}
+
+// Logs lists the logs, oldest first; the last one is current.
+func (s *Store) Logs() []LogState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]LogState, len(s.logs))
+	for i, l := range s.logs {
+		out[i] = LogState{
+			Log: l.name, Last: l.last, Acked: l.saved.Acked, Current: l == s.cur, Gaps: slices.Clone(l.saved.Gaps),
+		}
+	}
+	return out
+}
+
+// Damages lists the damage found since Open began.
+func (s *Store) Damages() []Damage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.damages)
+}
+
+// Stats describes the store.
+func (s *Store) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Stats{Log: s.cur.name, Last: s.cur.last, Acked: s.cur.saved.Acked, Logs: len(s.logs), Damaged: s.inBad}
+	for _, l := range s.logs {
+		st.Segments += len(l.segs)
+		st.Pending += l.pending()
+	}
+	return st
+}
+
+// pending counts the records above the acknowledged mark that are still here.
+func (l *logInfo) pending() uint64 {
+	if l.last <= l.saved.Acked {
+		return 0
+	}
+	n := l.last - l.saved.Acked
+	for _, g := range l.saved.Gaps {
+		if from, to := max(g.From, l.saved.Acked+1), min(g.To, l.last); from <= to {
+			n -= to - from + 1
+		}
+	}
+	return n
+}
+
+// Close releases the directory. Calls after it fail.
+func (s *Store) Close() error {
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	s.rmu.Lock()
+	defer s.rmu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	var errs []error
+	s.mu.Lock()
+	logs := s.logs
+	s.mu.Unlock()
+	for _, l := range logs {
+		for _, g := range l.segs {
+			errs = append(errs, g.close())
+		}
+	}
+	if s.state != nil {
+		errs = append(errs, s.state.Close())
+	}
+	errs = append(errs, s.lock.Close())
+	return errors.Join(errs...)
+}

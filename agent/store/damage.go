@@ -1,0 +1,244 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"fountain/internal/atomicfile"
+)
+
+// condemnRead deals with damage a reader met.
+func (s *Store) condemnRead(log string, g *segment, why error) error {
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	l := s.find(log)
+	if l == nil {
+		return nil // retired meanwhile
+	}
+	var short *shortError
+	if errors.As(why, &short) {
+		return s.condemnGap(l, g, short.seq)
+	}
+	for _, x := range l.segs {
+		if x == g {
+			return s.condemn(l, g, why)
+		}
+	}
+	return nil // another reader was first
+}
+
+// condemn sets a damaged segment aside and reports it. When records above the acknowledged mark were in it, the gap is
+// noted and, if the log is current, a new one begins. The caller holds wmu.
+func (s *Store) condemn(l *logInfo, g *segment, why error) error {
+	first, end := g.first, l.last
+	isNewest := g == l.segs[len(l.segs)-1]
+	for i, x := range l.segs {
+		if x == g {
+			end = l.end(i)
+		}
+	}
+	s.rmu.Lock()
+	_ = g.close() // it is damaged; its content is on the disk
+	if s.reader == g {
+		s.reader = nil
+	}
+	to, err := setAside(s.dir, g.path)
+	if errors.Is(err, fs.ErrNotExist) { // somebody deleted the file
+		err = nil
+	}
+	if err == nil {
+		s.mu.Lock()
+		l.remove(g)
+		if to != g.path {
+			s.inBad++
+		}
+		s.mu.Unlock()
+	}
+	s.rmu.Unlock()
+	if err != nil {
+		return err
+	}
+	d := Damage{File: to, Log: l.name, FirstSeq: first, LastSeq: end, Err: why}
+	return s.noteGap(l, Gap{first, end}, isNewest, d)
+}
+
+// condemnGap notes that records from seq to the end of segment g's range are missing.
+func (s *Store) condemnGap(l *logInfo, g *segment, seq uint64) error {
+	for i, x := range l.segs {
+		if x == g && l.end(i) >= seq {
+			gap := Gap{seq, l.end(i)}
+			d := Damage{
+				File: segmentPath(s.dir, l.name, seq), Log: l.name, FirstSeq: gap.From, LastSeq: gap.To,
+				Err: fmt.Errorf("records are missing: %w", fs.ErrNotExist),
+			}
+			return s.noteGap(l, gap, i == len(l.segs)-1, d)
+		}
+	}
+	return nil // another reader was first
+}
+
+// noteGap makes a gap durable, begins a new log where the current one cannot go on, and reports the damage.
+func (s *Store) noteGap(l *logInfo, gap Gap, newest bool, d Damage) error {
+	var err error
+	matters := gap.From <= gap.To && gap.To > l.saved.Acked
+	if matters {
+		err = s.updateLog(l, func(saved *savedLog) {
+			saved.Gaps = addGap(saved.Gaps, gap)
+			saved.skipGaps()
+		}, noMore)
+	}
+	if l == s.cur && (newest || matters) {
+		d.NewLog = true
+		err = errors.Join(err, s.beginLog())
+	}
+	s.mu.Lock()
+	s.damages = append(s.damages, d)
+	s.mu.Unlock()
+	if s.o.OnDamage != nil {
+		s.o.OnDamage(d)
+	}
+	return err
+}
+
+// Verify walks every closed segment, so that damage is known before the records are needed.
+func (s *Store) Verify(ctx context.Context) error {
+	for _, st := range s.Logs() {
+		s.mu.Lock()
+		var segs []*segment
+		if l := s.find(st.Log); l != nil {
+			segs = l.segs
+			if st.Current && len(segs) > 0 {
+				segs = segs[:len(segs)-1] // written to: verified when opened
+			}
+		}
+		s.mu.Unlock()
+		for _, g := range segs {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			_, err := g.scan(func(frame) {})
+			switch {
+			case err == nil:
+			case isNewer(err):
+				return err
+			default:
+				if err := s.condemnRead(st.Log, g, err); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Retire unlinks segments whose records are all acknowledged and older than Options.Retain, and forgets closed logs with
+// nothing left. The acknowledged mark is durable before (SetAcked), so a crash in between costs nothing. The newest
+// segment of the current log stays. It returns how many files went.
+//
+// The age is by the wall clock when a record was stored: one stored before the clock was set counts as old.
+func (s *Store) Retire(now time.Time) (removed int, err error) {
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	if s.closed {
+		return 0, errClosed
+	}
+	for _, l := range append([]*logInfo(nil), s.logs...) {
+		n, err := s.retireLog(l, now.Add(-s.o.Retain))
+		removed += n
+		if err != nil {
+			return removed, fmt.Errorf("retire segments of %s: %w", l.name, err)
+		}
+	}
+	return removed, nil
+}
+
+func (s *Store) retireLog(l *logInfo, before time.Time) (removed int, err error) {
+	for len(l.segs) > 0 && !(l == s.cur && len(l.segs) == 1) {
+		g, end := l.segs[0], l.end(0)
+		if end > l.saved.Acked {
+			return removed, nil
+		}
+		old, err := s.olderThan(g, end, before)
+		if err != nil || !old {
+			return removed, err
+		}
+		if err := s.unlink(l, g); err != nil {
+			return removed, err
+		}
+		removed++
+	}
+	if l != s.cur && len(l.segs) == 0 && l.last <= l.saved.Acked {
+		return removed, s.forgetLog(l)
+	}
+	return removed, nil
+}
+
+// olderThan reads when the newest record of g was stored. An unreadable segment is not older: the next reader, or
+// Verify, deals with it.
+func (s *Store) olderThan(g *segment, end uint64, before time.Time) (bool, error) {
+	if end < g.first {
+		return true, nil // empty
+	}
+	s.rmu.Lock()
+	defer s.rmu.Unlock()
+	if err := s.openForRead(g); err != nil {
+		return false, ignoreDamage(err)
+	}
+	t, err := g.newest(end)
+	if err != nil {
+		return false, ignoreDamage(err)
+	}
+	return t.Before(before), nil
+}
+
+func ignoreDamage(err error) error {
+	if isNewer(err) {
+		return err
+	}
+	return nil
+}
+
+func (s *Store) unlink(l *logInfo, g *segment) error {
+	s.rmu.Lock()
+	defer s.rmu.Unlock()
+	_ = g.close() // read-only: nothing to lose
+	if s.reader == g {
+		s.reader = nil
+	}
+	if err := os.Remove(g.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	s.mu.Lock()
+	l.remove(g)
+	s.mu.Unlock()
+	return atomicfile.SyncDir(s.dir)
+}
+
+// forgetLog removes a closed log of which nothing is left.
+func (s *Store) forgetLog(l *logInfo) error {
+	err := s.updateState(func(tx *bbolt.Tx) error {
+		if b := tx.Bucket([]byte(bucketLogs)); b != nil {
+			return b.Delete([]byte(l.name))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := make([]*logInfo, 0, len(s.logs))
+	for _, x := range s.logs {
+		if x != l {
+			kept = append(kept, x)
+		}
+	}
+	s.logs = kept
+	return nil
+}

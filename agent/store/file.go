@@ -1,0 +1,224 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"fountain/internal/atomicfile"
+	"fountain/internal/problem"
+)
+
+// Names in the directory.
+const (
+	stateFile = "state.db"
+	lockFile  = "lock"
+	badDir    = "bad"
+	newPrefix = ".new-" // being created; left over only by a crash
+)
+
+// Buckets of both kinds of file.
+const (
+	bucketMeta    = "meta"    // "file" -> fileMeta
+	bucketRecords = "records" // segment: seq -> frame
+)
+
+const metaKey = "file"
+
+// fileMeta is what every file says about itself.
+type fileMeta struct {
+	Schema int    `json:"schema"`
+	Kind   string `json:"kind"` // state | segment
+	Log    string `json:"log,omitempty"`
+	First  uint64 `json:"first,omitempty"`
+}
+
+// boltOptions: without a freelist on disk a backlog costs later commits nothing (spec/store.md 1.1), the page size is
+// fixed because the kernel's may be 16 KiB, and a map as large as the file ever gets is never remapped.
+func boltOptions(mapSize int64, readOnly bool) *bbolt.Options {
+	return &bbolt.Options{
+		Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, PageSize: pageSize,
+		InitialMmapSize: int(mapSize), ReadOnly: readOnly, NoStatistics: true,
+	}
+}
+
+// guarded turns a panic of bbolt, or a fault of its memory map, into an error. What walk has accepted causes none; this is
+// the second fence, for bytes that rot while a file is open.
+func guarded(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = structural("bbolt: %v", p)
+		}
+	}()
+	return fn()
+}
+
+// openBolt opens a file that walked clean.
+func openBolt(path string, mapSize int64, readOnly bool) (db *bbolt.DB, err error) {
+	err = guarded(func() error {
+		db, err = bbolt.Open(path, 0o600, boltOptions(mapSize, readOnly))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// createBolt makes a file with its meta aside and renames it into place, so that a crash leaves either none or a whole
+// one (a bbolt file whose very first initialisation is cut is corrupt).
+func createBolt(path string, meta fileMeta, fill func(*bbolt.Tx) error) (err error) {
+	dir := filepath.Dir(path)
+	tmp := filepath.Join(dir, newPrefix+filepath.Base(path))
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("create %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(tmp) // best effort; Open removes it too
+		}
+	}()
+	db, err := openBolt(tmp, 0, false)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", path, err)
+	}
+	err = guarded(func() error {
+		return db.Update(func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte(bucketMeta))
+			if err != nil {
+				return err
+			}
+			body, err := json.Marshal(meta)
+			if err != nil {
+				return err
+			}
+			if err := b.Put([]byte(metaKey), frame{id: bucketMeta + "/" + metaKey, body: body}.encode()); err != nil {
+				return err
+			}
+			return fill(tx)
+		})
+	})
+	if err = errors.Join(err, db.Close()); err != nil {
+		return fmt.Errorf("create %s: %w", path, err)
+	}
+	f, err := os.Open(tmp)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", path, err)
+	}
+	if err = errors.Join(f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("create %s: %w", path, err)
+	}
+	if err = os.Rename(tmp, path); err != nil {
+		return fmt.Errorf("create %s: %w", path, err)
+	}
+	return atomicfile.SyncDir(dir)
+}
+
+// walkFile checks a file and its meta and calls visit for every other frame in it.
+func walkFile(path string, visit func(bucket string, key []byte, f frame) error) (fileMeta, error) {
+	var meta fileMeta
+	f, err := os.Open(path)
+	if err != nil {
+		return meta, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return meta, err
+	}
+	found := false
+	err = walk(f, st.Size(), func(bucket string, key, value []byte) error {
+		fr, err := decodeFrame(value)
+		if err != nil {
+			return fmt.Errorf("bucket %s: %w", bucket, err)
+		}
+		if bucket == bucketMeta && string(key) == metaKey {
+			found = true
+			if err := json.Unmarshal(fr.body, &meta); err != nil {
+				return structural("meta: %v", err)
+			}
+			if meta.Schema > Schema {
+				return newerSchema(path, meta.Schema)
+			}
+			return nil
+		}
+		return visit(bucket, key, fr)
+	})
+	if err == nil && !found {
+		err = structural("no meta")
+	}
+	return meta, err
+}
+
+func newerSchema(path string, got int) error {
+	return &problem.Problem{
+		Code: problem.CodeNewerSchema, Where: path,
+		What:   fmt.Sprintf("the pour store was written by a newer version (schema %d, this build reads up to %d)", got, Schema),
+		Remedy: "install the newer version again; nothing was changed",
+	}
+}
+
+// isNewer tells a refusal from damage.
+func isNewer(err error) bool {
+	var p *problem.Problem
+	return errors.As(err, &p) && p.Code == problem.CodeNewerSchema
+}
+
+// notWritable explains why the directory cannot be used.
+func notWritable(dir string, err error) error {
+	return &problem.Problem{
+		Code: problem.CodeNotWritable, Where: dir, What: "the state directory cannot be written: " + cause(err),
+		Remedy: "check that it exists, belongs to the user fountaind runs as, and that its disk is mounted read-write and not full",
+	}
+}
+
+func cause(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
+
+// setAside moves a file to bad/ under a name not used there yet, and returns the new path.
+func setAside(dir, path string) (string, error) {
+	name := filepath.Base(path)
+	for i := 0; ; i++ {
+		to := filepath.Join(dir, badDir, name)
+		if i > 0 {
+			to = fmt.Sprintf("%s.%d", to, i)
+		}
+		if _, err := os.Lstat(to); err == nil {
+			continue
+		}
+		if err := os.Rename(path, to); err != nil {
+			return path, fmt.Errorf("set %s aside: %w", path, err)
+		}
+		return to, errors.Join(atomicfile.SyncDir(filepath.Join(dir, badDir)), atomicfile.SyncDir(dir))
+	}
+}
+
+// removeLeftovers deletes files whose creation a crash cut.
+func removeLeftovers(dir string) error {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if strings.HasPrefix(e.Name(), newPrefix) {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,250 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+
+	"go.etcd.io/bbolt"
+)
+
+// Buckets of state.db.
+const (
+	bucketSettings = "settings"
+	bucketIntents  = "intents" // id -> body
+	bucketLogs     = "logs"    // log -> savedLog
+	bucketRejects  = "rejects" // "<log>/<seq>" -> Rejected
+)
+
+// unitKey in bucketMeta holds savedUnit.
+const unitKey = "unit"
+
+// stateMap is the map size of state.db; it stays far below it.
+const stateMap = 1 << 20
+
+// savedUnit says which log is current and what the directory belonged to.
+type savedUnit struct {
+	Current string `json:"current"`
+	Board   string `json:"board,omitempty"`
+	Inode   uint64 `json:"inode"` // of state.db: differs in a restored copy
+}
+
+// savedLog is what state.db knows of a log.
+type savedLog struct {
+	Ord     int    `json:"ord"` // order of creation
+	Acked   uint64 `json:"acked"`
+	Applied uint64 `json:"applied"`
+	Active  uint64 `json:"active"` // first seq of the newest segment created
+	Seen    uint64 `json:"seen"`   // newest seq when state.db was last written
+	Closed  bool   `json:"closed"`
+	Last    uint64 `json:"last,omitempty"` // newest seq, once closed
+	Gaps    []Gap  `json:"gaps,omitempty"`
+}
+
+// bucketPut frames and stores a value.
+func bucketPut(tx *bbolt.Tx, bucket, key string, body []byte) error {
+	b, err := tx.CreateBucketIfNotExists([]byte(bucket))
+	if err != nil {
+		return err
+	}
+	return b.Put([]byte(key), frame{id: bucket + "/" + key, body: body}.encode())
+}
+
+// bucketGet returns a copy of a value; ok is false when there is none.
+func bucketGet(tx *bbolt.Tx, bucket, key string) (body []byte, ok bool, err error) {
+	b := tx.Bucket([]byte(bucket))
+	if b == nil {
+		return nil, false, nil
+	}
+	v := b.Get([]byte(key))
+	if v == nil {
+		return nil, false, nil
+	}
+	body, err = unframe(bucket, []byte(key), v)
+	return body, err == nil, err
+}
+
+func unframe(bucket string, key, v []byte) ([]byte, error) {
+	f, err := decodeFrame(v)
+	if err == nil && f.id != bucket+"/"+string(key) {
+		err = fmt.Errorf("%w: it belongs to %q", errFrame, f.id)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s/%q: %w", bucket, key, err)
+	}
+	return append([]byte(nil), f.body...), nil
+}
+
+// bucketEach calls fn with a copy of every value in key order.
+func bucketEach(tx *bbolt.Tx, bucket string, fn func(key string, body []byte) error) error {
+	b := tx.Bucket([]byte(bucket))
+	if b == nil {
+		return nil
+	}
+	return b.ForEach(func(k, v []byte) error {
+		body, err := unframe(bucket, k, v)
+		if err != nil {
+			return err
+		}
+		return fn(string(k), body)
+	})
+}
+
+func putJSON(tx *bbolt.Tx, bucket, key string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return bucketPut(tx, bucket, key, b)
+}
+
+// openState opens state.db, or makes a new one when there is none or it is damaged. damage is nil unless the old one was
+// damaged or, with segments present, missing.
+func openState(dir string, segments bool) (db *bbolt.DB, damage *Damage, err error) {
+	path := filepath.Join(dir, stateFile)
+	_, err = os.Stat(path)
+	switch {
+	case err == nil:
+		_, err = walkFile(path, func(bucket string, key []byte, f frame) error {
+			if f.id != bucket+"/"+string(key) {
+				return fmt.Errorf("%w: %s/%q holds %q", errFrame, bucket, key, f.id)
+			}
+			return nil
+		})
+		if err == nil {
+			db, err = openBolt(path, stateMap, false)
+		}
+		if err == nil {
+			return db, nil, nil
+		}
+		if isNewer(err) {
+			return nil, nil, err
+		}
+		to, merr := setAside(dir, path)
+		if merr != nil {
+			return nil, nil, notWritable(dir, merr)
+		}
+		damage = &Damage{File: to, Err: err}
+	case !os.IsNotExist(err):
+		return nil, nil, notWritable(dir, err)
+	case segments:
+		damage = &Damage{File: path, Err: fmt.Errorf("the file is missing although pours are stored: %w", err)}
+	}
+	if err := createBolt(path, fileMeta{Schema: Schema, Kind: "state"}, func(*bbolt.Tx) error { return nil }); err != nil {
+		return nil, damage, notWritable(dir, err)
+	}
+	db, err = openBolt(path, stateMap, false)
+	return db, damage, err
+}
+
+// Setting reads a small value.
+func (s *Store) Setting(key string) (value []byte, ok bool, err error) {
+	err = guarded(func() error {
+		return s.state.View(func(tx *bbolt.Tx) error {
+			value, ok, err = bucketGet(tx, bucketSettings, key)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("read setting %s: %w", key, err)
+	}
+	return value, ok, nil
+}
+
+// PutSetting makes a small value durable.
+func (s *Store) PutSetting(key string, value []byte) error {
+	if key == "" || len(key) > maxID || len(value) > MaxSetting {
+		return fmt.Errorf("write setting %q of %d bytes: key or value is empty or too long", key, len(value))
+	}
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	if err := s.updateState(func(tx *bbolt.Tx) error { return bucketPut(tx, bucketSettings, key, value) }); err != nil {
+		return fmt.Errorf("write setting %s: %w", key, err)
+	}
+	return nil
+}
+
+// DeleteSetting removes a small value; one that is not there is no error.
+func (s *Store) DeleteSetting(key string) error {
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	err := s.updateState(func(tx *bbolt.Tx) error {
+		if b := tx.Bucket([]byte(bucketSettings)); b != nil {
+			return b.Delete([]byte(key))
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("delete setting %s: %w", key, err)
+	}
+	return nil
+}
+
+// Reject notes a record the receiver refuses for its content, so that it is known and can be skipped.
+func (s *Store) Reject(r Rejected) error {
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	err := s.updateState(func(tx *bbolt.Tx) error {
+		return putJSON(tx, bucketRejects, fmt.Sprintf("%s/%020d", r.Log, r.Seq), r)
+	})
+	if err != nil {
+		return fmt.Errorf("note rejected record %s/%d: %w", r.Log, r.Seq, err)
+	}
+	return nil
+}
+
+// Rejects lists what was rejected, by log and seq.
+func (s *Store) Rejects() (list []Rejected, err error) {
+	err = guarded(func() error {
+		return s.state.View(func(tx *bbolt.Tx) error {
+			return bucketEach(tx, bucketRejects, func(_ string, body []byte) error {
+				var r Rejected
+				if err := json.Unmarshal(body, &r); err != nil {
+					return err
+				}
+				list = append(list, r)
+				return nil
+			})
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list rejected records: %w", err)
+	}
+	return list, nil
+}
+
+// updateState runs one durable change of state.db. Callers hold wmu.
+func (s *Store) updateState(fn func(*bbolt.Tx) error) error {
+	return s.updateLog(s.cur, func(*savedLog) {}, fn)
+}
+
+// updateLog changes what state.db knows of a log, and whatever fn changes, in one commit. Each one also notes how far
+// the log has come, so that a segment lost later is noticed. Callers hold wmu.
+func (s *Store) updateLog(l *logInfo, change func(*savedLog), fn func(*bbolt.Tx) error) error {
+	saved := l.saved // only changed under wmu
+	saved.Gaps = slices.Clone(saved.Gaps)
+	saved.Seen = max(saved.Seen, l.last)
+	change(&saved)
+	err := guarded(func() error {
+		return s.state.Update(func(tx *bbolt.Tx) error {
+			if !reflect.DeepEqual(saved, l.saved) {
+				if err := putJSON(tx, bucketLogs, l.name, saved); err != nil {
+					return err
+				}
+			}
+			return fn(tx)
+		})
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	l.saved = saved
+	s.mu.Unlock()
+	return nil
+}
+
+func noMore(*bbolt.Tx) error { return nil }
