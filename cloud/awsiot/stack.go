@@ -1,0 +1,312 @@
+package awsiot
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Stack is what a CloudFormation template means for the broker, resolved for one account and region. It never changes.
+type Stack struct {
+	Region, Account string
+	// ClaimPolicy is the name of the policy with the logical id ClaimPolicy: claim certificates carry it.
+	ClaimPolicy string
+
+	arn       string // "arn:aws:iot:REGION:ACCOUNT:"
+	policies  map[string]*Policy
+	rules     map[string]*Rule
+	templates map[string]*Template
+}
+
+// Rule is a topic rule with SQS actions.
+type Rule struct {
+	Name       string
+	Query      *Query
+	Queues     []string // logical ids
+	ErrorQueue string
+	disabled   bool
+}
+
+// Template is a fleet provisioning template.
+type Template struct {
+	Name     string
+	body     templateBody
+	thing    map[string]any // properties
+	policies []string
+}
+
+type templateBody struct {
+	Parameters map[string]struct {
+		Type    string
+		Default *string
+	}
+	Resources map[string]struct {
+		Type             string
+		Properties       map[string]any
+		OverrideSettings map[string]string
+	}
+	DeviceConfiguration map[string]any
+}
+
+// LoadStack reads a CloudFormation template. where names it in messages. What the local cloud would have to ignore
+// (an unknown function, an unknown policy action, SQL beyond the subset) is an error with file, line and remedy.
+func LoadStack(template []byte, where string, loc Location) (*Stack, error) {
+	if loc.Region == "" {
+		loc.Region = "us-east-1"
+	}
+	if loc.Account == "" {
+		loc.Account = "123456789012"
+	}
+	r, resources, err := loadTemplate(template, where, loc)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{
+		Region: loc.Region, Account: loc.Account, arn: fmt.Sprintf("arn:aws:iot:%s:%s:", loc.Region, loc.Account),
+		policies: map[string]*Policy{}, rules: map[string]*Rule{}, templates: map[string]*Template{},
+	}
+	queues := map[string]string{}
+	for id, t := range r.types {
+		if t == "AWS::SQS::Queue" {
+			url, _ := r.ref(id)
+			queues[url] = id
+		}
+	}
+	for id, res := range resources {
+		props := res.get("Properties")
+		switch r.types[id] {
+		case "":
+			return nil, r.errorf(res.line, "resource %s has no Type", id)
+		case "AWS::IoT::Policy":
+			p, err := parsePolicy(r, r.names[id], props.get("PolicyDocument"), s.arn)
+			if err != nil {
+				return nil, err
+			}
+			s.policies[p.Name] = p
+			if id == "ClaimPolicy" {
+				s.ClaimPolicy = p.Name
+			}
+		case "AWS::IoT::TopicRule":
+			rule, err := parseRule(r, r.names[id], props.get("TopicRulePayload"), queues)
+			if err != nil {
+				return nil, err
+			}
+			s.rules[rule.Name] = rule
+		}
+	}
+	for id, res := range resources { // after the policies they name
+		if r.types[id] != "AWS::IoT::ProvisioningTemplate" {
+			continue
+		}
+		t, err := s.parseTemplate(r, r.names[id], res.get("Properties"))
+		if err != nil {
+			return nil, err
+		}
+		s.templates[t.Name] = t
+	}
+	return s, nil
+}
+
+// TemplateName returns the name of the only provisioning template, or an error when there is none or several.
+func (s *Stack) TemplateName() (string, error) {
+	if len(s.templates) != 1 {
+		return "", fmt.Errorf("the stack has %d provisioning templates, want one", len(s.templates))
+	}
+	for name := range s.templates {
+		return name, nil
+	}
+	return "", nil
+}
+
+func parseRule(r *resolver, name string, p node, queues map[string]string) (*Rule, error) {
+	if p.get("AwsIotSqlVersion").str() != "2016-03-23" {
+		return nil, r.errorf(p.line, "rule %s: AwsIotSqlVersion must be 2016-03-23 (CloudFormation's default is older)", name)
+	}
+	if strings.Contains(name, "-") || name == "" {
+		return nil, r.errorf(p.line, "rule %s: a rule's name holds letters, digits and _ only", name)
+	}
+	q, err := ParseQuery(p.get("Sql").str())
+	if err != nil {
+		return nil, r.errorf(p.get("Sql").line, "rule %s: %v", name, err)
+	}
+	rule := &Rule{Name: name, Query: q, disabled: p.get("RuleDisabled").str() == "true"}
+	queue := func(n node) (string, error) {
+		for _, k := range n.keys {
+			if k != "Sqs" {
+				return "", r.errorf(n.line, "rule %s: action %s is not understood by the local cloud", name, k)
+			}
+		}
+		sqs := n.get("Sqs")
+		id, ok := queues[sqs.get("QueueUrl").str()]
+		if !ok {
+			return "", r.errorf(n.line, "rule %s: QueueUrl %q is no queue of this template", name, sqs.get("QueueUrl").str())
+		}
+		if sqs.get("UseBase64").str() == "true" {
+			return "", r.errorf(n.line, "rule %s: UseBase64 is not understood by the local cloud", name)
+		}
+		return id, nil
+	}
+	for _, a := range p.get("Actions").list() {
+		id, err := queue(a)
+		if err != nil {
+			return nil, err
+		}
+		rule.Queues = append(rule.Queues, id)
+	}
+	if len(rule.Queues) == 0 {
+		return nil, r.errorf(p.line, "rule %s has no action", name)
+	}
+	if e := p.get("ErrorAction"); e.v != nil {
+		if rule.ErrorQueue, err = queue(e); err != nil {
+			return nil, err
+		}
+	}
+	return rule, nil
+}
+
+func (s *Stack) parseTemplate(r *resolver, name string, p node) (*Template, error) {
+	body := p.get("TemplateBody")
+	fail := func(format string, args ...any) (*Template, error) {
+		return nil, r.errorf(body.line, "provisioning template "+name+": "+format, args...)
+	}
+	t := &Template{Name: name}
+	d := json.NewDecoder(bytes.NewReader([]byte(body.str())))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&t.body); err != nil {
+		return fail("TemplateBody: %v", err)
+	}
+	if p.get("Enabled").str() != "true" {
+		return fail("it is not Enabled")
+	}
+	if p.get("PreProvisioningHook").get("TargetArn").str() == "" {
+		return fail("it has no PreProvisioningHook: whoever holds a claim certificate could make things")
+	}
+	certificates := 0
+	for id, res := range t.body.Resources {
+		switch res.Type {
+		case "AWS::IoT::Certificate":
+			certificates++
+			if status, _ := res.Properties["Status"].(string); !strings.EqualFold(status, "Active") {
+				return fail("%s: Status must be Active", id)
+			}
+			if ref, _ := res.Properties["CertificateId"].(map[string]any); ref["Ref"] != "AWS::IoT::Certificate::Id" {
+				return fail("%s: CertificateId must be the certificate of the request", id)
+			}
+		case "AWS::IoT::Policy":
+			policy, _ := res.Properties["PolicyName"].(string)
+			if s.policies[policy] == nil {
+				return fail("%s: there is no policy %q in the template", id, policy)
+			}
+			t.policies = append(t.policies, policy)
+		case "AWS::IoT::Thing":
+			if t.thing != nil {
+				return fail("it makes two things")
+			}
+			t.thing = res.Properties
+		default:
+			return fail("%s: type %s is not understood by the local cloud", id, res.Type)
+		}
+	}
+	if certificates != 1 || t.thing == nil || len(t.policies) == 0 {
+		return fail("it must make one thing with one certificate and a policy")
+	}
+	sample := map[string]string{"AWS::IoT::Certificate::Id": "0"}
+	for k := range t.body.Parameters {
+		sample[k] = "sample"
+	}
+	if _, err := t.plan(sample); err != nil {
+		return fail("%v", err)
+	}
+	return t, nil
+}
+
+// plan is what a template makes for a set of parameters.
+type plan struct {
+	thing, thingType string
+	attributes       map[string]string
+	policies         []string
+	device           map[string]string
+}
+
+// errParameters is wrapped by the errors of plan that are the caller's fault.
+var errParameters = errors.New("bad parameters")
+
+// plan evaluates the template.
+func (t *Template) plan(given map[string]string) (*plan, error) {
+	params := map[string]string{}
+	for k, p := range t.body.Parameters {
+		v, ok := given[k]
+		if !ok && p.Default != nil {
+			v, ok = *p.Default, true
+		}
+		if !ok {
+			return nil, fmt.Errorf("%w: %s is missing", errParameters, k)
+		}
+		params[k] = v
+	}
+	for k := range given {
+		if _, ok := t.body.Parameters[k]; !ok && k != "AWS::IoT::Certificate::Id" {
+			return nil, fmt.Errorf("%w: %s is not a parameter of the template", errParameters, k)
+		}
+	}
+	pl := &plan{policies: t.policies, attributes: map[string]string{}, device: map[string]string{}}
+	var err error
+	if pl.thing, err = evalTemplate(t.thing["ThingName"], params); err != nil {
+		return nil, fmt.Errorf("ThingName: %w", err)
+	}
+	if v := t.thing["ThingTypeName"]; v != nil {
+		if pl.thingType, err = evalTemplate(v, params); err != nil {
+			return nil, fmt.Errorf("ThingTypeName: %w", err)
+		}
+	}
+	attributes, _ := t.thing["AttributePayload"].(map[string]any)
+	for k, v := range attributes {
+		if pl.attributes[k], err = evalTemplate(v, params); err != nil {
+			return nil, fmt.Errorf("AttributePayload.%s: %w", k, err)
+		}
+	}
+	for k, v := range t.body.DeviceConfiguration {
+		if pl.device[k], err = evalTemplate(v, params); err != nil {
+			return nil, fmt.Errorf("DeviceConfiguration.%s: %w", k, err)
+		}
+	}
+	return pl, nil
+}
+
+// evalTemplate resolves Ref and Fn::Join of a provisioning template.
+func evalTemplate(v any, params map[string]string) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case map[string]any:
+		if len(v) != 1 {
+			break
+		}
+		if ref, ok := v["Ref"].(string); ok {
+			s, ok := params[ref]
+			if !ok {
+				return "", fmt.Errorf("Ref %q is no parameter", ref)
+			}
+			return s, nil
+		}
+		if join, ok := v["Fn::Join"].([]any); ok && len(join) == 2 {
+			sep, ok1 := join[0].(string)
+			list, ok2 := join[1].([]any)
+			if !ok1 || !ok2 {
+				break
+			}
+			var parts []string
+			for _, x := range list {
+				s, err := evalTemplate(x, params)
+				if err != nil {
+					return "", err
+				}
+				parts = append(parts, s)
+			}
+			return strings.Join(parts, sep), nil
+		}
+	}
+	return "", fmt.Errorf("%v is not understood by the local cloud (use Ref and Fn::Join)", v)
+}
