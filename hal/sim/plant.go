@@ -309,3 +309,6 @@ func word(cond bool, a, b string) string {
 }
 
 func unknown(id string) error { return fmt.Errorf("part %q: %w", id, hal.ErrUnknownPart) }
+
+// Rig is the rig file the plant was built from.
+func (p *Plant) Rig() *rigfile.Rig { return p.rig }

@@ -173,8 +173,8 @@ func (v *valve) state() ValveState {
 
 func round(x float64) int64 { return int64(math.Round(x)) }
 
-// changed is a number that grows whenever State changes in anything but its time.
-func (p *Plant) changed() uint64 {
+// Changes is a number that grows whenever State changes in anything but its time.
+func (p *Plant) Changes() uint64 {
 	p.lock()
 	defer p.mu.Unlock()
 	return p.changes

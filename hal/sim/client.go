@@ -1,0 +1,589 @@
+package sim
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fountain/hal"
+	"fountain/internal/problem"
+)
+
+const (
+	staleAfter = 300 * time.Millisecond // no snapshot for so long: the plant is gone (it sends one every 20 ms)
+	busyRetry  = 250 * time.Millisecond // a predecessor that was just killed may not be buried yet
+	byeWait    = 200 * time.Millisecond // Close waits so long for the plant to let go of the lines
+	retrySafe  = 5 * time.Millisecond   // dead-man: next try when the socket was full
+)
+
+// Dial opens the lines of owner at a fountain-plant. The rig behaves as one in process: calls of the control loop write
+// to the socket without ever waiting and read the newest snapshot, at most about 2 ms old while something moves. The
+// dead-man runs in this process. When the plant dies, Apply, Interlocks and Health say so at once (hal.ErrGone).
+// Times are CLOCK_MONOTONIC, the same in every process of the host.
+//
+// Errors: hal.ErrBusy while another process holds the lines, hal.ErrNotOwner for an owner that does not exist,
+// hal.ErrGone with a problem.Problem when no plant answers at socket.
+func Dial(ctx context.Context, socket string, owner hal.Owner) (hal.Rig, hal.Pacer, error) {
+	give := time.Now().Add(busyRetry)
+	for {
+		rig, err := dial(ctx, socket, owner)
+		if err == nil {
+			return rig, Pacer{rig.now}, nil
+		}
+		if !errors.Is(err, hal.ErrBusy) || !time.Now().Before(give) {
+			return nil, nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func gone(socket string, err error) error {
+	p := &problem.Problem{
+		Code: problem.CodeUnreachable, Where: socket, What: "no plant answers",
+		Remedy: "start fountain-plant with this --socket, or name a rig file of real hardware", Retry: true,
+	}
+	return fmt.Errorf("%w (%w: %w)", p, hal.ErrGone, err)
+}
+
+func dial(ctx context.Context, socket string, owner hal.Owner) (*remoteRig, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil, gone(socket, err)
+	}
+	rig, err := greet(ctx, conn.(*net.UnixConn), owner)
+	if err != nil {
+		_ = conn.Close() // nothing was opened
+		if errors.Is(err, hal.ErrBusy) || errors.Is(err, hal.ErrNotOwner) {
+			return nil, fmt.Errorf("open the lines of %s at %s: %w", owner, socket, err)
+		}
+		return nil, gone(socket, err)
+	}
+	return rig, nil
+}
+
+// greet says who we are and waits for the welcome and the first snapshot.
+func greet(ctx context.Context, c *net.UnixConn, owner hal.Owner) (*remoteRig, error) {
+	if len(owner) > 255 {
+		return nil, hal.ErrNotOwner
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	if err := c.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	if _, err := c.Write(append([]byte(magic), append([]byte{byte(len(owner))}, owner...)...)); err != nil {
+		return nil, err
+	}
+	in := bufio.NewReaderSize(c, 64<<10)
+	var size [4]byte
+	if _, err := io.ReadFull(in, size[:]); err != nil {
+		return nil, err
+	}
+	n := binary.LittleEndian.Uint32(size[:])
+	if n > maxBody {
+		return nil, fmt.Errorf("welcome of %d bytes", n)
+	}
+	body := make([]byte, n)
+	if _, err := io.ReadFull(in, body); err != nil {
+		return nil, err
+	}
+	var w welcome
+	if err := json.Unmarshal(body, &w); err != nil {
+		return nil, fmt.Errorf("read welcome: %w", err)
+	}
+	switch w.Error {
+	case "":
+	case refusedBusy:
+		return nil, hal.ErrBusy
+	case refusedNotOwner:
+		return nil, hal.ErrNotOwner
+	default:
+		return nil, errors.New(w.Error)
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	r := &remoteRig{
+		owner: owner, w: w, conn: c, raw: raw, now: clock(true), deadline: make([]time.Duration, len(w.Valves)), maxOpen: make([]time.Duration, len(w.Valves)),
+		arm: make(chan struct{}, 1), stop: make(chan struct{}), tags: map[uint64]chan tagAnswer{},
+	}
+	for i, id := range w.Valves {
+		for _, p := range w.Parts {
+			if p.ID == id {
+				r.maxOpen[i] = p.MaxOpen
+			}
+		}
+	}
+	r.write = r.writeOnce
+	r.snap.counts = make([]hal.Count, len(w.Meters))
+	r.snap.delivered = make([]uint64, len(w.Pumps))
+	rd := &frameReader{rig: r, in: in}
+	if err := rd.next(); err != nil { // the first snapshot
+		return nil, err
+	}
+	if err := c.SetDeadline(time.Time{}); err != nil {
+		return nil, err
+	}
+	r.wg.Go(rd.run)
+	r.wg.Go(r.watchDeadlines)
+	return r, nil
+}
+
+// remoteRig is the hal.Rig of one owner at a fountain-plant.
+type remoteRig struct {
+	owner   hal.Owner
+	w       welcome
+	conn    *net.UnixConn
+	raw     syscall.RawConn
+	now     func() time.Duration
+	maxOpen []time.Duration
+	arm     chan struct{} // wakes watchDeadlines
+	stop    chan struct{} // closed by Close
+	wg      sync.WaitGroup
+
+	// out guards what goes to the plant; it is held only for one non-blocking write.
+	out       sync.Mutex
+	write     func(fd uintptr) bool
+	buf       [commandSize]byte
+	wrote     int
+	writeErr  error
+	commanded uint64
+	deadline  []time.Duration
+	closed    bool
+
+	// in guards what came from the plant.
+	in    sync.Mutex
+	snap  snapshot
+	lost  bool // the connection ended
+	tags  map[uint64]chan tagAnswer
+	tagID uint64
+}
+
+var (
+	_ hal.Rig           = (*remoteRig)(nil)
+	_ hal.Outputs       = (*remoteRig)(nil)
+	_ hal.InterlockBank = remoteLocks{}
+	_ hal.FlowMeter     = (*remoteMeter)(nil)
+	_ hal.Pump          = (*remotePump)(nil)
+	_ hal.CartridgeSlot = (*remoteSlot)(nil)
+)
+
+func (r *remoteRig) writeOnce(fd uintptr) bool {
+	r.wrote, r.writeErr = unix.Write(int(fd), r.buf[:])
+	return true // never wait
+}
+
+// send writes one command; out is held. ErrGone when the plant does not take it at once.
+func (r *remoteRig) send(c command) error {
+	c.encode(&r.buf)
+	if err := r.raw.Write(r.write); err != nil {
+		return hal.ErrGone
+	}
+	if r.writeErr != nil {
+		return hal.ErrGone
+	}
+	if r.wrote != commandSize { // a unix socket takes 32 bytes whole; were it not so, the stream would be out of step
+		_ = r.conn.Close()
+		return hal.ErrGone
+	}
+	return nil
+}
+
+// answers tells whether the plant is alive: connected and heard of lately.
+func (r *remoteRig) answers() bool {
+	r.in.Lock()
+	defer r.in.Unlock()
+	return !r.lost && r.now()-r.snap.at < staleAfter
+}
+
+// Parts implements hal.Rig.
+func (r *remoteRig) Parts() []hal.Part { return slices.Clone(r.w.Parts) }
+
+// Outputs implements hal.Rig.
+func (r *remoteRig) Outputs() hal.Outputs { return r }
+
+// Apply implements hal.Outputs.
+func (r *remoteRig) Apply(mask, bits uint64) error {
+	if n := len(r.deadline); n < 64 && mask>>n != 0 {
+		return hal.ErrUnknownPart
+	}
+	r.in.Lock()
+	lost, goneMask := r.lost, r.snap.goneMask
+	r.in.Unlock()
+	r.out.Lock()
+	defer r.out.Unlock()
+	switch {
+	case r.closed:
+		return hal.ErrClosed
+	case lost:
+		return hal.ErrGone
+	}
+	if err := r.send(command{op: opApply, a: mask, b: bits}); err != nil {
+		return err
+	}
+	r.note(mask&^goneMask, bits)
+	if mask&goneMask != 0 {
+		return hal.ErrGone
+	}
+	return nil
+}
+
+// note keeps what was commanded and until when; out is held.
+func (r *remoteRig) note(mask, bits uint64) {
+	r.commanded = r.commanded&^mask | bits&mask
+	now := r.now()
+	armed := false
+	for i := range r.deadline {
+		bit := uint64(1) << i
+		switch {
+		case mask&bit == 0:
+		case bits&bit == 0:
+			r.deadline[i] = 0
+		default:
+			armed = armed || r.deadline[i] == 0
+			r.deadline[i] = now + r.maxOpen[i]
+		}
+	}
+	if armed {
+		select {
+		case r.arm <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Commanded implements hal.Outputs.
+func (r *remoteRig) Commanded() uint64 {
+	r.out.Lock()
+	defer r.out.Unlock()
+	return r.commanded
+}
+
+// Bit implements hal.Outputs.
+func (r *remoteRig) Bit(id string) (uint64, error) {
+	if i := slices.Index(r.w.Valves, id); i >= 0 {
+		return 1 << i, nil
+	}
+	return 0, r.refuse(id, hal.KindValve)
+}
+
+func (r *remoteRig) refuse(id string, kind hal.Kind) error {
+	for _, p := range r.w.Parts {
+		if p.ID == id && p.Kind == kind {
+			return fmt.Errorf("part %q: %w", id, hal.ErrNotOwner)
+		}
+	}
+	return unknown(id)
+}
+
+// Safe implements hal.Rig.
+func (r *remoteRig) Safe(error) error {
+	r.out.Lock()
+	defer r.out.Unlock()
+	if r.closed {
+		return hal.ErrClosed
+	}
+	r.commanded = 0
+	clear(r.deadline)
+	return r.send(command{op: opSafe})
+}
+
+// Close implements hal.Rig. It waits until the plant has let go of the lines, at most 200 ms.
+func (r *remoteRig) Close() error {
+	r.out.Lock()
+	if r.closed {
+		r.out.Unlock()
+		return nil
+	}
+	r.closed = true
+	r.commanded = 0
+	clear(r.deadline)
+	err := r.send(command{op: opClose})
+	r.out.Unlock()
+	close(r.stop)
+	// The plant answers by closing; the reader ends then, or here. A connection that is open takes a deadline.
+	_ = r.conn.SetReadDeadline(time.Now().Add(byeWait))
+	r.wg.Wait()
+	_ = r.conn.Close() // ends the owner's hold in any case
+	if err != nil {
+		return fmt.Errorf("close rig: %w", err)
+	}
+	return nil
+}
+
+// Health implements hal.Rig.
+func (r *remoteRig) Health() []hal.Fault {
+	if !r.answers() {
+		return []hal.Fault{{Part: "plant", What: "the simulated hardware does not answer"}}
+	}
+	r.in.Lock()
+	defer r.in.Unlock()
+	var out []hal.Fault
+	for i, c := range r.w.Chips {
+		if i < 64 && r.snap.goneChips&(1<<i) != 0 {
+			out = append(out, hal.Fault{Part: c, What: "the chip does not answer"})
+		}
+	}
+	return out
+}
+
+// watchDeadlines is the dead-man: it shuts what was not renewed in time.
+func (r *remoteRig) watchDeadlines() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(r.expire())
+		select {
+		case <-r.stop:
+			return
+		case <-r.arm:
+		case <-timer.C:
+		}
+	}
+}
+
+// expire shuts what is overdue and returns the time until the next deadline.
+func (r *remoteRig) expire() time.Duration {
+	r.out.Lock()
+	defer r.out.Unlock()
+	if r.closed {
+		return time.Hour
+	}
+	now := r.now()
+	next := now + time.Hour
+	var due uint64
+	for i, d := range r.deadline {
+		switch {
+		case d == 0:
+		case d <= now:
+			due |= 1 << i
+		default:
+			next = min(next, d)
+		}
+	}
+	if due == 0 {
+		return next - now
+	}
+	if err := r.send(command{op: opApply, a: due}); err != nil {
+		r.in.Lock()
+		lost := r.lost
+		r.in.Unlock()
+		if lost {
+			return time.Hour // nothing can be shut any more; the owner hears hal.ErrGone
+		}
+		return retrySafe
+	}
+	r.commanded &^= due
+	for i := range r.deadline {
+		if due&(1<<i) != 0 {
+			r.deadline[i] = 0
+		}
+	}
+	return next - now
+}
+
+// frameReader reads what the plant sends.
+type frameReader struct {
+	rig  *remoteRig
+	in   *bufio.Reader
+	head [headerSize]byte
+	body []byte
+}
+
+func (f *frameReader) run() {
+	for f.next() == nil {
+	}
+	r := f.rig
+	r.in.Lock()
+	defer r.in.Unlock()
+	r.lost = true
+	for id, ch := range r.tags {
+		close(ch)
+		delete(r.tags, id)
+	}
+}
+
+func (f *frameReader) next() error {
+	if _, err := io.ReadFull(f.in, f.head[:]); err != nil {
+		return err
+	}
+	n := int(binary.LittleEndian.Uint32(f.head[4:]))
+	if n > maxBody {
+		return fmt.Errorf("frame of %d bytes", n)
+	}
+	if cap(f.body) < n {
+		f.body = make([]byte, n)
+	}
+	f.body = f.body[:n]
+	if _, err := io.ReadFull(f.in, f.body); err != nil {
+		return err
+	}
+	r := f.rig
+	r.in.Lock()
+	defer r.in.Unlock()
+	switch f.head[0] {
+	case frameSnapshot:
+		return r.snap.decode(f.body)
+	case frameTag:
+		var a tagAnswer
+		if err := json.Unmarshal(f.body, &a); err != nil {
+			return fmt.Errorf("read tag: %w", err)
+		}
+		if ch := r.tags[a.Request]; ch != nil {
+			ch <- a // buffered, one answer each
+			delete(r.tags, a.Request)
+		}
+		return nil
+	}
+	return fmt.Errorf("frame of unknown kind %d", f.head[0])
+}
+
+// Interlocks implements hal.Rig.
+func (r *remoteRig) Interlocks() hal.InterlockBank { return remoteLocks{r} }
+
+type remoteLocks struct{ r *remoteRig }
+
+// Now implements hal.InterlockBank.
+func (l remoteLocks) Now() (hal.Interlocks, error) {
+	r := l.r
+	r.in.Lock()
+	defer r.in.Unlock()
+	if r.lost || r.snap.locksGone || r.now()-r.snap.at >= staleAfter {
+		return 0, hal.ErrGone
+	}
+	return r.snap.locks, nil
+}
+
+// Meter implements hal.Rig.
+func (r *remoteRig) Meter(id string) (hal.FlowMeter, error) {
+	if i := slices.Index(r.w.Meters, id); i >= 0 {
+		return &remoteMeter{r, i}, nil
+	}
+	return nil, r.refuse(id, hal.KindMeter)
+}
+
+type remoteMeter struct {
+	r *remoteRig
+	i int
+}
+
+// Count implements hal.FlowMeter.
+func (m *remoteMeter) Count() hal.Count {
+	m.r.in.Lock()
+	defer m.r.in.Unlock()
+	return m.r.snap.counts[m.i]
+}
+
+// Pump implements hal.Rig.
+func (r *remoteRig) Pump(id string) (hal.Pump, error) {
+	if i := slices.Index(r.w.Pumps, id); i >= 0 {
+		return &remotePump{r, i}, nil
+	}
+	return nil, r.refuse(id, hal.KindPump)
+}
+
+type remotePump struct {
+	r *remoteRig
+	i int
+}
+
+func (u *remotePump) send(c command) error {
+	u.r.out.Lock()
+	defer u.r.out.Unlock()
+	if u.r.closed {
+		return hal.ErrClosed
+	}
+	return u.r.send(c)
+}
+
+// Dose implements hal.Pump.
+func (u *remotePump) Dose(strokes int, every time.Duration) error {
+	if strokes <= 0 {
+		return nil
+	}
+	return u.send(command{op: opDose, index: uint16(u.i), n: uint32(strokes), a: uint64(max(0, every))})
+}
+
+// Delivered implements hal.Pump.
+func (u *remotePump) Delivered() uint64 {
+	u.r.in.Lock()
+	defer u.r.in.Unlock()
+	return u.r.snap.delivered[u.i]
+}
+
+// Stop implements hal.Pump.
+func (u *remotePump) Stop() error { return u.send(command{op: opStop, index: uint16(u.i)}) }
+
+// Slot implements hal.Rig.
+func (r *remoteRig) Slot(id string) (hal.CartridgeSlot, error) {
+	if i := slices.Index(r.w.Slots, id); i >= 0 {
+		return &remoteSlot{r, i}, nil
+	}
+	return nil, r.refuse(id, hal.KindSlot)
+}
+
+type remoteSlot struct {
+	r *remoteRig
+	i int
+}
+
+// Tag implements hal.CartridgeSlot.
+func (s *remoteSlot) Tag(ctx context.Context) (hal.Tag, error) {
+	r := s.r
+	ch := make(chan tagAnswer, 1)
+	r.in.Lock()
+	if r.lost {
+		r.in.Unlock()
+		return hal.Tag{}, hal.ErrGone
+	}
+	r.tagID++
+	id := r.tagID
+	r.tags[id] = ch
+	r.in.Unlock()
+	defer func() {
+		r.in.Lock()
+		delete(r.tags, id)
+		r.in.Unlock()
+	}()
+	r.out.Lock()
+	err := hal.ErrClosed
+	if !r.closed {
+		err = r.send(command{op: opTag, index: uint16(s.i), a: id})
+	}
+	r.out.Unlock()
+	if err != nil {
+		return hal.Tag{}, err
+	}
+	select {
+	case a, ok := <-ch:
+		switch {
+		case !ok:
+			return hal.Tag{}, hal.ErrGone
+		case a.Error == hal.ErrNoTag.Error():
+			return hal.Tag{}, hal.ErrNoTag
+		case a.Error != "":
+			return hal.Tag{}, errors.New(a.Error)
+		}
+		return a.Tag, nil
+	case <-ctx.Done():
+		return hal.Tag{}, fmt.Errorf("read tag of slot %s: %w", r.w.Slots[s.i], ctx.Err())
+	}
+}

@@ -1,0 +1,384 @@
+package sim
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"fountain/hal"
+	"fountain/internal/logkey"
+)
+
+const (
+	pushFast = time.Millisecond      // between snapshots while something moves or is commanded
+	pushIdle = 20 * time.Millisecond // keep-alive
+)
+
+// Server lets other processes own the lines of a live plant. A connection that ends without a Close is the death of
+// its owner's process.
+type Server struct {
+	plant *Plant
+	log   *slog.Logger
+	// Other gets connections that are not owners (their first bytes included). Nil: they are closed.
+	Other func(net.Conn)
+
+	mu    sync.Mutex
+	conns map[net.Conn]chan struct{} // open connections and how to wake their snapshots (nil: not an owner yet)
+}
+
+// NewServer serves plant, which should be Live.
+func NewServer(plant *Plant, log *slog.Logger) *Server {
+	return &Server{plant: plant, log: log, conns: map[net.Conn]chan struct{}{}}
+}
+
+// Serve accepts owners until ctx ends; then it drops their connections and returns nil. It closes l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() {
+		_ = l.Close() // ends Accept
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for c := range s.conns {
+			_ = c.Close() // ends its reader
+		}
+	})
+	defer stop()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		wg.Go(func() { s.connection(ctx, c) })
+	}
+}
+
+// Owners counts the owners alive.
+func (s *Server) Owners() int {
+	s.plant.mu.Lock()
+	defer s.plant.mu.Unlock()
+	n := 0
+	for _, o := range s.plant.holders {
+		if o.alive {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *Server) connection(ctx context.Context, c net.Conn) {
+	s.track(c, nil)
+	if ctx.Err() != nil {
+		_ = c.Close()
+	}
+	first := make([]byte, len(magic))
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second)) // a socket that is open takes a deadline
+	n, err := io.ReadFull(c, first)
+	_ = c.SetReadDeadline(time.Time{})
+	if err == nil && string(first) == magic {
+		s.owner(c)
+		return
+	}
+	s.untrack(c)
+	if s.Other == nil || n == 0 {
+		_ = c.Close()
+		return
+	}
+	s.Other(&prefixed{Conn: c, prefix: first[:n]})
+}
+
+func (s *Server) track(c net.Conn, wake chan struct{}) {
+	s.mu.Lock()
+	s.conns[c] = wake
+	s.mu.Unlock()
+}
+
+func (s *Server) untrack(c net.Conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+}
+
+// Wake sends every owner a fresh snapshot now, for example after a fault was injected.
+func (s *Server) Wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, wake := range s.conns {
+		select {
+		case wake <- struct{}{}:
+		default: // nil, or already awake
+		}
+	}
+}
+
+// prefixed gives back the bytes that were read to tell the protocols apart.
+type prefixed struct {
+	net.Conn
+	prefix []byte
+}
+
+// Read implements net.Conn.
+func (p *prefixed) Read(b []byte) (int, error) {
+	if len(p.prefix) > 0 {
+		n := copy(b, p.prefix)
+		p.prefix = p.prefix[n:]
+		return n, nil
+	}
+	return p.Conn.Read(b)
+}
+
+// owner serves one owner's connection until it ends.
+func (s *Server) owner(c net.Conn) {
+	defer c.Close()
+	defer s.untrack(c)
+	var size [1]byte
+	if _, err := io.ReadFull(c, size[:]); err != nil {
+		return
+	}
+	name := make([]byte, size[0])
+	if _, err := io.ReadFull(c, name); err != nil {
+		return
+	}
+	who := hal.Owner(name)
+	rig, err := s.plant.open(who, false)
+	if err != nil {
+		w := welcome{Error: err.Error()}
+		switch {
+		case errors.Is(err, hal.ErrBusy):
+			w.Error = refusedBusy
+		case errors.Is(err, hal.ErrNotOwner):
+			w.Error = refusedNotOwner
+		}
+		_ = writeWelcome(c, w) // the connection ends anyway
+		return
+	}
+	log := s.log.With(slog.String("owner", string(who)))
+	log.Info("owner opened its lines")
+	v := newView(s.plant, rig)
+	if err := writeWelcome(c, v.welcome); err != nil {
+		s.died(rig, log)
+		return
+	}
+	wake := make(chan struct{}, 1)
+	tags := make(chan tagAnswer, 256) // more requests under way than slots are an owner's bug; they go unanswered
+	done := make(chan struct{})
+	s.track(c, wake)
+	var push sync.WaitGroup
+	push.Go(func() { v.push(c, wake, tags, done) })
+	closed := s.commands(c, rig, v, tags)
+	close(done)
+	_ = c.Close() // ends a push that waits for a stopped owner
+	push.Wait()
+	if closed {
+		_ = rig.Close() // in process: never fails
+		log.Info("owner released its lines")
+	} else {
+		s.died(rig, log)
+	}
+	s.Wake()
+}
+
+func (s *Server) died(rig *ownedRig, log *slog.Logger) {
+	now := s.plant.lock()
+	bits := s.plant.commandedBits(rig.o)
+	s.plant.die(rig.o, now)
+	s.plant.mu.Unlock()
+	log.Warn("owner died", slog.Uint64("open", bits), slog.String("lines", s.plant.rig.Sim.OnOwnerDeath))
+}
+
+func writeWelcome(c net.Conn, w welcome) error {
+	body, err := json.Marshal(w)
+	if err != nil {
+		return err
+	}
+	_, err = c.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(body))), body...))
+	return err
+}
+
+// commands carries out what the owner sends; true when it said good-bye.
+func (s *Server) commands(c net.Conn, rig *ownedRig, v *view, tags chan<- tagAnswer) bool {
+	var b [commandSize]byte
+	for {
+		if _, err := io.ReadFull(c, b[:]); err != nil {
+			return false
+		}
+		cmd := decodeCommand(&b)
+		var err error
+		switch cmd.op {
+		case opApply:
+			err = rig.Apply(cmd.a, cmd.b)
+		case opSafe:
+			err = rig.Safe(nil)
+		case opDose, opStop:
+			if int(cmd.index) >= len(v.pumps) {
+				err = hal.ErrUnknownPart
+				break
+			}
+			u := &ownedPump{rig, v.pumps[cmd.index]}
+			if cmd.op == opDose {
+				err = u.Dose(int(cmd.n), time.Duration(cmd.a))
+			} else {
+				err = u.Stop()
+			}
+		case opTag:
+			a := tagAnswer{Request: cmd.a, Error: hal.ErrUnknownPart.Error()}
+			if int(cmd.index) < len(v.slots) {
+				a = v.tag(cmd.a, v.slots[cmd.index])
+			}
+			select {
+			case tags <- a:
+			default:
+			}
+		case opClose:
+			return true
+		default:
+			s.log.Warn("unknown command from an owner", slog.Int("op", int(cmd.op)))
+			return false
+		}
+		if err != nil {
+			s.log.Warn("command refused", slog.Int("op", int(cmd.op)), slog.Any(logkey.Err, err))
+		}
+		s.Wake()
+	}
+}
+
+// view is the plant as one owner sees it over its connection.
+type view struct {
+	p       *Plant
+	rig     *ownedRig
+	welcome welcome
+	meters  []int
+	pumps   []int
+	slots   []int
+	snap    snapshot
+}
+
+func newView(p *Plant, rig *ownedRig) *view {
+	v := &view{p: p, rig: rig, welcome: welcome{Parts: p.rig.Parts()}}
+	for _, vi := range rig.o.valves {
+		v.welcome.Valves = append(v.welcome.Valves, p.valves[vi].part.ID)
+	}
+	for i := range p.meters {
+		if p.meters[i].part.Owner == rig.o.name {
+			v.meters = append(v.meters, i)
+			v.welcome.Meters = append(v.welcome.Meters, p.meters[i].part.ID)
+		}
+	}
+	for i := range p.pumps {
+		if p.pumps[i].part.Owner == rig.o.name {
+			v.pumps = append(v.pumps, i)
+			v.welcome.Pumps = append(v.welcome.Pumps, p.pumps[i].part.ID)
+		}
+	}
+	for i := range p.slots {
+		if rig.o.name == hal.OwnerAgent {
+			v.slots = append(v.slots, i)
+			v.welcome.Slots = append(v.welcome.Slots, p.slots[i].id)
+		}
+	}
+	for _, c := range p.rig.Chips {
+		v.welcome.Chips = append(v.welcome.Chips, c.ID)
+	}
+	v.snap.counts = make([]hal.Count, len(v.meters))
+	v.snap.delivered = make([]uint64, len(v.pumps))
+	return v
+}
+
+// take fills the snapshot; busy tells that something moves or is commanded.
+func (v *view) take() (busy bool) {
+	p := v.p
+	now := p.lock()
+	defer p.mu.Unlock()
+	s := &v.snap
+	s.at, s.commanded, s.goneMask, s.goneChips = now, p.commandedBits(v.rig.o), 0, 0
+	for i, vi := range v.rig.o.valves {
+		if p.goneChips[p.valves[vi].chip] {
+			s.goneMask |= 1 << i
+		}
+	}
+	for i, c := range p.rig.Chips {
+		if i < 64 && p.goneChips[c.ID] {
+			s.goneChips |= 1 << i
+		}
+	}
+	s.locks, s.locksGone = p.interlocks(v.rig.o.name, now)
+	for i, mi := range v.meters {
+		m := &p.meters[mi]
+		s.counts[i] = hal.Count{Pulses: m.pulses, Last: m.last, Period: m.period}
+	}
+	for i, pi := range v.pumps {
+		s.delivered[i] = p.pumps[pi].delivered - v.rig.o.base[pi]
+	}
+	busy = !p.quiet()
+	for i := range p.valves {
+		busy = busy || p.valves[i].commanded
+	}
+	for i := range p.locks {
+		busy = busy || p.locks[i].raw != p.locks[i].shown // still bouncing
+	}
+	return busy
+}
+
+func (v *view) tag(request uint64, slot int) tagAnswer {
+	v.p.lock()
+	defer v.p.mu.Unlock()
+	t, err := v.p.tag(slot)
+	a := tagAnswer{Request: request, Tag: t}
+	if err != nil {
+		a.Error = err.Error()
+	}
+	return a
+}
+
+// push sends snapshots and tag answers until done. A stopped owner makes it wait; nobody else waits for it.
+func (v *view) push(c net.Conn, wake <-chan struct{}, tags <-chan tagAnswer, done <-chan struct{}) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var buf []byte
+	for {
+		busy := v.take()
+		buf = v.snap.append(buf[:0])
+		for more := true; more; {
+			select {
+			case a := <-tags:
+				body, err := json.Marshal(a)
+				if err != nil {
+					panic(err) // strings, numbers and a time of our own making
+				}
+				buf = append(buf, frameTag, 0, 0, 0)
+				buf = binary.LittleEndian.AppendUint32(buf, uint32(len(body)))
+				buf = append(buf, body...)
+			default:
+				more = false
+			}
+		}
+		if _, err := c.Write(buf); err != nil {
+			return // the reader of this connection notices as well
+		}
+		if busy {
+			time.Sleep(pushFast)
+			select {
+			case <-done:
+				return
+			default:
+				continue
+			}
+		}
+		timer.Reset(pushIdle)
+		select {
+		case <-done:
+			return
+		case <-wake:
+		case <-timer.C:
+		}
+	}
+}
