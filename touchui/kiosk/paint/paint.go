@@ -5,3 +5,182 @@
 //
 // A Painter belongs to the Fyne thread. It may import touchui/display and Fyne.
 package paint
+
+import (
+	"image"
+	"image/color"
+	"math"
+	"time"
+
+	"fyne.io/fyne/v2"
+
+	"fountain/touchui/display"
+)
+
+// Config of a Painter.
+type Config struct {
+	Width, Height int     // pixels
+	Scale         float32 // pixels per Fyne unit; 0 = 1
+	Format        display.PixelFormat
+	Background    color.Color // shown where nothing is; nil = black. Drawn opaque
+	CacheBytes    int         // budget of textures; what is on screen stays even above it; 0 = 48 MiB
+}
+
+// Stats of the last frame.
+type Stats struct {
+	Items  int // primitives on screen
+	Drawn  int // primitives touched while repainting
+	Pixels int // pixels repainted
+	Misses int // textures rasterised
+	Bytes  int // held by textures
+	Took   time.Duration
+}
+
+// Painter keeps the frame, the display list it shows, and the textures.
+type Painter struct {
+	frame  *display.Frame
+	scale  float32
+	swap   bool
+	bg     pixel
+	list   []item
+	next   []item
+	damage damage
+	force  image.Rectangle
+	n      uint64
+	stats  Stats
+
+	lru    lru
+	shapes map[shapeKey]*texture
+	texts  map[textKey]*texture
+	grads  map[gradientKey]*texture
+	pics   map[pictureKey]*texture
+	states map[fyne.CanvasObject]*content // rasters and images seen lately
+	stale  map[fyne.CanvasObject]struct{}
+	ras    rasteriser
+}
+
+// New returns a painter whose first frame repaints everything.
+func New(cfg Config) *Painter {
+	if cfg.Scale <= 0 {
+		cfg.Scale = 1
+	}
+	if cfg.CacheBytes <= 0 {
+		cfg.CacheBytes = 48 << 20
+	}
+	p := &Painter{
+		frame: display.NewFrame(cfg.Width, cfg.Height, cfg.Format),
+		scale: cfg.Scale, swap: cfg.Format == display.XRGB8888,
+		states: map[fyne.CanvasObject]*content{}, stale: map[fyne.CanvasObject]struct{}{},
+	}
+	p.lru.init(cfg.CacheBytes)
+	p.DropTextures()
+	p.SetBackground(cfg.Background)
+	return p
+}
+
+// Buffer is the frame as it stands after Frame; it stays the painter's.
+func (p *Painter) Buffer() *display.Frame { return p.frame }
+
+// Stats of the last frame.
+func (p *Painter) Stats() Stats { return p.stats }
+
+// SetBackground changes the colour below everything.
+func (p *Painter) SetBackground(c color.Color) {
+	if c == nil {
+		c = color.Black
+	}
+	px := p.pixel(c)
+	px[3] = 255
+	if px != p.bg {
+		p.bg = px
+		p.Invalidate(p.frame.Bounds())
+	}
+}
+
+// Invalidate repaints r in the next frame whether or not it changed.
+func (p *Painter) Invalidate(r image.Rectangle) {
+	p.force = p.force.Union(r.Intersect(p.frame.Bounds()))
+}
+
+// Refresh tells that the content of o, or of something below it, may have changed without a change of its fields:
+// rasters are generated again, pixels of images are compared again. All else is noticed without being told.
+func (p *Painter) Refresh(o fyne.CanvasObject) { p.stale[o] = struct{}{} }
+
+// DropTextures forgets every rasterised primitive (theme or font changed) and repaints.
+func (p *Painter) DropTextures() {
+	budget := p.lru.budget
+	p.lru = lru{}
+	p.lru.init(budget)
+	p.shapes, p.texts = map[shapeKey]*texture{}, map[textKey]*texture{}
+	p.grads, p.pics = map[gradientKey]*texture{}, map[pictureKey]*texture{}
+	clear(p.states)
+	p.list = p.list[:0]
+	p.Invalidate(p.frame.Bounds())
+}
+
+// Frame repaints what changed since the last call and returns the rectangles in which pixels may differ; they do not
+// overlap much but may overlap. The slice is valid until the next call. Roots are painted in order, nil ones skipped.
+func (p *Painter) Frame(roots ...fyne.CanvasObject) []image.Rectangle {
+	start := time.Now()
+	p.n++
+	p.stats = Stats{}
+	p.applyStale()
+	p.collect(roots)
+	p.damage.rects = p.damage.rects[:0]
+	p.damage.add(p.force)
+	p.force = image.Rectangle{}
+	p.damage.diff(p.list, p.next)
+	for _, r := range p.damage.rects {
+		p.paint(r)
+		p.stats.Pixels += area(r)
+	}
+	p.list, p.next = p.next, p.list
+	p.lru.trim(p.n)
+	p.sweep()
+	p.stats.Items, p.stats.Bytes = len(p.list), p.lru.bytes
+	p.stats.Took = time.Since(start)
+	return p.damage.rects
+}
+
+// paint draws everything inside r, from the topmost item that hides all below it.
+func (p *Painter) paint(r image.Rectangle) {
+	first := -1
+	for i := len(p.next) - 1; i >= 0; i-- {
+		if p.next[i].hides(r) {
+			first = i
+			break
+		}
+	}
+	if first < 0 {
+		fill(p.frame, r, p.bg)
+		first = 0
+	}
+	for i := first; i < len(p.next); i++ {
+		it := &p.next[i]
+		c := it.area.Intersect(r)
+		if c.Empty() {
+			continue
+		}
+		p.stats.Drawn++
+		if it.tex == nil {
+			fill(p.frame, c, it.fill)
+		} else {
+			composite(p.frame, it.tex, it.at, c)
+		}
+	}
+}
+
+// px converts Fyne units to pixels as Fyne's painter does: upwards.
+func (p *Painter) px(v float32) int { return int(math.Ceil(float64(v * p.scale))) }
+
+// pixel converts a colour to the frame's channel order.
+func (p *Painter) pixel(c color.Color) pixel {
+	if c == nil {
+		return pixel{}
+	}
+	r, g, b, a := c.RGBA()
+	if p.swap {
+		r, b = b, r
+	}
+	return pixel{byte(r >> 8), byte(g >> 8), byte(b >> 8), byte(a >> 8)}
+}

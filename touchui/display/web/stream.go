@@ -1,0 +1,227 @@
+package web
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"image"
+	"net/http"
+	"time"
+
+	"fountain/internal/problem"
+)
+
+// The stream is a sequence of messages: 4 bytes big-endian length of what follows, 1 byte kind, payload.
+//
+//	'I' JSON {"w","h","controls"}           first
+//	'C' JSON {"controls"}                   whenever it changes
+//	'R' u32 frame, u8 last, u16 x, y, w, h, then a PNG or JPEG; the page acknowledges the frame after the last of it
+//	'P' nothing                             every few seconds, so that a lost browser is noticed
+const (
+	kindInfo    = 'I'
+	kindControl = 'C'
+	kindRect    = 'R'
+	kindPing    = 'P'
+)
+
+const (
+	inFlight     = 2                      // frames sent and not acknowledged
+	ackPatience  = 10 * time.Second       // a page that draws nothing for so long is gone
+	pingEvery    = 5 * time.Second        //
+	writeTimeout = 10 * time.Second       //
+	refineAfter  = 250 * time.Millisecond // stillness before a lossy picture is sent again without loss
+)
+
+// stream is one browser that looks on. Its fields after wake are guarded by Display.mu.
+type stream struct {
+	client string
+	wake   chan struct{}
+
+	pending  region // changed since the last frame was sent
+	lossy    region // sent with loss since it was last sent without
+	sent     uint32
+	acked    uint32
+	ackedAt  time.Time
+	controls bool
+}
+
+func (s *stream) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// ack notes that a browser has drawn a frame.
+func (d *Display) ack(client string, frame uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for s := range d.streams {
+		if s.client == client && frame > s.acked && frame <= s.sent {
+			s.acked, s.ackedAt = frame, time.Now()
+			s.poke()
+		}
+	}
+}
+
+// pokeAll lets every stream look whether control changed hands.
+func (d *Display) pokeAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for s := range d.streams {
+		s.poke()
+	}
+}
+
+func (d *Display) serveStream(w http.ResponseWriter, r *http.Request) {
+	client := r.URL.Query().Get("client")
+	if client == "" || len(client) > 64 {
+		problem.Write(w, &problem.Problem{Code: problem.CodeBadRequest, Where: "client", What: "a stream needs a client name of 1 to 64 characters"})
+		return
+	}
+	s := &stream{client: client, wake: make(chan struct{}, 1), ackedAt: time.Now()}
+	s.pending.add(d.frame.Bounds())
+	s.controls = d.remote.Join(client)
+	defer func() {
+		d.remote.Leave(client)
+		d.pokeAll()
+	}()
+	d.mu.Lock()
+	d.streams[s] = struct{}{}
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		delete(d.streams, s)
+		d.mu.Unlock()
+	}()
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Cache-Control", "no-store")
+	m := messenger{w: w, c: http.NewResponseController(w)}
+	m.json(kindInfo, map[string]any{"w": d.cfg.Width, "h": d.cfg.Height, "controls": s.controls})
+	d.pump(r, s, &m)
+}
+
+// pump sends frames until the browser, the request or the display is gone.
+func (d *Display) pump(r *http.Request, s *stream, m *messenger) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	lastPing, lastFrame := time.Now(), time.Now()
+	var enc encoder
+	for m.err == nil {
+		if c := d.remote.Controls(s.client); c != s.controls {
+			s.controls = c
+			m.json(kindControl, map[string]any{"controls": c})
+		}
+		now := time.Now()
+		rects, frame, owed := d.due(s, now.Sub(lastFrame) >= refineAfter)
+		switch {
+		case len(rects) > 0:
+			for i, q := range rects {
+				body, lossy := enc.encode(d.snapshot(q), owed)
+				if lossy {
+					s.lossy.add(q) // only this goroutine touches lossy
+				}
+				m.rect(frame, i == len(rects)-1, q, body)
+			}
+			lastFrame = time.Now()
+			continue
+		case owed && now.Sub(s.lastAck(d)) > ackPatience:
+			return
+		case now.Sub(lastPing) >= pingEvery:
+			lastPing = now
+			m.send(kindPing, nil)
+		}
+		wait := pingEvery
+		if len(s.lossy) > 0 {
+			wait = refineAfter
+		}
+		timer.Reset(wait)
+		select {
+		case <-r.Context().Done():
+			return
+		case <-d.done:
+			return
+		case <-s.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+func (s *stream) lastAck(d *Display) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return s.ackedAt
+}
+
+// due takes what shall be sent now: what changed, or when it has been still, what was sent with loss. owed reports
+// that frames are not acknowledged; with rects it means that no loss is wanted.
+func (d *Display) due(s *stream, still bool) (rects []image.Rectangle, frame uint32, owed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.sent-s.acked >= inFlight {
+		return nil, 0, true
+	}
+	switch {
+	case len(s.pending) > 0:
+		rects, s.pending = s.pending, nil
+	case still && len(s.lossy) > 0:
+		rects, s.lossy, owed = s.lossy, nil, true
+	default:
+		return nil, 0, s.sent != s.acked
+	}
+	if s.sent == s.acked {
+		s.ackedAt = time.Now() // the wait for this frame begins
+	}
+	s.sent++
+	return rects, s.sent, owed
+}
+
+// messenger writes messages and remembers the first error.
+type messenger struct {
+	w   http.ResponseWriter
+	c   *http.ResponseController
+	err error
+}
+
+func (m *messenger) send(kind byte, parts ...[]byte) {
+	if m.err != nil {
+		return
+	}
+	n := 1
+	for _, p := range parts {
+		n += len(p)
+	}
+	head := binary.BigEndian.AppendUint32(nil, uint32(n))
+	_ = m.c.SetWriteDeadline(time.Now().Add(writeTimeout)) // not every ResponseWriter can; the ping notices then
+	if _, m.err = m.w.Write(append(head, kind)); m.err != nil {
+		return
+	}
+	for _, p := range parts {
+		if _, m.err = m.w.Write(p); m.err != nil {
+			return
+		}
+	}
+	m.err = m.c.Flush()
+}
+
+func (m *messenger) json(kind byte, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		m.err = err
+		return
+	}
+	m.send(kind, b)
+}
+
+func (m *messenger) rect(frame uint32, last bool, r image.Rectangle, body []byte) {
+	head := binary.BigEndian.AppendUint32(make([]byte, 0, 13), frame)
+	end := byte(0)
+	if last {
+		end = 1
+	}
+	head = append(head, end)
+	for _, v := range []int{r.Min.X, r.Min.Y, r.Dx(), r.Dy()} {
+		head = binary.BigEndian.AppendUint16(head, uint16(v))
+	}
+	m.send(kindRect, head, body)
+}

@@ -1,0 +1,185 @@
+package paint
+
+import (
+	"image"
+)
+
+// texture is a rasterised primitive: premultiplied, in the frame's channel order, trimmed to what is not transparent.
+type texture struct {
+	pix    []byte
+	stride int
+	size   image.Point
+	off    image.Point // from the primitive's corner to the trimmed picture
+	opaque bool
+	spans  []span
+	rows   []int32 // spans[rows[y]:rows[y+1]] belong to row y
+
+	bytes      int
+	used       uint64 // frame of last use
+	drop       func() // removes it from its map
+	prev, next *texture
+}
+
+// span is a run of pixels of one kind; transparent runs are left out.
+type span struct {
+	x0, x1 int16
+	opaque bool
+}
+
+// empty tells that the primitive has no visible pixels.
+func (t *texture) empty() bool { return t.size.X == 0 || t.size.Y == 0 }
+
+// newTexture takes im over. own tells that nobody else holds its pixels; otherwise they are copied when they must change.
+func newTexture(im *image.RGBA, swap, own bool) *texture {
+	b := visible(im)
+	if b.Empty() {
+		return &texture{bytes: 64}
+	}
+	t := &texture{size: b.Size(), off: b.Min.Sub(im.Rect.Min)}
+	src := im.Pix[im.PixOffset(b.Min.X, b.Min.Y):]
+	n := t.size.X * 4
+	if swap || (own && b != im.Rect) {
+		t.stride = n
+		t.pix = make([]byte, n*t.size.Y)
+		for y := range t.size.Y {
+			row := t.pix[y*n:][:n]
+			copy(row, src[y*im.Stride:][:n])
+			if swap {
+				swapRow(row)
+			}
+		}
+	} else {
+		t.pix, t.stride = src, im.Stride
+	}
+	t.index()
+	// Shared pixels count as well: the texture keeps them from being collected.
+	t.bytes = t.stride*t.size.Y + len(t.spans)*6 + len(t.rows)*4 + 128
+	return t
+}
+
+func (t *texture) index() {
+	t.opaque = true
+	for y := 0; y < t.size.Y && t.opaque; y++ {
+		row := t.pix[y*t.stride:][:t.size.X*4]
+		for i := 3; i < len(row); i += 4 {
+			if row[i] != 255 {
+				t.opaque = false
+				break
+			}
+		}
+	}
+	if t.opaque {
+		return
+	}
+	t.rows = make([]int32, t.size.Y+1)
+	for y := range t.size.Y {
+		t.rows[y] = int32(len(t.spans))
+		row := t.pix[y*t.stride:][:t.size.X*4]
+		for x := 0; x < t.size.X; {
+			k := kind(row[x*4+3])
+			e := x + 1
+			for e < t.size.X && kind(row[e*4+3]) == k {
+				e++
+			}
+			if k != 0 {
+				t.spans = append(t.spans, span{int16(x), int16(e), k == 2})
+			}
+			x = e
+		}
+	}
+	t.rows[t.size.Y] = int32(len(t.spans))
+}
+
+func kind(alpha byte) int {
+	switch alpha {
+	case 0:
+		return 0
+	case 255:
+		return 2
+	}
+	return 1
+}
+
+// visible is the smallest rectangle that holds every pixel that is not transparent.
+func visible(im *image.RGBA) image.Rectangle {
+	w := im.Rect.Dx()
+	x0, x1, y0, y1 := w, 0, -1, 0
+	for y := range im.Rect.Dy() {
+		row := im.Pix[y*im.Stride:][:w*4]
+		l := 0
+		for l < w && row[l*4+3] == 0 {
+			l++
+		}
+		if l == w {
+			continue
+		}
+		r := w
+		for row[r*4-1] == 0 {
+			r--
+		}
+		x0, x1 = min(x0, l), max(x1, r)
+		if y0 < 0 {
+			y0 = y
+		}
+		y1 = y + 1
+	}
+	if y0 < 0 {
+		return image.Rectangle{}
+	}
+	return image.Rect(x0, y0, x1, y1).Add(im.Rect.Min)
+}
+
+func swapRow(row []byte) {
+	for i := 0; i+3 < len(row); i += 4 {
+		row[i], row[i+2] = row[i+2], row[i]
+	}
+}
+
+// lru is the order of textures by use, with a budget of bytes. It is a ring; root.next was used last.
+type lru struct {
+	root   texture
+	bytes  int
+	budget int
+}
+
+func (l *lru) init(budget int) {
+	l.budget = budget
+	l.root.prev, l.root.next = &l.root, &l.root
+}
+
+func (l *lru) add(t *texture) {
+	l.bytes += t.bytes
+	l.link(t)
+}
+
+func (l *lru) link(t *texture) {
+	t.prev, t.next = &l.root, l.root.next
+	t.prev.next, t.next.prev = t, t
+}
+
+func (l *lru) use(t *texture, frame uint64) {
+	if t.used == frame {
+		return
+	}
+	t.used = frame
+	t.prev.next, t.next.prev = t.next, t.prev
+	l.link(t)
+}
+
+func (l *lru) remove(t *texture) {
+	t.prev.next, t.next.prev = t.next, t.prev
+	t.prev, t.next = nil, nil
+	l.bytes -= t.bytes
+	t.drop()
+}
+
+// trim removes the textures used longest ago until the budget holds; what the current frame shows stays.
+func (l *lru) trim(frame uint64) {
+	for l.bytes > l.budget {
+		t := l.root.prev
+		if t == &l.root || t.used == frame {
+			return
+		}
+		l.remove(t)
+	}
+}
