@@ -53,6 +53,10 @@ func (s *SQLite) Put(ctx context.Context, puts []Put) ([]Result, error) {
 				return fmt.Errorf("%s %s %d: %w", p.Record.Thing, p.Record.Log, p.Record.Seq, err)
 			}
 		}
+		for i, p := range puts {
+			l := b.logs[[2]string{p.Record.Thing, p.Record.Log}]
+			results[i].Gap = l.last > l.upto
+		}
 		return b.finish()
 	})
 	if err != nil {

@@ -124,6 +124,7 @@ type Put struct {
 type Result struct {
 	Verdict Verdict
 	N       int64
+	Gap     bool // the log has gaps now
 }
 
 // Bad is something that could not be taken as a pour.
