@@ -16,6 +16,9 @@ import (
 //	      ◄──frame: header, body──            snapshot every 1 ms while something moves, else every 20 ms; tag answers
 //
 // A connection whose first bytes are not the magic is handed to Server.Other (HTTP).
+// SocketName is the plant's socket in a unit's run directory.
+const SocketName = "plant.sock"
+
 const (
 	magic       = "FPL1"
 	commandSize = 32
