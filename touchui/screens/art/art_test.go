@@ -70,10 +70,10 @@ func TestCards(t *testing.T) {
 	}
 	x = 40
 	for i, k := range []string{"cherry", "flower", "moon", "leaf", "citrus", "berry", "drop", "bolt", ""} {
-		p.Glyph(k, x, 820, i%2 == 0, r.Ink, r.BG)
+		p.Glyph(k, x, 820, .7, i%2 == 0, r.Ink, r.BG)
 		x += 112
 	}
-	p.Cup(600, 40, 130, 198, .86, 7, r.Water, r.Ink)
+	p.Cup(600, 40, 130, 198, .86, 7, 16, r.Water, r.Ink)
 	p.Logo(800, 44, 46, Style{theme.Size{PX: 46, Line: 1, Cut: theme.Display, Track: -.015}, r.Ink})
 	p.Wave(0, 1000, 1080, 48, WavePeriod, r.Ink)
 	keep(t, p.RGBA, "cards.png")

@@ -12,56 +12,54 @@ const (
 	DomeTop = 1540
 )
 
-// Dome composes the push pad for the lower edge: 2·DomeR wide, h high, on nothing: outside the circle it is empty.
-func Dome(f *theme.Fonts, h int, d DomeStyle) *image.RGBA {
-	p := NewPicture(f, 2*DomeR, h, clear)
+// Dome composes the push pad for the lower edge at scale k: 2·DomeR wide, h high. Outside the circle it is empty.
+func Dome(f *theme.Fonts, h int, d DomeStyle, k float64) *image.RGBA {
+	p := NewPicture(f, int(2*DomeR*k+.5), h, clear)
 	top := 0.0
 	if d.Pressed {
-		top = 8
+		top = 8 * k
 	}
-	p.disc(DomeR, top+DomeR, DomeR, d)
-	y := top + 84
+	p.disc(DomeR*k, top+DomeR*k, DomeR*k, d, k)
+	y := top + 84*k
 	if d.Icon != "" {
-		y = top + 54
-		p.Icon(d.Icon, DomeR-42, y, 84, d.FG)
-		y += 94
+		y = top + 54*k
+		p.Icon(d.Icon, (DomeR-42)*k, y, 84*k, d.FG)
+		y += 94 * k
 	}
-	px := f.Fit([]string{d.Label}, theme.Display, -.015, 620, d.LabelPX, 40)
-	p.Text(d.Label, DomeR, y, Style{theme.Size{PX: px, Line: 1, Cut: theme.Display, Track: -.015}, d.FG}, Centre)
-	sub := f.Fit([]string{d.Sub}, theme.Text, 0, 700, d.SubPX, 24)
-	p.Text(d.Sub, DomeR, y+px+16, Style{theme.Size{PX: sub, Line: 1.2, Cut: theme.Text}, d.FG}, Centre)
+	px := f.Fit([]string{d.Label}, theme.Display, -.015, 620*k, d.LabelPX*k, 16)
+	p.Text(d.Label, DomeR*k, y, Style{theme.Size{PX: px, Line: 1, Cut: theme.Display, Track: -.015}, d.FG}, Centre)
+	sub := f.Fit([]string{d.Sub}, theme.Text, 0, 700*k, 34*k, 14)
+	p.Text(d.Sub, DomeR*k, y+px+16*k, Style{theme.Size{PX: sub, Line: 1.2, Cut: theme.Text}, d.FG}, Centre)
 	return p.RGBA
 }
 
-// CornerR is the radius of the push pad of the small panel: a quarter circle under the thumb of the right hand.
+// CornerR is the radius of the push pad of the wide panel: a quarter circle under the thumb of the right hand.
 const CornerR = 360
 
-// Corner composes the push pad of the small panel: a quarter circle in the lower right corner.
-func Corner(f *theme.Fonts, lines []string, d DomeStyle) *image.RGBA {
-	p := NewPicture(f, CornerR, CornerR, clear)
-	p.disc(CornerR, CornerR, CornerR, d)
-	cx := 215.0
-	y := 130.0
+// Corner composes the push pad of the wide panel at scale k: a quarter circle for the lower right corner.
+func Corner(f *theme.Fonts, lines []string, d DomeStyle, k float64) *image.RGBA {
+	r := CornerR * k
+	p := NewPicture(f, int(r+.5), int(r+.5), clear)
+	p.disc(r, r, r, d, k)
+	cx, y := 215*k, 130*k
 	if d.Icon != "" {
-		p.Icon(d.Icon, cx-28, y, 56, d.FG)
+		p.Icon(d.Icon, cx-28*k, y, 56*k, d.FG)
 	}
-	px := f.Fit(lines, theme.Display, -.015, 230, 46, 24)
-	h := p.Lines(lines, cx, y+66, Style{theme.Size{PX: px, Line: 1, Cut: theme.Display, Track: -.015}, d.FG}, Centre)
+	px := f.Fit(lines, theme.Display, -.015, 230*k, 46*k, 18)
+	h := p.Lines(lines, cx, y+66*k, Style{theme.Size{PX: px, Line: 1, Cut: theme.Display, Track: -.015}, d.FG}, Centre)
 	if d.Sub != "" {
-		sub := f.Fit([]string{d.Sub}, theme.Text, 0, 250, 20, 18)
-		p.Text(d.Sub, cx, y+66+h+10, Style{theme.Size{PX: sub, Line: 1.2, Cut: theme.Text}, d.FG}, Centre)
+		sub := f.Fit([]string{d.Sub}, theme.Text, 0, 240*k, 20*k, 16)
+		p.Text(d.Sub, cx, y+66*k+h+10*k, Style{theme.Size{PX: sub, Line: 1.2, Cut: theme.Text}, d.FG}, Centre)
 	}
 	return p.RGBA
 }
 
-func (p *Picture) disc(x, y, r float64, d DomeStyle) {
-	if d.Outline {
-		p.Fill((&Path{}).Circle(x, y, r), d.BG)
-		p.Fill((&Path{}).Circle(x, y, r-3).Stroke(Pen{Width: 6}), d.FG)
-		return
-	}
+func (p *Picture) disc(x, y, r float64, d DomeStyle, k float64) {
 	p.Fill((&Path{}).Circle(x, y, r), d.BG)
-	if d.Pressed {
-		p.Fill((&Path{}).Circle(x, y, r-30).Stroke(Pen{Width: 8}), d.FG)
+	switch {
+	case d.Outline:
+		p.Fill((&Path{}).Circle(x, y, r-3*k).Stroke(Pen{Width: 6 * k}), d.FG)
+	case d.Pressed:
+		p.Fill((&Path{}).Circle(x, y, r-30*k).Stroke(Pen{Width: 8 * k}), d.FG)
 	}
 }

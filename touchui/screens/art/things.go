@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// Cup draws a paper cup seen from the side in a box of w×h at x, y, filled to fill (0..1).
-func (p *Picture) Cup(x, y, w, h, fill, pen float64, liquid, outline color.RGBA) {
-	y0, yb := 8.0, h-pen/2
+// Cup draws a paper cup seen from the side in a box of w×h at x, y, filled to fill (0..1), the lid lid high.
+func (p *Picture) Cup(x, y, w, h, fill, pen, lid float64, liquid, outline color.RGBA) {
+	y0, yb := lid/2, h-pen/2
 	in0, t := w*.07+pen/2, w*.13
 	X := func(v float64) float64 { return in0 + t*(v-y0)/(yb-y0) }
 	yl := yb - (yb-y0)*fill
@@ -15,7 +15,7 @@ func (p *Picture) Cup(x, y, w, h, fill, pen float64, liquid, outline color.RGBA)
 	p.Fill(NewPath(m).Poly(X(yl), yl, X(yb), yb, w-X(yb), yb, w-X(yl), yl), liquid)
 	body := NewPath(m).Move(X(y0), y0).Line(X(yb), yb).Line(w-X(yb), yb).Line(w-X(y0), y0)
 	p.Fill(body.Stroke(Pen{Width: pen, Round: true}), outline)
-	p.Fill(NewPath(m).Rect(0, 0, w, 16, 8), outline)
+	p.Fill(NewPath(m).Rect(0, 0, w, lid, lid/2), outline)
 }
 
 // WavePeriod is the length of one wave of a level edge at 1080 wide.
@@ -38,12 +38,12 @@ type DomeStyle struct {
 	Pressed    bool
 	Outline    bool // it cannot pour now: only a line
 	LabelPX    float64
-	SubPX      float64
 }
 
-// Glyphs of variants: solid with sugar, outline without. They are drawn in a box of 152.
-func (p *Picture) Glyph(kind string, x, y float64, filled bool, c, bg color.RGBA) {
-	m := Translate(x, y)
+// Glyph draws the sign of a variant in a box of 152·k at x, y: solid with sugar, an outline without. Unknown kinds are a
+// plain arch.
+func (p *Picture) Glyph(kind string, x, y, k float64, filled bool, c, bg color.RGBA) {
+	m := Translate(x, y).Mul(Scale(k))
 	draw := func(q *Path, fillWith *color.RGBA) {
 		if fillWith != nil {
 			p.Fill(q, *fillWith)

@@ -24,6 +24,15 @@ var (
 	TileSmall = TileSpec{W: 136, H: 168, Label: 68, Radius: 18, Pad: 12, NamePX: 34, NamePX2: 28}
 )
 
+// Scaled returns the tile at another size, everything in proportion.
+func (t TileSpec) Scaled(k float64) TileSpec {
+	i := func(v int) int { return int(float64(v)*k + .5) }
+	return TileSpec{
+		W: i(t.W), H: i(t.H), Label: i(t.Label), Radius: t.Radius * k, Pad: t.Pad * k,
+		NamePX: t.NamePX * k, NamePX2: t.NamePX2 * k, KindPX: t.KindPX * k,
+	}
+}
+
 // Tile composes a brand tile on a page of bg. A drained tile shows that nothing of the brand can be poured.
 func Tile(f *theme.Fonts, b *beverage.Brand, t TileSpec, bg color.RGBA, drained bool, r theme.Roles) *image.RGBA {
 	c := ColoursOf(b.Palette)
@@ -37,11 +46,11 @@ func Tile(f *theme.Fonts, b *beverage.Brand, t TileSpec, bg color.RGBA, drained 
 	p.Motif(b.Motif, c, image.Rect(0, 0, t.W, t.H-t.Label), outline)
 	y := float64(t.H) - t.Pad
 	if t.KindPX > 0 {
-		y = float64(t.H) - 16 - t.KindPX
+		y = float64(t.H) - t.Pad*16/18 - t.KindPX
 		st := Style{theme.Size{PX: t.KindPX, Line: 1, Cut: theme.Sans}, ink}
-		st.PX = f.Fit([]string{kind}, st.Cut, 0, float64(t.W)-2*t.Pad, t.KindPX, 18)
+		st.PX = f.Fit([]string{kind}, st.Cut, 0, float64(t.W)-2*t.Pad, t.KindPX, 14)
 		p.Text(kind, t.Pad, y+t.KindPX-st.PX, st, Left)
-		y -= 8
+		y -= t.KindPX / 3
 	}
 	cut := theme.CutNamed(b.Wordmark.Cut)
 	px := t.NamePX

@@ -1,0 +1,122 @@
+package screens
+
+import (
+	"fmt"
+	"image"
+	"math"
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/driver/mobile"
+	"fyne.io/fyne/v2/widget"
+
+	"fountain/touchui/kiosk"
+	"fountain/touchui/screens/art"
+)
+
+// dome is the push pad above the nozzle. It reports fingers; it decides nothing. The kiosk gives an object to one
+// finger at a time, so a second finger on the dome never arrives here.
+type dome struct {
+	widget.BaseWidget
+	ui       *UI
+	id       string
+	role     string
+	style    art.DomeStyle
+	value    string
+	disabled bool
+	pic      *canvas.Image
+	down, up func()
+	tap      func() // for a dome that is a plain button
+}
+
+var (
+	_ kiosk.Accessible = (*dome)(nil)
+	_ mobile.Touchable = (*dome)(nil)
+)
+
+func newDome(u *UI, id, role string, down, up func()) *dome {
+	d := &dome{ui: u, id: id, role: role, pic: picture(image.NewRGBA(image.Rect(0, 0, 1, 1)), 0, 0), down: down, up: up}
+	d.ExtendBaseWidget(d)
+	g := u.g
+	if g.wide {
+		r := g.i(art.CornerR)
+		d.Resize(fyne.NewSize(float32(r), float32(r)))
+		d.Move(fyne.NewPos(float32(g.w-r), float32(g.h-r)))
+		return d
+	}
+	h := g.i(1920 - art.DomeTop)
+	d.Resize(fyne.NewSize(float32(int(2*art.DomeR*g.k+.5)), float32(h)))
+	d.Move(fyne.NewPos(float32(int(g.x(540-art.DomeR)+.5)), float32(g.h-h)))
+	return d
+}
+
+// look changes what the dome shows.
+func (d *dome) look(st art.DomeStyle, value string, disabled bool) {
+	d.style, d.value, d.disabled = st, value, disabled
+	u := d.ui
+	img := u.compose(func() *image.RGBA {
+		if u.g.wide {
+			return art.Corner(u.fonts, corners(st.Label), st, u.g.k)
+		}
+		return art.Dome(u.fonts, u.g.i(1920-art.DomeTop), st, u.g.k)
+	}, "dome/%s", fmt.Sprint(st))
+	replace(d.pic, img)
+}
+
+// corners breaks a label for the corner pad: it has no room for three words on a line.
+func corners(label string) []string {
+	w := strings.Fields(label)
+	if len(w) < 2 {
+		return w
+	}
+	n := (len(w) + 1) / 2
+	return []string{strings.Join(w[:n], " "), strings.Join(w[n:], " ")}
+}
+
+// CreateRenderer implements fyne.Widget.
+func (d *dome) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRenderer(d.pic) }
+
+// inside reports whether a point lies on the round pad, not only in its box.
+func (d *dome) inside(p fyne.Position) bool {
+	g := d.ui.g
+	if g.wide {
+		r := art.CornerR * g.k
+		return math.Hypot(float64(p.X)-r, float64(p.Y)-r) <= r
+	}
+	r := art.DomeR * g.k
+	return math.Hypot(float64(p.X)-r, float64(p.Y)-r) <= r
+}
+
+// TouchDown implements mobile.Touchable.
+func (d *dome) TouchDown(e *mobile.TouchEvent) {
+	if !d.disabled && d.down != nil && d.inside(e.Position) {
+		d.down()
+	}
+}
+
+// TouchUp implements mobile.Touchable.
+func (d *dome) TouchUp(*mobile.TouchEvent) { d.lifted() }
+
+// TouchCancel implements mobile.Touchable: slid off, covered, or the finger is lost.
+func (d *dome) TouchCancel(*mobile.TouchEvent) { d.lifted() }
+
+func (d *dome) lifted() {
+	if d.up != nil {
+		d.up()
+	}
+}
+
+// Tapped implements fyne.Tappable.
+func (d *dome) Tapped(e *fyne.PointEvent) {
+	if d.tap != nil && !d.disabled && d.inside(e.Position) {
+		d.tap()
+	}
+}
+
+// AccessibleID implements kiosk.Accessible, as do the next four.
+func (d *dome) AccessibleID() string    { return d.id }
+func (d *dome) AccessibleRole() string  { return d.role }
+func (d *dome) AccessibleName() string  { return strings.TrimSpace(d.style.Label + ". " + d.style.Sub) }
+func (d *dome) AccessibleValue() string { return d.value }
+func (d *dome) AccessibleEnabled() bool { return !d.disabled }

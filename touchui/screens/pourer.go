@@ -1,0 +1,137 @@
+package screens
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"fountain/agent/api"
+	"fountain/internal/logkey"
+)
+
+// Agent is what the screens need of the machine; *api.Client is it.
+type Agent interface {
+	Lease(ctx context.Context, req api.StartPour) (*api.Lease, api.Pour, error)
+	Settled(ctx context.Context, id string) (api.Pour, error)
+}
+
+var _ Agent = (*api.Client)(nil)
+
+// How long the screen waits for the agent to grant a pour, and for its record.
+const (
+	askLimit    = 2 * time.Second
+	settleLimit = 8 * time.Second
+)
+
+// pourer runs the hold machine against the agent. All methods run on the Fyne thread; calls to the agent run in
+// goroutines that report back through stage.Do. changed is called after every step.
+type pourer struct {
+	hold
+	stage   Stage
+	agent   Agent
+	log     *slog.Logger
+	group   func(func()) // starts a goroutine somebody waits for
+	changed func()
+
+	lease    *api.Lease
+	stopTick func()
+	live     api.Pour // the active pour as last heard of
+	ended    *api.Pour
+	problem  string // in plain words; "" when all is well
+}
+
+func (p *pourer) do(e holdEvent) {
+	next, effect := p.step(e)
+	p.hold = next
+	switch effect {
+	case doBeat:
+		p.lease.Beat()
+	case doStop:
+		p.stop()
+	case doNothing, doAsk: // press asks: it has the request
+	}
+	if p.state == resting && p.stopTick != nil {
+		p.stopTick()
+		p.stopTick = nil
+	}
+	if e != evTick {
+		p.changed()
+	}
+}
+
+// press asks for a pour unless one is under way.
+func (p *pourer) press(req api.StartPour) {
+	next, effect := p.step(evPress)
+	if effect != doAsk {
+		return
+	}
+	p.hold, p.problem, p.ended, p.live = next, "", nil, api.Pour{}
+	p.stopTick = p.stage.Every(api.BeatEvery, func() { p.do(evTick) })
+	p.group(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+		defer cancel()
+		lease, pour, err := p.agent.Lease(ctx, req)
+		p.stage.Do(func() { p.answered(lease, pour, err) })
+	})
+	p.changed()
+}
+
+func (p *pourer) answered(l *api.Lease, pour api.Pour, err error) {
+	if err != nil {
+		p.problem = refusal(err)
+		p.log.Warn("pour refused", slog.Any(logkey.Err, err))
+		p.do(evRefused)
+		return
+	}
+	p.lease, p.live = l, pour
+	p.group(func() {
+		<-l.Ended()
+		p.stage.Do(func() {
+			if p.lease == l {
+				p.do(evOver)
+			}
+		})
+	})
+	p.do(evGranted)
+}
+
+// release lets go: the finger lifted, slid off or was lost, or the page changed.
+func (p *pourer) release() { p.do(evRelease) }
+
+func (p *pourer) stop() {
+	l := p.lease
+	p.group(func() {
+		if err := l.Stop(); err != nil {
+			p.log.Warn("stop pour", slog.String(logkey.Pour, l.ID()), slog.Any(logkey.Err, err)) // no beats follow: the lease ends it
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), settleLimit)
+		defer cancel()
+		last, err := p.agent.Settled(ctx, l.ID())
+		lost := l.Err()
+		p.stage.Do(func() { p.settled(last, err, lost) })
+	})
+}
+
+func (p *pourer) settled(last api.Pour, err, lost error) {
+	p.lease = nil
+	if err != nil {
+		last = p.live // what was measured last stands
+		last.Phase = api.PhaseDone
+		p.problem = refusal(err)
+	}
+	if lost != nil {
+		p.problem = refusal(lost)
+	}
+	if p.problem == "" {
+		p.problem = endWords(last)
+	}
+	p.ended = &last
+	p.do(evSettled)
+}
+
+// heard takes the pour of a snapshot.
+func (p *pourer) heard(s api.Snapshot) {
+	if s.Pour != nil && p.lease != nil && s.Pour.ID == p.lease.ID() {
+		p.live = *s.Pour
+	}
+}

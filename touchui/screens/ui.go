@@ -1,0 +1,293 @@
+// Package screens is what a consumer sees and touches. It imports the local API's types and client (agent/api), the
+// catalogue's types, kiosk for its contracts, and its own art; no hardware and no other part of the agent.
+//
+//	api.Client.Events ─► Snapshot ─► Menu (pure) ─► page ─► pictures, controls ─► kiosk
+//	finger ─► dome ─► pourer (hold machine) ─► api.Lease: start, beat from this loop, stop
+//
+// UI owns all state and is used on the Fyne thread only, except Run. Menu, hold, Idle and the words are pure.
+// Layout follows the size: portrait panels use the geometry drawn for 1080×1920, wide ones that for 800×480.
+package screens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"fyne.io/fyne/v2"
+
+	"fountain/agent/api"
+	"fountain/agent/beverage"
+	"fountain/internal/logkey"
+	"fountain/touchui/kiosk"
+	"fountain/touchui/screens/art"
+	"fountain/touchui/theme"
+)
+
+// Stage is the screen the pages stand on; *kiosk.App is it.
+type Stage interface {
+	SetContent(fyne.CanvasObject)
+	Do(func())
+	Every(time.Duration, func()) (stop func())
+	Touching() bool
+	LastTouch() time.Time
+	CancelTouches()
+}
+
+var _ Stage = (*kiosk.App)(nil)
+
+// Config says what the UI runs on.
+type Config struct {
+	Stage  Stage
+	Client *api.Client
+	Width  int
+	Height int
+	Log    *slog.Logger // nil: discard
+	Bytes  int          // budget of composed pictures; 0 = 48 MiB
+}
+
+const defaultBytes = 48 << 20
+
+// UI is the consumer's screens.
+type UI struct {
+	stage  Stage
+	client *api.Client
+	log    *slog.Logger
+	fonts  *theme.Fonts
+	roles  theme.Roles
+	cache  *art.Cache
+	g      geo
+	wg     sync.WaitGroup
+
+	cat    *beverage.Catalogue
+	snap   api.Snapshot
+	menu   *Menu
+	page   page
+	pour   pourer
+	idle   Idle
+	filter Filter
+	cup    int
+	tap    bool // tap instead of hold
+	now    func() time.Time
+
+	known string // catalogue the event stream has fetched; only Run's goroutine
+}
+
+// page is one screen. update is called when the menu or the snapshot changed.
+type page interface {
+	name() string
+	content() fyne.CanvasObject
+	update(menuChanged bool)
+}
+
+// New makes the UI and shows the starting page.
+func New(cfg Config) (*UI, error) {
+	if cfg.Stage == nil || cfg.Client == nil || cfg.Width <= 0 || cfg.Height <= 0 {
+		return nil, errors.New("make screens: stage, client and size are needed")
+	}
+	f, err := theme.LoadFonts()
+	if err != nil {
+		return nil, fmt.Errorf("make screens: %w", err)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Bytes == 0 {
+		cfg.Bytes = defaultBytes
+	}
+	u := &UI{
+		stage: cfg.Stage, client: cfg.Client, log: cfg.Log, fonts: f, roles: theme.Light(), cache: art.NewCache(cfg.Bytes),
+		g: newGeo(cfg.Width, cfg.Height), filter: FilterAll, cup: 1, now: time.Now,
+	}
+	u.pour = pourer{stage: cfg.Stage, agent: cfg.Client, log: cfg.Log, group: u.wg.Go, changed: u.poured}
+	u.snap = api.Snapshot{Unit: api.UnitStarting}
+	u.show(newOutage(u))
+	return u, nil
+}
+
+// Run follows the agent until ctx ends, and waits for every call it started. Any goroutine; once.
+func (u *UI) Run(ctx context.Context) error {
+	u.stage.Do(func() { u.stage.Every(time.Second, u.tick) })
+	err := u.client.Events(ctx, func(s api.Snapshot) error {
+		return u.follow(ctx, s)
+	}, func(err error) {
+		u.log.Info("agent is away", slog.Any(logkey.Err, err))
+		u.stage.Do(func() {
+			s := u.snap
+			s.Unit, s.Reason, s.Pour = api.UnitOutOfOrder, agentAway, nil
+			if u.cat == nil {
+				s.Unit = api.UnitStarting
+			}
+			u.take(nil, s)
+		})
+	})
+	u.wg.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// follow runs on the event stream's goroutine.
+func (u *UI) follow(ctx context.Context, s api.Snapshot) error {
+	var cat *beverage.Catalogue
+	if u.known == "" || s.Catalogue != "" && s.Catalogue != u.known {
+		c, err := u.client.Catalogue(ctx)
+		if err != nil {
+			u.log.Warn("fetch catalogue", slog.Any(logkey.Err, err)) // the next snapshot tries again
+			return nil
+		}
+		cat = c
+		u.known = s.Catalogue
+		if u.known == "" {
+			u.known = c.Digest
+		}
+	}
+	u.stage.Do(func() { u.take(cat, s) })
+	return nil
+}
+
+// take shows a snapshot.
+func (u *UI) take(cat *beverage.Catalogue, s api.Snapshot) {
+	changed := cat != nil || u.menu == nil || !maps.Equal(s.Blocked, u.snap.Blocked) || !slices.Equal(s.Favourites, u.snap.Favourites)
+	if cat != nil {
+		u.cat = cat
+	}
+	was := u.snap
+	u.snap = s
+	u.pour.heard(s)
+	if u.cat == nil {
+		u.page.update(true)
+		return
+	}
+	if changed {
+		hadFizz := u.menu == nil || u.menu.Fizz()
+		u.menu = NewMenu(u.cat, s)
+		if hadFizz && !u.menu.Fizz() {
+			u.lostFizz()
+		}
+	}
+	switch down := s.Unit == api.UnitOutOfOrder || s.Unit == api.UnitStarting; {
+	case down && !isPage[*outagePage](u.page):
+		if u.pour.active() { // the pour page says how it ended; the outage comes after
+			u.pour.release()
+			u.page.update(changed)
+			return
+		}
+		u.show(newOutage(u))
+	case !down && isPage[*outagePage](u.page):
+		u.goHome()
+	default:
+		u.page.update(changed || was.Reason != s.Reason)
+	}
+}
+
+func isPage[T page](p page) bool { _, ok := p.(T); return ok }
+
+// lostFizz tells people who are choosing; who is on a page of a still beverage is left alone.
+func (u *UI) lostFizz() {
+	switch u.page.(type) {
+	case *homePage, *attractPage:
+		u.show(newNoFizz(u))
+	}
+}
+
+// poured is called when the pour's state changed.
+func (u *UI) poured() {
+	u.page.update(false)
+	if !u.pour.active() && u.pour.ended != nil && u.snap.Unit == api.UnitOutOfOrder && !isPage[*outagePage](u.page) {
+		u.show(newOutage(u))
+	}
+}
+
+// show changes the page. Whatever pours stops; fingers on the old page are lost.
+func (u *UI) show(p page) {
+	if u.page != nil {
+		u.pour.release()
+		u.stage.CancelTouches()
+	}
+	u.page = p
+	u.stage.SetContent(p.content())
+}
+
+func (u *UI) goHome() {
+	if u.menu != nil && !u.menu.Fizz() && isPage[*attractPage](u.page) {
+		u.show(newNoFizz(u))
+		return
+	}
+	u.show(newHome(u))
+}
+
+// open shows a beverage, or what to have instead.
+func (u *UI) open(id beverage.ID) {
+	o, ok := u.menu.Offer(id)
+	switch {
+	case !ok:
+		return
+	case o.Pourable():
+		u.show(newPourPage(u, o))
+	case o.Why == whyNoFizz:
+		u.show(newNoFizz(u))
+	default:
+		u.show(newSoldOut(u, o))
+	}
+}
+
+// tick runs every second on the Fyne thread.
+func (u *UI) tick() {
+	if !u.idle.Due(u.now(), u.stage.LastTouch(), u.snap.Cup, u.pour.active(), u.stage.Touching()) {
+		return
+	}
+	switch u.page.(type) {
+	case *outagePage, *attractPage:
+		return
+	}
+	u.filter, u.tap, u.cup = FilterAll, false, 1
+	u.show(newAttract(u))
+}
+
+// Page names what is shown, for logs and tests: starting, home, brand, beverage, pouring, done, sold_out, no_fizz,
+// out_of_order or attract.
+func (u *UI) Page() string { return u.page.name() }
+
+// geo maps the drawn geometry to the panel.
+type geo struct {
+	w, h int
+	wide bool
+	k    float64 // panel pixels per drawn pixel
+	ox   float64 // left edge of the drawn page
+}
+
+func newGeo(w, h int) geo {
+	g := geo{w: w, h: h, wide: w > h}
+	if g.wide {
+		g.k = min(float64(w)/800, float64(h)/480)
+		return g
+	}
+	g.k = min(float64(w)/1080, float64(h)/1920)
+	g.ox = (float64(w) - 1080*g.k) / 2
+	return g
+}
+
+// s scales a length, x and y a position from the upper left, r and b from the right and lower edge of the drawn page.
+func (g geo) s(v float64) float64 { return v * g.k }
+func (g geo) i(v float64) int     { return int(v*g.k + .5) }
+func (g geo) x(v float64) float64 { return g.ox + v*g.k }
+func (g geo) y(v float64) float64 { return v * g.k }
+func (g geo) r(v float64) float64 { return float64(g.w) - g.ox - v*g.k }
+func (g geo) b(v float64) float64 { return float64(g.h) - v*g.k }
+
+// at is a size of type scaled to the panel.
+func (g geo) at(px, line float64, cut theme.Cut, track float64) theme.Size {
+	return theme.Size{PX: px * g.k, Line: line, Cut: cut, Track: track}
+}
+
+// compose caches a picture under a key.
+func (u *UI) compose(make func() *image.RGBA, key string, args ...any) *image.RGBA {
+	return u.cache.Get(fmt.Sprintf(key, args...), make)
+}
