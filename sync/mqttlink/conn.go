@@ -147,7 +147,7 @@ func open(ctx context.Context, cfg Config) (net.Conn, error) {
 	return secure, nil
 }
 
-// tap remembers how reading ended, which paho does not tell apart.
+// tap remembers how the transport ended, which paho does not tell apart.
 type tap struct {
 	net.Conn
 	peer   atomic.Bool
@@ -156,11 +156,25 @@ type tap struct {
 
 func (t *tap) Read(b []byte) (int, error) {
 	n, err := t.Conn.Read(b)
-	if err != nil && !t.closed.Load() &&
-		(errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)) {
-		t.peer.Store(true)
-	}
+	t.note(err)
 	return n, err
+}
+
+func (t *tap) Write(b []byte) (int, error) {
+	n, err := t.Conn.Write(b)
+	t.note(err)
+	return n, err
+}
+
+func (t *tap) note(err error) {
+	if err == nil || t.closed.Load() {
+		return
+	}
+	for _, sign := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, sign) {
+			t.peer.Store(true)
+		}
+	}
 }
 
 func (t *tap) Close() error {
