@@ -1,0 +1,233 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"image/color"
+	"image/png"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/driver/mobile"
+	"fyne.io/fyne/v2/widget"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+
+	"fountain/touchui/display/web"
+	"fountain/touchui/kiosk"
+)
+
+// hold is a press-and-hold button that counts.
+type hold struct {
+	widget.BaseWidget
+	fill             *canvas.Rectangle
+	label            *canvas.Text
+	down, up, cancel int
+}
+
+func newHold() *hold {
+	h := &hold{fill: canvas.NewRectangle(color.NRGBA{R: 11, G: 107, B: 69, A: 255}), label: canvas.NewText("Hold to pour", color.White)}
+	h.fill.CornerRadius = 60
+	h.label.TextSize, h.label.Alignment = 48, fyne.TextAlignCenter
+	h.ExtendBaseWidget(h)
+	return h
+}
+
+func (h *hold) CreateRenderer() fyne.WidgetRenderer {
+	return widget.NewSimpleRenderer(container.NewStack(h.fill, h.label))
+}
+func (h *hold) paint(c color.NRGBA, s string) { h.fill.FillColor, h.label.Text = c, s; h.Refresh() }
+func (h *hold) TouchDown(*mobile.TouchEvent) {
+	h.down++
+	h.paint(color.NRGBA{R: 179, G: 36, B: 26, A: 255}, "Pouring")
+}
+func (h *hold) TouchUp(*mobile.TouchEvent) {
+	h.up++
+	h.paint(color.NRGBA{R: 11, G: 107, B: 69, A: 255}, "Hold to pour")
+}
+func (h *hold) TouchCancel(*mobile.TouchEvent) {
+	h.cancel++
+	h.paint(color.NRGBA{R: 11, G: 107, B: 69, A: 255}, "Hold to pour")
+}
+func (h *hold) AccessibleID() string    { return "pour" }
+func (h *hold) AccessibleRole() string  { return "hold" }
+func (h *hold) AccessibleName() string  { return h.label.Text }
+func (h *hold) AccessibleValue() string { return "" }
+func (h *hold) AccessibleEnabled() bool { return true }
+
+// TestChromium drives the whole chain in a real browser: pointer events, POST /touch, gestures, painter, stream.
+// It runs with FOUNTAIN_E2E=1 (make test-e2e).
+func TestChromium(t *testing.T) {
+	if os.Getenv("FOUNTAIN_E2E") == "" {
+		t.Skip("FOUNTAIN_E2E is not set")
+	}
+	browser, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("SKIPPED: no chromium on this machine")
+	}
+	d := web.New(web.Config{Width: 1080, Height: 1920})
+	frames := 0
+	app, err := kiosk.New(kiosk.Config{Display: d, Input: d.Input(), OnFrame: func(kiosk.Frame) { frames++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.SetTree(app.Tree)
+	tiles := container.NewGridWithColumns(4)
+	for i := range 120 {
+		bg := canvas.NewRectangle(color.NRGBA{R: byte(60 + i), G: byte(200 - i), B: byte(i * 2), A: 255})
+		bg.CornerRadius = 28
+		bg.SetMinSize(fyne.NewSize(238, 304))
+		name := canvas.NewText(fmt.Sprint("Brand ", i), color.White)
+		name.TextSize, name.Alignment = 42, fyne.TextAlignCenter
+		tiles.Add(container.NewStack(bg, name))
+	}
+	scroll := container.NewVScroll(tiles)
+	h := newHold()
+	scroll.Resize(fyne.NewSize(1080, 1500))
+	h.Resize(fyne.NewSize(940, 300))
+	h.Move(fyne.NewPos(70, 1560))
+	app.SetContent(container.NewWithoutLayout(scroll, h))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- app.Run(ctx) }()
+	srv := httptest.NewServer(d.Handler())
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+		srv.Close()
+	}()
+
+	alloc, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(browser), chromedp.NoSandbox, chromedp.WindowSize(700, 1100))...)
+	defer stop()
+	tab, stopTab := chromedp.NewContext(alloc)
+	defer stopTab()
+	run := func(a ...chromedp.Action[chromedp.Void]) {
+		t.Helper()
+		c, cancel := context.WithTimeout(tab, 60*time.Second)
+		defer cancel()
+		if err := chromedp.Do(c, a...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shot := func(name string) {
+		b, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if dir := os.Getenv("FOUNTAIN_SHOTS"); dir != "" {
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+				t.Log(err)
+			}
+		}
+	}
+	// The first run must not carry a timeout of its own: it starts the browser.
+	if err := chromedp.Do(tab, chromedp.Navigate(d.URL(srv.URL))); err != nil {
+		t.Fatal(err)
+	}
+	shown := chromedp.Poll[chromedp.Void](`window.fountain && fountain.live && fountain.frames > 0`, chromedp.WithPollingInterval(20*time.Millisecond))
+	run(shown)
+	box, err := chromedp.Run(tab, chromedp.Evaluate[struct{ X, Y, W, H float64 }](
+		`(() => { const b = document.getElementById('screen').getBoundingClientRect(); return {X: b.left, Y: b.top, W: b.width, H: b.height} })()`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	px := func(x, y float64) (float64, float64) { return box.X + x*box.W/1080, box.Y + y*box.H/1920 }
+	mouse := func(kind input.DispatchMouseEventType, x, y float64) chromedp.Action[chromedp.Void] {
+		x, y = px(x, y)
+		return chromedp.MouseEvent(kind, x, y, chromedp.ButtonLeft, func(p *input.DispatchMouseEventParams) { p.Buttons = 1 })
+	}
+	on := func(f func()) {
+		t.Helper()
+		if err := app.Call(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually := func(what string, f func() bool) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			ok := false
+			on(func() { ok = f() })
+			if ok {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatal("never happened: " + what)
+			}
+		}
+	}
+	shot("1-start.png")
+
+	run(mouse(chromedp.MousePressed, 500, 1200))
+	for y := 1200.0; y > 600; y -= 40 {
+		run(mouse(chromedp.MouseMoved, 500, y))
+		time.Sleep(8 * time.Millisecond)
+	}
+	var dragged float32
+	eventually("the grid follows the finger", func() bool { dragged = scroll.Offset.Y; return dragged > 400 })
+	run(mouse(chromedp.MouseReleased, 500, 600))
+	eventually("the grid flings on", func() bool { return scroll.Offset.Y > dragged+50 })
+	time.Sleep(3 * time.Second)
+	shot("2-flung.png")
+
+	run(mouse(chromedp.MousePressed, 540, 1700))
+	eventually("the press arrives", func() bool { return h.down == 1 })
+	time.Sleep(time.Second) // far longer than the silence: the page repeats the state
+	shot("3-held.png")
+	on(func() {
+		if h.up+h.cancel != 0 {
+			t.Errorf("held for a second: up %d, cancel %d", h.up, h.cancel)
+		}
+	})
+	run(mouse(chromedp.MouseReleased, 540, 1700))
+	eventually("the release arrives", func() bool { return h.up == 1 && h.cancel == 0 })
+
+	run(mouse(chromedp.MousePressed, 540, 1700))
+	eventually("the second press arrives", func() bool { return h.down == 2 })
+	start := time.Now()
+	run(chromedp.Navigate("about:blank"))
+	eventually("closing the page cancels", func() bool { return h.up+h.cancel == 2 })
+	t.Logf("page gone to end of touch: %v after navigation began; %d frames in all", time.Since(start).Round(time.Millisecond), frames)
+
+	// What the browser shows is what the painter painted, once it has been still for a moment.
+	run(chromedp.Navigate(d.URL(srv.URL)), shown)
+	time.Sleep(time.Second)
+	shot("4-again.png")
+	worst, err := chromedp.Run(tab, chromedp.Evaluate[float64](`(async () => {
+		const im = await createImageBitmap(await (await fetch('screenshot.png')).blob());
+		const c = new OffscreenCanvas(im.width, im.height), g = c.getContext('2d');
+		g.drawImage(im, 0, 0);
+		const a = g.getImageData(0, 0, im.width, im.height).data, b = pen.getImageData(0, 0, im.width, im.height).data;
+		let worst = 0;
+		for (let i = 0; i < a.length; i++) worst = Math.max(worst, Math.abs(a[i] - b[i]));
+		return worst;
+	})()`, chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if worst > 0 {
+		t.Errorf("browser and painter differ by %v", worst)
+	}
+	resp, err := http.Get(srv.URL + "/screenshot.png?" + d.URL("")[2:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if im, err := png.Decode(resp.Body); err != nil || im.Bounds().Dx() != 1080 {
+		t.Errorf("screenshot: %v", err)
+	}
+}
