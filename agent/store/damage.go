@@ -87,7 +87,7 @@ func (s *Store) condemnGap(l *logInfo, g *segment, seq uint64) error {
 func (s *Store) noteGap(l *logInfo, gap Gap, newest bool, d Damage) error {
 	var err error
 	matters := gap.From <= gap.To && gap.To > l.saved.Acked
-	if matters {
+	if gap.From <= gap.To {
 		err = s.updateLog(l, func(saved *savedLog) {
 			saved.Gaps = addGap(saved.Gaps, gap)
 			saved.skipGaps()

@@ -20,6 +20,7 @@ type frame struct {
 	stored int64
 	id     string
 	body   []byte
+	sum    uint32 // checksum; set by decodeFrame, ignored by encode
 }
 
 const (
@@ -65,6 +66,7 @@ func decodeFrame(b []byte) (frame, error) {
 		stored: int64(binary.LittleEndian.Uint64(b[16:])),
 		id:     string(b[frameHead : frameHead+idLen]),
 		body:   b[frameHead+idLen:],
+		sum:    binary.LittleEndian.Uint32(b[4:]),
 	}, nil
 }
 

@@ -291,9 +291,7 @@ func legible(path string) (ids map[string]uint64, last uint64) {
 
 // updateLogRaw writes l.saved as it stands; for recovery, before there is a current log.
 func (s *Store) updateLogRaw(l *logInfo) error {
-	err := guarded(func() error {
-		return s.state.Update(func(tx *bbolt.Tx) error { return putJSON(tx, bucketLogs, l.name, l.saved) })
-	})
+	err := commitState(s.state, func(tx *bbolt.Tx) error { return putJSON(tx, bucketLogs, l.name, l.saved) })
 	if err != nil {
 		return fmt.Errorf("write %s: %w", stateFile, err)
 	}
@@ -329,21 +327,19 @@ func (s *Store) beginLog() error {
 		old.Closed, old.Last, old.Seen = true, s.cur.last, s.cur.last
 		old.skipGaps()
 	}
-	err := guarded(func() error {
-		return s.state.Update(func(tx *bbolt.Tx) error {
-			if s.cur != nil {
-				if err := putJSON(tx, bucketLogs, s.cur.name, old); err != nil {
-					return err
-				}
-				if err := s.forgetRecorded(tx); err != nil {
-					return err
-				}
-			}
-			if err := putJSON(tx, bucketLogs, l.name, l.saved); err != nil {
+	err := commitState(s.state, func(tx *bbolt.Tx) error {
+		if s.cur != nil {
+			if err := putJSON(tx, bucketLogs, s.cur.name, old); err != nil {
 				return err
 			}
-			return putJSON(tx, bucketMeta, unitKey, unit)
-		})
+			if err := s.forgetRecorded(tx); err != nil {
+				return err
+			}
+		}
+		if err := putJSON(tx, bucketLogs, l.name, l.saved); err != nil {
+			return err
+		}
+		return putJSON(tx, bucketMeta, unitKey, unit)
 	})
 	if err != nil {
 		return fmt.Errorf("begin a new log: %w", err)

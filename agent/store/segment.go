@@ -12,6 +12,9 @@ import (
 	"go.etcd.io/bbolt"
 )
 
+// lastKey in bucketMeta of a segment holds a frame whose seq is that of the newest record.
+const lastKey = "last"
+
 // segment is one file of consecutive records of a log.
 type segment struct {
 	log   string
@@ -54,7 +57,12 @@ func listSegments(dir string) (map[string][]*segment, error) {
 // scan walks the whole file and calls fn for each record. It returns the newest seq, first-1 when there is none.
 func (g *segment) scan(fn func(frame)) (last uint64, err error) {
 	last = g.first - 1
+	end := last // what the file says its newest record is
 	meta, err := walkFile(g.path, func(bucket string, key []byte, f frame) error {
+		if bucket == bucketMeta && string(key) == lastKey {
+			end = f.seq
+			return nil
+		}
 		if bucket != bucketRecords {
 			return structural("bucket %q does not belong here", bucket)
 		}
@@ -68,14 +76,19 @@ func (g *segment) scan(fn func(frame)) (last uint64, err error) {
 	if err == nil && (meta.Kind != "segment" || meta.Log != g.log || meta.First != g.first) {
 		err = structural("the file says it is %s %s from %d", meta.Kind, meta.Log, meta.First)
 	}
+	if err == nil && last != end {
+		err = structural("newest record is %d, want %d", last, end)
+	}
 	return last, err
 }
 
 // create makes the file and opens it for appending.
 func (g *segment) create(mapSize int64) error {
 	err := createBolt(g.path, fileMeta{Schema: Schema, Kind: "segment", Log: g.log, First: g.first}, func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucket([]byte(bucketRecords))
-		return err
+		if _, err := tx.CreateBucket([]byte(bucketRecords)); err != nil {
+			return err
+		}
+		return putLast(tx, g.first-1)
 	})
 	if err != nil {
 		return err
@@ -109,6 +122,9 @@ func (g *segment) append(f frame) error {
 			if err := b.Put(seqKey(f.seq), f.encode()); err != nil {
 				return err
 			}
+			if err := putLast(tx, f.seq); err != nil {
+				return err
+			}
 			g.used = tx.Size() // before this commit; full leaves room for it
 			return nil
 		})
@@ -117,6 +133,12 @@ func (g *segment) append(f frame) error {
 		g.count++
 	}
 	return err
+}
+
+// putLast writes down the newest seq: a page whose element count lost a bit would otherwise just hold fewer records. It
+// lies in the root page, which every commit writes anyway.
+func putLast(tx *bbolt.Tx, seq uint64) error {
+	return tx.Bucket([]byte(bucketMeta)).Put([]byte(lastKey), frame{seq: seq, id: bucketMeta + "/" + lastKey}.encode())
 }
 
 // full says whether the next record belongs in a new segment: one commit takes a few pages and its body.

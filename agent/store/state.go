@@ -19,8 +19,11 @@ const (
 	bucketRejects  = "rejects" // "<log>/<seq>" -> Rejected
 )
 
-// unitKey in bucketMeta holds savedUnit.
-const unitKey = "unit"
+// Keys in bucketMeta.
+const (
+	unitKey = "unit" // savedUnit
+	sumKey  = "sum"  // seq of the frame: a sum over every other key and value of the file
+)
 
 // stateMap is the map size of state.db; it stays far below it.
 const stateMap = 1 << 20
@@ -101,6 +104,45 @@ func putJSON(tx *bbolt.Tx, bucket, key string, v any) error {
 	return bucketPut(tx, bucket, key, b)
 }
 
+// commitState runs fn and seals the file: a page whose element count lost a bit would otherwise just hold fewer values,
+// and an open intent would be gone without a trace. The file is small: summing it takes microseconds.
+func commitState(db *bbolt.DB, fn func(*bbolt.Tx) error) error {
+	return guarded(func() error {
+		return db.Update(func(tx *bbolt.Tx) error {
+			if err := fn(tx); err != nil {
+				return err
+			}
+			return putSum(tx)
+		})
+	})
+}
+
+func putSum(tx *bbolt.Tx) error {
+	var sum uint64
+	err := tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+		return b.ForEach(func(k, v []byte) error {
+			f, err := decodeFrame(v)
+			if err != nil {
+				return err
+			}
+			addSum(&sum, f)
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	f := frame{seq: sum, id: bucketMeta + "/" + sumKey}
+	return tx.Bucket([]byte(bucketMeta)).Put([]byte(sumKey), f.encode())
+}
+
+// addSum adds one value, which carries its bucket and key, to the sum of a file. The order does not matter.
+func addSum(sum *uint64, f frame) {
+	if f.id != bucketMeta+"/"+sumKey && f.id != bucketMeta+"/"+metaKey {
+		*sum += 1<<32 + uint64(f.sum)
+	}
+}
+
 // openState opens state.db, or makes a new one when there is none or it is damaged. damage is nil unless the old one was
 // damaged or, with segments present, missing.
 func openState(dir string, segments bool) (db *bbolt.DB, damage *Damage, err error) {
@@ -108,12 +150,19 @@ func openState(dir string, segments bool) (db *bbolt.DB, damage *Damage, err err
 	_, err = os.Stat(path)
 	switch {
 	case err == nil:
+		var sum, want uint64
 		_, err = walkFile(path, func(bucket string, key []byte, f frame) error {
 			if f.id != bucket+"/"+string(key) {
 				return fmt.Errorf("%w: %s/%q holds %q", errFrame, bucket, key, f.id)
 			}
+			if addSum(&sum, f); bucket == bucketMeta && string(key) == sumKey {
+				want = f.seq
+			}
 			return nil
 		})
+		if err == nil && sum != want {
+			err = structural("values are missing: sum is %#x, want %#x", sum, want)
+		}
 		if err == nil {
 			db, err = openBolt(path, stateMap, false)
 		}
@@ -228,15 +277,13 @@ func (s *Store) updateLog(l *logInfo, change func(*savedLog), fn func(*bbolt.Tx)
 	saved.Gaps = slices.Clone(saved.Gaps)
 	saved.Seen = max(saved.Seen, l.last)
 	change(&saved)
-	err := guarded(func() error {
-		return s.state.Update(func(tx *bbolt.Tx) error {
-			if !reflect.DeepEqual(saved, l.saved) {
-				if err := putJSON(tx, bucketLogs, l.name, saved); err != nil {
-					return err
-				}
+	err := commitState(s.state, func(tx *bbolt.Tx) error {
+		if !reflect.DeepEqual(saved, l.saved) {
+			if err := putJSON(tx, bucketLogs, l.name, saved); err != nil {
+				return err
 			}
-			return fn(tx)
-		})
+		}
+		return fn(tx)
 	})
 	if err != nil {
 		return err

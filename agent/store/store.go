@@ -172,8 +172,11 @@ func (s *Store) Logs() []LogState {
 	defer s.mu.Unlock()
 	out := make([]LogState, len(s.logs))
 	for i, l := range s.logs {
-		out[i] = LogState{
-			Log: l.name, Last: l.last, Acked: l.saved.Acked, Current: l == s.cur, Gaps: slices.Clone(l.saved.Gaps),
+		out[i] = LogState{Log: l.name, Last: l.last, Acked: l.saved.Acked, Current: l == s.cur}
+		for _, g := range l.saved.Gaps {
+			if g.To > l.saved.Acked {
+				out[i].Gaps = append(out[i].Gaps, g)
+			}
 		}
 	}
 	return out

@@ -217,7 +217,8 @@ func (w *walker) bucket(name string, v []byte, depth int) error {
 		return w.tree(root, name, false, depth+1, nil, nil)
 	}
 	inline := v[bucketHead:]
-	if len(inline) < pageHead || binary.LittleEndian.Uint16(inline[8:]) != flagLeaf {
+	if len(inline) < pageHead || binary.LittleEndian.Uint16(inline[8:]) != flagLeaf ||
+		binary.LittleEndian.Uint64(inline) != 0 || binary.LittleEndian.Uint32(inline[12:]) != 0 {
 		return structural("bucket %q has no inline page", name)
 	}
 	return w.leaf(inline, name, false, depth+1, nil, nil)
