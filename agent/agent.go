@@ -1,0 +1,304 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"fountain/agent/alarm"
+	"fountain/agent/apiserver"
+	"fountain/agent/beat"
+	"fountain/agent/beverage"
+	"fountain/agent/config"
+	"fountain/agent/inventory"
+	"fountain/agent/machine"
+	"fountain/agent/record"
+	"fountain/agent/store"
+	"fountain/hal"
+	"fountain/internal/build"
+	"fountain/internal/logkey"
+	"fountain/internal/problem"
+	"fountain/sync/wire"
+)
+
+// Kinds of rig, as they stand in records.
+const (
+	RigSim = "sim"
+	RigHW  = "hw"
+)
+
+// ThingPrefix and the serial number make the thing's name, the same that the provisioning template of deploy/cfn
+// makes. So pours before the first connection carry the right identity: a unit pours before it was ever claimed, and
+// nothing of it is lost. If a template gives another name, the alarm thing_differs tells.
+const ThingPrefix = "fountain-"
+
+// Config of an Agent.
+type Config struct {
+	State  string         // state directory; the agent makes pours/ and identity/ in it
+	Run    string         // run directory with the sockets; empty: State/run
+	Rig    string         // RigSim or RigHW
+	Config *config.Config // what the unit was told
+}
+
+// Deps is what an Agent works with.
+type Deps struct {
+	Rig   hal.Rig // opened as hal.OwnerAgent; the caller closes it after Run
+	Pacer hal.Pacer
+	Guard machine.GuardLink
+	Log   *slog.Logger
+	// Dial replaces the transport to the cloud; for tests. Nil: TCP and TLS as configured.
+	Dial Dialer
+	// LastBeat replaces the guard's file in the run directory; for tests.
+	LastBeat func() (beat.Last, error)
+}
+
+// Agent is one unit. New prepares it, Run runs it once.
+type Agent struct {
+	cfg  Config
+	deps Deps
+	log  *slog.Logger
+
+	catalogue *beverage.Catalogue
+	body      []byte // of GET /v1/catalogue
+	planogram *beverage.Planogram
+	menu      *menu
+	board     *alarm.Board
+	store     *store.Store
+	book      *inventory.Book
+	journal   *journal
+	machine   *machine.Machine
+	server    *apiserver.Server
+	cloud     *cloud
+	view      *view
+
+	serial  string
+	boot    string
+	thing   atomic.Pointer[string]
+	started time.Time
+	uiAlive atomic.Int64 // wall clock of the last PUT /v1/ui/alive, ns
+
+	startup  []*wire.Record    // interrupted records made by New
+	marked   map[string]uint64 // log -> seq up to which the saved inventory has it; owned by fold's caller
+	refold   chan struct{}     // one signal: the inventory has changes to save
+	closing  sync.Once
+	closeErr error
+}
+
+// New opens the store, recovers what the last process left open, and wires everything. Nothing moves and nobody is
+// answered before Run. On error everything is closed again.
+func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
+	if cfg.Run == "" {
+		cfg.Run = filepath.Join(cfg.State, "run")
+	}
+	if deps.LastBeat == nil {
+		deps.LastBeat = func() (beat.Last, error) { return beat.ReadLast(filepath.Join(cfg.Run, beat.LastName)) }
+	}
+	a := &Agent{
+		cfg: cfg, deps: deps, log: deps.Log, board: alarm.New(nil), started: time.Now(),
+		refold: make(chan struct{}, 1), marked: map[string]uint64{},
+	}
+	if err := a.loadCatalogue(); err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{cfg.State, cfg.Run} {
+		if err := writable(dir); err != nil {
+			return nil, err
+		}
+	}
+	if a.boot, err = record.BootID(); err != nil {
+		return nil, err
+	}
+	if a.store, err = store.Open(filepath.Join(cfg.State, "pours"), store.Options{OnDamage: a.damaged}); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = a.Close() // the first error is the one to tell
+		}
+	}()
+	for _, d := range a.store.Damages() {
+		a.damaged(d)
+	}
+	if err := a.identify(); err != nil {
+		return nil, err
+	}
+	if err := a.openBook(); err != nil {
+		return nil, err
+	}
+	r := recovery{store: a.store, unit: a.unit(), last: deps.LastBeat, board: a.board, log: a.log}
+	if a.startup, err = r.run(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.fold(); err != nil {
+		return nil, err
+	}
+	return a, a.wire()
+}
+
+// wire makes the parts that run.
+func (a *Agent) wire() (err error) {
+	a.journal = newJournal(a.store, a.unit, a.board, a.log)
+	a.machine, err = machine.New(machine.Config{}, machine.Deps{
+		Rig: a.deps.Rig, Pacer: a.deps.Pacer, Guard: a.deps.Guard, Journal: a.journal,
+		Stock: stock{a.book, a.stockChanged}, Lags: lagStore{a.store}, Catalogue: a.catalogue, Planogram: a.planogram, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.cloud = newCloud(a)
+	a.view = newView(a)
+	a.journal.recorded = a.recorded
+	a.journal.failed = a.view.failed
+	reg := apiserver.Config{Dir: a.cfg.Run, Log: a.log}
+	if a.cfg.Config.API.Metrics {
+		reg.Metrics = a.metrics()
+	}
+	a.server = apiserver.New(reg, a.view, commands{a})
+	return nil
+}
+
+// Run pours until ctx ends: then the machine shuts everything and its last pour is recorded, before the store closes.
+// ready, if not nil, is called once the local API answers and the machine runs.
+func (a *Agent) Run(ctx context.Context, ready func()) error {
+	defer a.Close()
+	// Three circles: outer what serves, then the machine, innermost the journal that has to outlive it.
+	served, stopServing := context.WithCancelCause(ctx)
+	defer stopServing(nil)
+	outer, octx := errgroup.WithContext(served)
+	journalCtx, stopJournal := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopJournal()
+	var inner errgroup.Group
+	inner.Go(func() error { a.journal.run(journalCtx); return nil })
+
+	outer.Go(func() error {
+		defer a.journal.close()
+		err := a.machine.Run(octx)
+		if err == nil && octx.Err() == nil {
+			err = errors.New("the control loop ended")
+		}
+		return err
+	})
+	outer.Go(func() error { return a.server.Run(octx, a.whenReady(octx, ready)) })
+	outer.Go(func() error { return a.view.run(octx) })
+	outer.Go(func() error { return a.watchSlots(octx) })
+	outer.Go(func() error { return a.housekeep(octx) })
+	outer.Go(func() error { return a.cloud.run(octx) })
+	err := outer.Wait()
+	stopJournal() // a store that still fails is not tried again
+	_ = inner.Wait()
+	if ferr := a.fold(); ferr != nil {
+		a.log.Warn("save inventory", slog.Any(logkey.Err, ferr)) // folded again at the next start
+	}
+	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// whenReady calls ready when both the sockets answer and the loop runs.
+func (a *Agent) whenReady(ctx context.Context, ready func()) func() {
+	if ready == nil {
+		return nil
+	}
+	return func() {
+		select {
+		case <-a.machine.Ready():
+			ready()
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Close releases the store. Run does it too.
+func (a *Agent) Close() error {
+	a.closing.Do(func() { a.closeErr = a.store.Close() })
+	return a.closeErr
+}
+
+// Interrupted lists the records New made of what the last process left open.
+func (a *Agent) Interrupted() []*wire.Record { return a.startup }
+
+// unit is what records say about this machine.
+func (a *Agent) unit() record.Unit {
+	return record.Unit{Thing: *a.thing.Load(), Boot: a.boot, SW: build.Version, Rig: a.cfg.Rig}
+}
+
+func (a *Agent) loadCatalogue() (err error) {
+	file := a.cfg.Config.Catalogue.File
+	if a.catalogue, err = beverage.Load(file); err != nil {
+		return err
+	}
+	if a.planogram, err = beverage.LoadPlanogram(a.cfg.Config.Planogram.File, a.catalogue); err != nil {
+		return err
+	}
+	if a.body, err = json.Marshal(a.catalogue); err != nil {
+		return fmt.Errorf("encode catalogue: %w", err)
+	}
+	a.menu = newMenu(a.catalogue, a.deps.Rig.Parts(), a.cfg.Config)
+	return nil
+}
+
+// identify finds the serial number and with it the thing's name.
+func (a *Agent) identify() error {
+	a.serial = a.cfg.Config.Unit.Serial
+	if a.serial == "" { // a unit nobody named: it keeps the name it gives itself
+		b, ok, err := a.store.Setting(settingSerial)
+		if err != nil {
+			return fmt.Errorf("read serial number: %w", err)
+		}
+		if !ok {
+			b = []byte("X" + record.NewID(time.Now())[14:])
+			if err := a.store.PutSetting(settingSerial, b); err != nil {
+				return fmt.Errorf("store serial number: %w", err)
+			}
+		}
+		a.serial = string(b)
+	}
+	thing := ThingPrefix + a.serial
+	if err := wire.CheckThing(thing); err != nil {
+		return &problem.Problem{
+			Code: problem.CodeBadConfig, Where: "unit.serial", What: err.Error(), Remedy: "use letters, digits, - and _ only",
+		}
+	}
+	a.thing.Store(&thing)
+	return nil
+}
+
+// damaged raises the alarm of a damaged file; also called by the store while it runs.
+func (a *Agent) damaged(d store.Damage) {
+	a.board.Set(alarm.Alarm{
+		Name: alarmDamage, Severity: alarm.Warns, Scope: filepath.Base(d.File),
+		What:     "a file of recorded pours is damaged; it was kept aside",
+		Evidence: fmt.Sprintf("%s: log %s from %d to %d: %v", d.File, d.Log, d.FirstSeq, d.LastSeq, d.Err),
+		Remedy:   "keep " + d.File + " and call support; check the storage",
+	})
+	a.log.Error("store file is damaged", slog.String(logkey.Path, d.File), slog.String(logkey.Log, d.Log), slog.Any(logkey.Err, d.Err))
+}
+
+// writable makes dir and proves that a file can be made in it.
+func writable(dir string) error {
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		var f *os.File
+		if f, err = os.CreateTemp(dir, ".writable.*"); err == nil {
+			_ = f.Close()
+			err = os.Remove(f.Name())
+		}
+	}
+	if err != nil {
+		return &problem.Problem{
+			Code: problem.CodeNotWritable, Where: dir, What: fmt.Sprintf("the directory cannot be written: %v", errors.Unwrap(err)),
+			Remedy: "give the agent's user write access, or choose another --state",
+		}
+	}
+	return nil
+}

@@ -1,0 +1,368 @@
+package agent
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"fountain/agent/alarm"
+	"fountain/agent/api"
+	"fountain/agent/record"
+	"fountain/internal/logkey"
+	"fountain/internal/problem"
+	"fountain/sync/mqttlink"
+	"fountain/sync/provision"
+	"fountain/sync/shadow"
+	"fountain/sync/uplink"
+	"fountain/sync/wire"
+)
+
+// States of the link, as api.Cloud tells them.
+const (
+	cloudOff          = "off"
+	cloudProvisioning = "provisioning"
+	cloudConnecting   = "connecting"
+	cloudOnline       = "online"
+	cloudOffline      = "offline"
+)
+
+// Dialer opens the transport to the cloud.
+type Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// endpointsEvery is how often the endpoints file is looked at while it is missing or may have changed.
+const endpointsEvery = time.Second
+
+// endpoints is where the cloud is, resolved from the configuration and the endpoints file.
+type endpoints struct {
+	MQTT      string `json:"mqtt"`
+	CA        string `json:"ca"`
+	ClaimCert string `json:"claim_cert"`
+	ClaimKey  string `json:"claim_key"`
+	Template  string `json:"template"`
+}
+
+// cloud brings the unit's records up. Pours never wait for it.
+//
+//	endpoints ──► identity (claim once) ──► link ──► per connection: ledger shadow ──► one uplink per log
+//
+// State it owns: what it is doing, the present link, the sources by log.
+type cloud struct {
+	a *Agent
+
+	mu      sync.Mutex
+	now     api.Cloud
+	name    string // thing of the identity; empty before
+	link    *mqttlink.Link
+	sources map[string]*logSource
+	change  chan struct{}
+}
+
+func newCloud(a *Agent) *cloud {
+	c := &cloud{a: a, now: api.Cloud{State: cloudOff}, sources: map[string]*logSource{}, change: make(chan struct{})}
+	if id, err := provision.LoadIdentity(c.dir()); err == nil {
+		c.identity(id.Thing)
+	}
+	return c
+}
+
+func (c *cloud) dir() string { return filepath.Join(c.a.cfg.State, "identity") }
+
+// run keeps the unit connected until ctx ends. Nothing that goes wrong here stops the unit.
+func (c *cloud) run(ctx context.Context) error {
+	if !c.a.cfg.Config.Cloud.Enabled {
+		return nil
+	}
+	pause := mqttlink.BackoffMin
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := c.session(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(began) > mqttlink.StableAfter || errors.Is(err, errMoved) {
+			pause = mqttlink.BackoffMin
+		}
+		wait := max(rand.N(pause), mqttlink.ConnectGap)
+		var missing *problem.Problem
+		if errors.As(err, &missing) && missing.Code == problem.CodeNotFound {
+			wait = endpointsEvery // a file that is not there yet costs nobody anything
+		} else {
+			pause = min(2*pause, mqttlink.BackoffMax)
+		}
+		if !errors.Is(err, errMoved) {
+			c.set(cloudOffline, err)
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return nil
+		case <-t.C:
+		}
+	}
+	return nil
+}
+
+// errMoved ends a session because the endpoints have changed.
+var errMoved = errors.New("the cloud's address has changed")
+
+// session finds the cloud, gets the identity if there is none, and keeps a link until the address changes.
+func (c *cloud) session(ctx context.Context) error {
+	ep, err := c.endpoints()
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.now.Endpoint = ep.MQTT
+	c.mu.Unlock()
+	roots, err := readRoots(ep.CA)
+	if err != nil {
+		return err
+	}
+	id, err := c.provision(ctx, ep, roots)
+	if err != nil {
+		return err
+	}
+	cert, err := id.Certificate()
+	if err != nil {
+		return err
+	}
+	tlsCfg, err := mqttlink.TLSConfig(ep.MQTT, cert, roots, c.clock)
+	if err != nil {
+		return err
+	}
+	link, err := mqttlink.New(mqttlink.Config{Addr: ep.MQTT, ClientID: id.Thing, TLS: tlsCfg, Dial: c.a.deps.Dial, Log: c.a.log})
+	if err != nil {
+		return err
+	}
+	link.Handle("uplink", c.uplink)
+	c.setLink(link)
+	defer c.setLink(nil)
+	lctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	moved := make(chan struct{})
+	go func() { defer close(moved); c.watchMove(lctx, ep, cancel) }()
+	err = link.Run(lctx)
+	cancel(nil)
+	<-moved
+	if cause := context.Cause(lctx); errors.Is(cause, errMoved) {
+		return cause
+	}
+	return err
+}
+
+// provision returns the unit's identity, claiming it first if there is none.
+func (c *cloud) provision(ctx context.Context, ep endpoints, roots *x509.CertPool) (provision.Identity, error) {
+	id, err := provision.LoadIdentity(c.dir())
+	if err != nil || !id.Confirmed {
+		c.set(cloudProvisioning, nil)
+		id, err = provision.Ensure(ctx, provision.Config{
+			Dir: c.dir(), Template: ep.Template, Serial: c.a.serial, ClaimCert: ep.ClaimCert, ClaimKey: ep.ClaimKey,
+			Thing: ThingPrefix + c.a.serial, Log: c.a.log,
+		}, func(ctx context.Context, clientID string, cert tls.Certificate) (provision.Conn, error) {
+			cfg, err := mqttlink.TLSConfig(ep.MQTT, cert, roots, c.clock)
+			if err != nil {
+				return nil, err
+			}
+			conn, err := mqttlink.Dial(ctx, mqttlink.Config{Addr: ep.MQTT, ClientID: clientID, TLS: cfg, Dial: c.a.deps.Dial, Log: c.a.log})
+			if err != nil {
+				return nil, err // not conn: a nil *Conn in the interface is not nil
+			}
+			return conn, nil
+		})
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			var p *problem.Problem
+			if errors.As(err, &p) && !p.Retry { // a person has to do something
+				c.a.board.Set(alarm.Alarm{Name: alarmProvision, Severity: alarm.Warns, What: p.What, Evidence: p.Where, Remedy: p.Remedy})
+			}
+		}
+		return id, err
+	}
+	c.a.board.Clear(alarmProvision, "")
+	c.identity(id.Thing)
+	return id, nil
+}
+
+// identity takes the thing's name as the cloud knows it. Records are written with it from now on.
+func (c *cloud) identity(thing string) {
+	if derived := ThingPrefix + c.a.serial; thing != derived {
+		c.a.board.Set(alarm.Alarm{
+			Name: alarmThing, Severity: alarm.Warns, What: "the cloud gave this unit another name than its serial number makes",
+			Evidence: thing + " instead of " + derived,
+			Remedy:   "pours made before the claim carry the old name and will be quarantined; correct the provisioning template",
+		})
+	}
+	c.a.thing.Store(&thing)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.name = thing
+}
+
+// uplink is the work on one connection.
+func (c *cloud) uplink(ctx context.Context, conn *mqttlink.Conn) error {
+	if clockQuality() == record.ClockTrusted {
+		b := []byte(strconv.FormatInt(time.Now().Unix(), 10))
+		if err := c.a.store.PutSetting(settingClock, b); err != nil {
+			c.a.log.Warn("note trusted time", slog.Any(logkey.Err, err))
+		}
+	}
+	ledger, err := shadow.Open(ctx, conn, *c.a.thing.Load(), wire.LedgerShadow)
+	if err != nil {
+		return err
+	}
+	return c.drain(ctx, conn, newLedger(ledger))
+}
+
+func (c *cloud) uplinkConfig() uplink.Config {
+	s := c.a.cfg.Config.Sync
+	return uplink.Config{
+		Thing: *c.a.thing.Load(), Rule: s.Rule, DrainRate: float64(s.DrainRate), Linger: s.Linger, Window: s.Window,
+		LedgerInterval: s.LedgerInterval, Gate: backlogGate{c.a.view}, Log: c.a.log,
+	}
+}
+
+// endpoints reads where the cloud is; CodeNotFound while the endpoints file is not there yet.
+func (c *cloud) endpoints() (endpoints, error) {
+	cfg := c.a.cfg.Config.Cloud
+	ep := endpoints{MQTT: cfg.MQTT, CA: cfg.CA, ClaimCert: cfg.ClaimCert, ClaimKey: cfg.ClaimKey, Template: cfg.Template}
+	if cfg.EndpointsFile != "" {
+		b, err := os.ReadFile(cfg.EndpointsFile)
+		if err != nil {
+			return ep, &problem.Problem{
+				Code: problem.CodeNotFound, Where: cfg.EndpointsFile, What: "the cloud has not written its endpoints yet",
+				Remedy: "start fountain-cloud, or correct cloud.endpoints_file", Retry: true,
+			}
+		}
+		var file endpoints
+		if err := json.Unmarshal(b, &file); err != nil {
+			return ep, &problem.Problem{Code: problem.CodeBadConfig, Where: cfg.EndpointsFile, What: fmt.Sprintf("cannot read the endpoints: %v", err)}
+		}
+		for _, f := range []struct {
+			into *string
+			from string
+		}{{&ep.MQTT, file.MQTT}, {&ep.CA, file.CA}, {&ep.ClaimCert, file.ClaimCert}, {&ep.ClaimKey, file.ClaimKey}, {&ep.Template, file.Template}} {
+			if *f.into == "" {
+				*f.into = f.from
+			}
+		}
+	}
+	if ep.MQTT == "" {
+		return ep, &problem.Problem{
+			Code: problem.CodeBadConfig, Where: "cloud.mqtt", What: "no cloud is named", Remedy: "set cloud.mqtt or cloud.endpoints_file, or cloud.enabled: false",
+		}
+	}
+	return ep, nil
+}
+
+// watchMove ends the session when the cloud came back somewhere else.
+func (c *cloud) watchMove(ctx context.Context, ep endpoints, end context.CancelCauseFunc) {
+	tick := time.NewTicker(endpointsEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if now, err := c.endpoints(); err == nil && now != ep {
+			end(errMoved)
+			return
+		}
+	}
+}
+
+// clock is what certificates are judged by: a unit without a battery-backed clock starts in the past, so the last time
+// that was known to be right is the least it can be.
+func (c *cloud) clock() time.Time {
+	now := time.Now()
+	if b, ok, err := c.a.store.Setting(settingClock); err == nil && ok {
+		if s, err := strconv.ParseInt(string(b), 10, 64); err == nil && now.Unix() < s {
+			return time.Unix(s, 0)
+		}
+	}
+	return now
+}
+
+func readRoots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil // the system's
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &problem.Problem{Code: problem.CodeBadConfig, Where: file, What: fmt.Sprintf("cannot read the cloud's CA: %v", err), Remedy: "check cloud.ca"}
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(b) {
+		return nil, &problem.Problem{Code: problem.CodeBadConfig, Where: file, What: "the file holds no PEM certificate", Remedy: "check cloud.ca"}
+	}
+	return roots, nil
+}
+
+func (c *cloud) set(state string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now.State = state
+	if err != nil {
+		if c.now.LastErr != err.Error() {
+			c.a.log.Warn("cloud", slog.String(logkey.State, state), slog.Any(logkey.Err, err))
+		}
+		c.now.LastErr = err.Error()
+	}
+	close(c.change)
+	c.change = make(chan struct{})
+}
+
+func (c *cloud) setLink(l *mqttlink.Link) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.link = l
+	close(c.change)
+	c.change = make(chan struct{})
+}
+
+// changed is closed at the next change of the link.
+func (c *cloud) changed() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link != nil {
+		return c.link.Changed()
+	}
+	return c.change
+}
+
+func (c *cloud) status() api.Cloud {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.now
+	if c.link == nil {
+		return s
+	}
+	l := c.link.State()
+	s.State = map[mqttlink.Phase]string{mqttlink.Connecting: cloudConnecting, mqttlink.Online: cloudOnline, mqttlink.Offline: cloudOffline}[l.Phase]
+	s.LastErr = l.LastErr
+	if l.Phase == mqttlink.Online {
+		s.LastErr = ""
+	}
+	return s
+}
+
+func (c *cloud) online() bool { return c.status().State == cloudOnline }
+
+func (c *cloud) thing() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.name
+}

@@ -1,0 +1,75 @@
+package agent
+
+import (
+	"context"
+
+	"fountain/agent/api"
+	"fountain/agent/apiserver"
+	"fountain/agent/machine"
+	"fountain/agent/pour"
+	"fountain/internal/problem"
+	"fountain/sync/wire"
+)
+
+// commands is what the local API may do: start, beat and stop pours. Nothing else opens an output.
+type commands struct{ a *Agent }
+
+var _ apiserver.Pours = commands{}
+
+// Start begins a pour. What a screen does not offer is not poured for a consumer either; a technician may try a line
+// that was found dry.
+func (c commands) Start(ctx context.Context, req api.StartPour) (api.Pour, error) {
+	if alarm, ok := c.a.board.Blocking("unit"); ok {
+		return api.Pour{}, &problem.Problem{Code: problem.CodeUnavailable, Where: alarm.Name, What: alarm.What, Remedy: alarm.Remedy, Retry: true}
+	}
+	if most := c.a.cfg.Config.Pour.MaxML; most > 0 && float64(req.TargetUL) > most*1000 {
+		return api.Pour{}, &problem.Problem{
+			Code: problem.CodeBadRequest, Where: "target_ul", What: ml(req.TargetUL) + " are more than this unit pours at once",
+			Remedy: "ask for at most " + ml(int64(most*1000)),
+		}
+	}
+	if req.Source == wire.SourceTouch {
+		c.a.view.mu.Lock()
+		why := c.a.view.blocked[req.Beverage]
+		c.a.view.mu.Unlock()
+		if why != "" {
+			return api.Pour{}, &problem.Problem{
+				Code: problem.CodeUnavailable, Where: string(req.Beverage), What: "this beverage cannot be poured now: " + why,
+				Remedy: "choose another one",
+			}
+		}
+	}
+	id, err := c.a.machine.Start(ctx, machine.StartRequest{
+		Beverage: req.Beverage, TargetUL: req.TargetUL, Hold: req.Mode == api.ModeHold, Source: req.Source,
+	})
+	if err != nil {
+		return api.Pour{}, err
+	}
+	c.a.view.started(api.Pour{
+		ID: id, Beverage: req.Beverage, Mode: req.Mode, Source: req.Source, Phase: api.PhaseArming, TargetUL: req.TargetUL,
+	})
+	return c.a.view.Pour(id)
+}
+
+// Beat renews the lease.
+func (c commands) Beat(id string) error { return c.a.machine.Beat(id) }
+
+// Stop ends a pour.
+func (c commands) Stop(id string, leaseLost bool) error {
+	p, err := c.a.view.Pour(id)
+	if err != nil {
+		return err
+	}
+	reason := pour.ReasonStopped
+	switch {
+	case leaseLost:
+		reason = pour.ReasonLeaseLost
+	case p.Mode == api.ModeHold:
+		reason = pour.ReasonReleased
+	}
+	c.a.machine.Stop(id, reason)
+	return nil
+}
+
+// Pour is one pour.
+func (c commands) Pour(id string) (api.Pour, error) { return c.a.view.Pour(id) }

@@ -1,0 +1,161 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"fountain/agent/alarm"
+	"fountain/internal/logkey"
+	"fountain/sync/mqttlink"
+	"fountain/sync/shadow"
+	"fountain/sync/uplink"
+	"fountain/sync/wire"
+)
+
+// drain serves every log that has records to bring up, the current one always, over one connection.
+func (c *cloud) drain(ctx context.Context, conn *mqttlink.Conn, led *ledger) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return led.pump(ctx) })
+	var all []*uplink.Uplink
+	for _, l := range c.a.store.Logs() {
+		if !l.Current && l.Acked >= l.Last {
+			continue
+		}
+		up, err := uplink.New(c.uplinkConfig(), c.source(l.Log))
+		if err != nil {
+			return err
+		}
+		reader := led.reader()
+		all = append(all, up)
+		g.Go(func() error { return up.Serve(ctx, conn, reader) })
+	}
+	g.Go(func() error {
+		tick := time.NewTicker(judgeEvery)
+		defer tick.Stop()
+		for {
+			c.judge(all)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// judgeEvery is how often the uplinks are asked for complaints.
+const judgeEvery = 2 * time.Second
+
+// judge turns what the uplinks complain about into alarms.
+func (c *cloud) judge(all []*uplink.Uplink) {
+	what := map[string][2]string{
+		uplink.AlarmLedgerAhead:  {"the cloud acknowledges pours this unit never made", "the state directory may be a copy: call support"},
+		uplink.AlarmQuarantine:   {"the cloud refuses a recorded pour; it was set aside", "send the diagnosis to support"},
+		uplink.AlarmRecordHangup: {"the cloud hangs up on recorded pours", "check the cloud's rule and policy"},
+	}
+	stands := map[string]bool{}
+	for _, up := range all {
+		s := up.Status()
+		for _, name := range s.Alarms {
+			stands[name] = true
+			words := what[name]
+			if c.a.board.Set(alarm.Alarm{Name: alarmUplink + name, Severity: alarm.Warns, What: words[0], Remedy: words[1]}) {
+				c.a.log.Warn("uplink complains", slog.String(logkey.Alarm, name), slog.String(logkey.Log, s.Log))
+			}
+		}
+	}
+	for name := range what {
+		if !stands[name] {
+			c.a.board.Clear(alarmUplink+name, "")
+		}
+	}
+}
+
+// source returns the one source of a log.
+func (c *cloud) source(log string) *logSource {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.sources[log]
+	if s == nil {
+		s = &logSource{store: c.a.store, log: log, notify: make(chan struct{}, 1)}
+		c.sources[log] = s
+	}
+	return s
+}
+
+// appended tells the uplink of a log that there is more.
+func (c *cloud) appended(log string) { c.source(log).signal() }
+
+// backlogGate holds records back while a pour is active: control has the processor to itself. A pour's own record
+// comes after its end.
+type backlogGate struct{ v *view }
+
+// Idle returns when no pour is active.
+func (g backlogGate) Idle(ctx context.Context) error { return g.v.Idle(ctx) }
+
+// ledger shares one shadow client among the uplinks of several logs: each sees every change.
+type ledger struct {
+	*shadow.Client
+	mu      sync.Mutex
+	readers []*ledgerReader
+}
+
+var _ uplink.Shadow = (*ledgerReader)(nil)
+
+func newLedger(c *shadow.Client) *ledger { return &ledger{Client: c} }
+
+func (l *ledger) reader() *ledgerReader {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := &ledgerReader{Client: l.Client, desired: make(chan json.RawMessage, 1)}
+	l.readers = append(l.readers, r)
+	return r
+}
+
+// pump hands what the cloud writes to every reader. A reader that has not taken the last change gets both as one: a
+// delta names all that differs, so the newest is enough.
+func (l *ledger) pump(ctx context.Context) error {
+	for {
+		desired, err := l.Client.Next(ctx)
+		if err != nil {
+			return err
+		}
+		l.mu.Lock()
+		readers := l.readers
+		l.mu.Unlock()
+		for _, r := range readers {
+			select {
+			case <-r.desired:
+			default:
+			}
+			r.desired <- desired
+		}
+	}
+}
+
+// ledgerReader is the ledger as one uplink sees it.
+type ledgerReader struct {
+	*shadow.Client
+	desired chan json.RawMessage
+}
+
+// Next waits for the next change.
+func (r *ledgerReader) Next(ctx context.Context) (json.RawMessage, error) {
+	select {
+	case d := <-r.desired:
+		return d, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Get fetches the ledger.
+func (r *ledgerReader) Get(ctx context.Context) (*wire.ShadowDocument, error) {
+	return r.Client.Get(ctx)
+}

@@ -1,0 +1,124 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"fountain/agent/beverage"
+	"fountain/agent/inventory"
+	"fountain/agent/machine"
+	"fountain/agent/pour"
+	"fountain/agent/recipe"
+	"fountain/agent/store"
+	"fountain/sync/uplink"
+)
+
+// Keys of settings in the store.
+const (
+	settingLags      = "machine.lags"
+	settingInventory = "inventory"
+	settingSerial    = "unit.serial"
+	settingClock     = "clock.last_trusted"
+)
+
+// stock hands the inventory to the machine.
+type stock struct {
+	book    *inventory.Book
+	changed func() // after a cartridge ran dry
+}
+
+var _ machine.Stock = stock{}
+
+// Source names the slot to draw from.
+func (s stock) Source(ing beverage.IngredientID, needUL int64) (recipe.Source, bool) {
+	l, ok := s.book.Source(ing, needUL)
+	return recipe.Source{Slot: l.Slot, Cartridge: l.Cartridge}, ok
+}
+
+// SetEmpty notes that a cartridge ran dry.
+func (s stock) SetEmpty(slot string) {
+	s.book.SetEmpty(slot)
+	s.changed()
+}
+
+// lagStore keeps the learned close lags in the store's settings.
+type lagStore struct{ store *store.Store }
+
+var _ machine.LagStore = lagStore{}
+
+// Load reads the lags; none yet is an empty map.
+func (l lagStore) Load() (map[string]pour.Lag, error) {
+	b, ok, err := l.store.Setting(settingLags)
+	if err != nil || !ok {
+		return nil, err
+	}
+	var lags map[string]pour.Lag
+	if err := json.Unmarshal(b, &lags); err != nil {
+		return nil, fmt.Errorf("read learned close lags: %w", err)
+	}
+	return lags, nil
+}
+
+// Save makes the lags durable.
+func (l lagStore) Save(lags map[string]pour.Lag) error {
+	b, err := json.Marshal(lags)
+	if err != nil {
+		return fmt.Errorf("encode learned close lags: %w", err)
+	}
+	return l.store.PutSetting(settingLags, b)
+}
+
+// logSource is one log of the store as the uplink sees it.
+type logSource struct {
+	store  *store.Store
+	log    string
+	notify chan struct{} // one signal: an append
+}
+
+var _ uplink.Source = (*logSource)(nil)
+
+func (s *logSource) state() store.LogState {
+	for _, l := range s.store.Logs() {
+		if l.Log == s.log {
+			return l
+		}
+	}
+	return store.LogState{Log: s.log} // retired: nothing is left to send
+}
+
+// Log is the log's name.
+func (s *logSource) Log() string { return s.log }
+
+// Last is its newest seq.
+func (s *logSource) Last() uint64 { return s.state().Last }
+
+// Acked is its settled mark.
+func (s *logSource) Acked() uint64 { return s.state().Acked }
+
+// Read reads records as they were stored.
+func (s *logSource) Read(from uint64, limit, maxBytes int) ([]uplink.Entry, error) {
+	got, err := s.store.ReadLog(s.log, from, limit, maxBytes)
+	out := make([]uplink.Entry, len(got))
+	for i, e := range got {
+		out[i] = uplink.Entry{Seq: e.Seq, Body: e.Body}
+	}
+	return out, err
+}
+
+// SetAcked moves the settled mark.
+func (s *logSource) SetAcked(upto uint64) error { return s.store.SetAckedLog(s.log, upto) }
+
+// Quarantine notes a record the cloud refuses; its bytes stay in the store.
+func (s *logSource) Quarantine(seq uint64, reason string, _ []byte) error {
+	return s.store.Reject(store.Rejected{Log: s.log, Seq: seq, Reason: reason})
+}
+
+// Notify receives after an append.
+func (s *logSource) Notify() <-chan struct{} { return s.notify }
+
+func (s *logSource) signal() {
+	select {
+	case s.notify <- struct{}{}:
+	default: // a signal is waiting already
+	}
+}

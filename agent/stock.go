@@ -1,0 +1,206 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"fountain/agent/alarm"
+	"fountain/agent/beverage"
+	"fountain/agent/inventory"
+	"fountain/agent/store"
+	"fountain/hal"
+	"fountain/internal/logkey"
+	"fountain/sync/wire"
+)
+
+// Timing of what is polled beside the control loop.
+const (
+	slotEvery   = 2 * time.Second // cartridge tags, all slots
+	tagTimeout  = 2 * time.Second // of one tag
+	houseEvery  = time.Hour       // retiring old segments
+	healthEvery = time.Second
+)
+
+// openBook reads the inventory the store has saved.
+func (a *Agent) openBook() error {
+	saved, _, err := a.store.Setting(settingInventory)
+	if err != nil {
+		return fmt.Errorf("read inventory: %w", err)
+	}
+	a.book, err = inventory.New(a.planogram, saved)
+	return err
+}
+
+// fold brings the inventory up to the store's last record and saves it in the commit that marks what was applied.
+// Records that recorded already took in change nothing: the book knows them.
+func (a *Agent) fold() error {
+	err := a.store.Fold(func(e store.Entry) error {
+		var r wire.Record
+		if err := json.Unmarshal(e.Body, &r); err != nil {
+			return nil // not ours to judge: the store verified its bytes, and the level stays as it is
+		}
+		a.book.Apply(&r)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("fold records: %w", err)
+	}
+	// The marks first: a record applied after them is in the state too, and folding it again changes nothing.
+	marks := map[string]uint64{}
+	for _, l := range a.store.Logs() {
+		if upto := a.book.Applied(l.Log); upto > 0 && upto > a.marked[l.Log] {
+			marks[l.Log] = upto
+		}
+	}
+	state, err := a.book.Save()
+	if err != nil {
+		return err
+	}
+	for log, upto := range marks {
+		if err := a.store.MarkApplied(log, upto, settingInventory, state); err != nil {
+			return fmt.Errorf("mark folded records: %w", err)
+		}
+		a.marked[log] = upto
+	}
+	if len(marks) > 0 {
+		return nil
+	}
+	return a.store.PutSetting(settingInventory, state)
+}
+
+// recorded takes in a record that was just stored; on the journal's goroutine.
+func (a *Agent) recorded(r *wire.Record) {
+	a.book.Apply(r)
+	a.view.recorded(r)
+	a.cloud.appended(r.Log)
+	a.log.Info("pour recorded", slog.String(logkey.Pour, r.ID), slog.Uint64(logkey.Seq, r.Seq), slog.String(logkey.Beverage, r.Beverage),
+		slog.Int64(logkey.VolumeUL, r.CountedUL+r.EstimatedUL), slog.String(logkey.State, string(r.Outcome)), slog.String(logkey.Reason, r.Reason))
+	a.save()
+}
+
+// stockChanged follows a change of the inventory that no record tells.
+func (a *Agent) stockChanged() {
+	a.view.stockChanged()
+	a.save()
+}
+
+// save asks housekeep to save the inventory.
+func (a *Agent) save() {
+	select {
+	case a.refold <- struct{}{}:
+	default: // asked already
+	}
+}
+
+// housekeep saves the inventory, notes the trusted time, and retires old segments while nothing pours.
+func (a *Agent) housekeep(ctx context.Context) error {
+	house := time.NewTicker(houseEvery)
+	defer house.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.refold:
+			if err := a.fold(); err != nil {
+				a.log.Warn("save inventory", slog.Any(logkey.Err, err)) // folded again after the next pour, or at start
+			}
+		case <-house.C:
+			if err := a.view.Idle(ctx); err != nil {
+				return nil
+			}
+			if n, err := a.store.Retire(time.Now()); err != nil {
+				a.log.Warn("retire segments", slog.Any(logkey.Err, err))
+			} else if n > 0 {
+				a.log.Info("segments retired", slog.Int(logkey.Count, n))
+			}
+		}
+	}
+}
+
+// watchSlots reads the tags of all cartridge slots, again and again: reading one may block, so it is no work for the
+// control loop.
+func (a *Agent) watchSlots(ctx context.Context) error {
+	slots := map[string]hal.CartridgeSlot{}
+	for _, s := range a.planogram.Slots {
+		slot, err := a.deps.Rig.Slot(s.Slot)
+		if err != nil {
+			return fmt.Errorf("open cartridge slot %s: %w", s.Slot, err)
+		}
+		slots[s.Slot] = slot
+	}
+	seen := map[string]hal.Tag{}
+	health := time.NewTicker(healthEvery)
+	defer health.Stop()
+	next := time.Now()
+	for {
+		if !time.Now().Before(next) {
+			if err := a.readSlots(ctx, slots, seen); err != nil {
+				return nil // ctx ended
+			}
+			next = time.Now().Add(slotEvery)
+		}
+		a.hardware()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-health.C:
+		}
+	}
+}
+
+func (a *Agent) readSlots(ctx context.Context, slots map[string]hal.CartridgeSlot, seen map[string]hal.Tag) error {
+	changed := false
+	for _, s := range a.planogram.Slots {
+		tctx, cancel := context.WithTimeout(ctx, tagTimeout)
+		tag, err := slots[s.Slot].Tag(tctx)
+		cancel()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		switch {
+		case errors.Is(err, hal.ErrNoTag), errors.Is(err, hal.ErrForeign):
+			tag = hal.Tag{}
+		case err != nil:
+			continue // unreadable now: what was there stays
+		}
+		old, known := seen[s.Slot]
+		if known && old.ID == tag.ID && old.Ingredient == tag.Ingredient {
+			continue
+		}
+		seen[s.Slot], changed = tag, true
+		if tag.ID == "" {
+			a.book.Remove(s.Slot)
+			continue
+		}
+		if err := a.book.Insert(s.Slot, tag.ID, beverage.IngredientID(tag.Ingredient), tag.VolumeUL, 0); err != nil {
+			a.log.Warn("insert cartridge", slog.String(logkey.Line, s.Slot), slog.Any(logkey.Err, err))
+		}
+	}
+	if changed {
+		a.stockChanged()
+	}
+	return nil
+}
+
+// hardware keeps one alarm per part that the rig says is wrong, and one per cartridge that ran dry.
+func (a *Agent) hardware() {
+	st := a.machine.State()
+	stands := map[string]bool{}
+	for _, f := range append(a.deps.Rig.Health(), st.HealthNote...) {
+		stands[alarmHardware+f.Part] = true
+		a.board.Set(alarm.Alarm{Name: alarmHardware, Severity: alarm.Warns, Scope: f.Part, What: f.What, Remedy: "check " + f.Part + " and its wiring"})
+	}
+	for _, slot := range st.Empty {
+		stands[alarmEmpty+slot] = true
+		a.board.Set(alarm.Alarm{Name: alarmEmpty, Severity: alarm.Warns, Scope: slot, What: "the cartridge has run dry", Remedy: "change it"})
+	}
+	for _, l := range a.board.List() {
+		if (l.Name == alarmHardware || l.Name == alarmEmpty) && !stands[l.Name+l.Scope] {
+			a.board.Clear(l.Name, l.Scope)
+		}
+	}
+}

@@ -1,0 +1,349 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"fountain/agent/api"
+	"fountain/agent/apiserver"
+	"fountain/agent/beverage"
+	"fountain/agent/machine"
+	"fountain/agent/pour"
+	"fountain/internal/build"
+	"fountain/internal/problem"
+	"fountain/sync/wire"
+)
+
+// Limits of what the view remembers.
+const (
+	recentPours   = 64 // ended pours that GET /v1/pours/{id} still knows
+	favouriteDays = 28
+	favouriteMost = 8
+	uiAliveFor    = 10 * time.Second // a screen says so every few seconds
+	dryAfter      = 2                // pours in a row without water make a line dry
+	dryFor        = 5 * time.Minute  // then it is offered again: the next pour finds out
+)
+
+// view composes what screens and technicians see out of the machine, the inventory, the alarms and the cloud.
+//
+//	machine.Changed, board.Changed, link.Changed, recorded, stockChanged ──► run ──► Changed() closes, rev grows
+//
+// State it owns: recent pours, what is blocked, dry carriers. All methods are safe for concurrent use.
+type view struct {
+	a *Agent
+
+	mu      sync.Mutex
+	rev     uint64
+	changed chan struct{}
+	blocked map[beverage.ID]string // replaced as a whole
+	favours []beverage.ID          // replaced as a whole
+	dry     map[beverage.IngredientID]dryness
+	recent  map[string]api.Pour
+	order   []string // of recent, oldest first
+	idle    chan struct{}
+	pouring bool
+}
+
+type dryness struct {
+	misses int
+	until  time.Time
+}
+
+var _ apiserver.Unit = (*view)(nil)
+
+func newView(a *Agent) *view {
+	v := &view{a: a, changed: make(chan struct{}), dry: map[beverage.IngredientID]dryness{}, recent: map[string]api.Pour{}, idle: make(chan struct{})}
+	close(v.idle)
+	v.restock()
+	return v
+}
+
+// run turns the changes of the parts into one.
+func (v *view) run(ctx context.Context) error {
+	again := time.NewTicker(time.Second) // a line that was dry is offered again, a favourite ages: nobody signals that
+	defer again.Stop()
+	for {
+		board, cloud := v.a.board.Changed(), v.a.cloud.changed()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-v.a.machine.Changed():
+			v.follow()
+		case <-board:
+		case <-cloud:
+		case <-again.C:
+			if !v.expire() {
+				continue
+			}
+		}
+		v.bump()
+	}
+}
+
+// follow notes whether a pour is active.
+func (v *view) follow() {
+	active := v.a.machine.State().Phase.Active()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if active == v.pouring {
+		return
+	}
+	v.pouring = active
+	if active {
+		v.idle = make(chan struct{})
+	} else {
+		close(v.idle)
+	}
+}
+
+// Idle returns when no pour is active, or the context's error. It holds bulk work back.
+func (v *view) Idle(ctx context.Context) error {
+	v.mu.Lock()
+	idle := v.idle
+	v.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (v *view) bump() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.rev++
+	close(v.changed)
+	v.changed = make(chan struct{})
+}
+
+// Changed is closed at the next change.
+func (v *view) Changed() <-chan struct{} {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.changed
+}
+
+// stockChanged follows a change of the inventory.
+func (v *view) stockChanged() {
+	v.restock()
+	v.bump()
+}
+
+// restock computes again what is blocked and favourite.
+func (v *view) restock() {
+	blocked := v.a.menu.blocked(v.a.book, v.isDry)
+	pourable := func(id beverage.ID) bool {
+		_, known := v.a.menu.index[id]
+		return known && blocked[id] == ""
+	}
+	favours := v.a.menu.favourites(v.a.book.Favourites(time.Now(), favouriteDays, favouriteMost, pourable), favouriteMost, pourable)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.blocked, v.favours = blocked, favours
+}
+
+func (v *view) isDry(c beverage.IngredientID) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	d := v.dry[c]
+	return d.misses >= dryAfter && time.Now().Before(d.until)
+}
+
+// expire offers lines again whose time is up, and reports whether any was.
+func (v *view) expire() bool {
+	v.mu.Lock()
+	any := false
+	for c, d := range v.dry {
+		if d.misses >= dryAfter && !time.Now().Before(d.until) {
+			v.dry[c] = dryness{misses: dryAfter - 1} // one more miss and it is dry again
+			any = true
+		}
+	}
+	v.mu.Unlock()
+	if any {
+		v.restock()
+	}
+	return any
+}
+
+// recorded takes in a record that was just stored.
+func (v *view) recorded(r *wire.Record) {
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return // it was encoded a moment ago
+	}
+	v.mu.Lock()
+	v.remember(api.Pour{
+		ID: r.ID, Beverage: beverage.ID(r.Beverage), Mode: v.recent[r.ID].Mode, Source: r.Source, Phase: api.PhaseDone, TargetUL: r.TargetUL,
+		PouredUL: r.CountedUL + r.EstimatedUL, Outcome: string(r.Outcome), Reason: r.Reason, Seq: r.Seq, Record: json.RawMessage(raw),
+	})
+	c := v.a.menu.carrier(beverage.ID(r.Beverage))
+	switch {
+	case r.Reason == pour.ReasonNoFlow:
+		v.dry[c] = dryness{misses: v.dry[c].misses + 1, until: time.Now().Add(dryFor)}
+	case r.CountedUL > 0:
+		delete(v.dry, c)
+	}
+	v.mu.Unlock()
+	v.stockChanged()
+}
+
+// failed notes a pour that gets no record.
+func (v *view) failed(id string) {
+	v.mu.Lock()
+	p := v.recent[id]
+	p.ID, p.Phase, p.Outcome, p.Reason = id, api.PhaseDone, string(wire.Faulted), pour.ReasonJournal
+	v.remember(p)
+	v.mu.Unlock()
+	v.bump()
+}
+
+// started notes a pour that the machine took on and may not have published yet.
+func (v *view) started(p api.Pour) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, ok := v.recent[p.ID]; !ok { // else it is over already
+		v.remember(p)
+	}
+}
+
+func (v *view) remember(p api.Pour) {
+	if _, ok := v.recent[p.ID]; !ok {
+		v.order = append(v.order, p.ID)
+	}
+	v.recent[p.ID] = p
+	for len(v.order) > recentPours {
+		delete(v.recent, v.order[0])
+		v.order = v.order[1:]
+	}
+}
+
+// current composes the machine's pour; nil before the first.
+func (v *view) current(s machine.State) *api.Pour {
+	if s.Pour == "" {
+		return nil
+	}
+	p := api.Pour{
+		ID: s.Pour, Beverage: s.Beverage, Mode: api.ModePortion, Source: s.Source, TargetUL: s.TargetUL, PouredUL: s.PouredUL,
+		Outcome: string(s.Outcome), Reason: s.Reason, Seq: s.Seq,
+	}
+	if s.Hold {
+		p.Mode = api.ModeHold
+	}
+	v.mu.Lock()
+	ended, ok := v.recent[s.Pour]
+	v.mu.Unlock()
+	switch {
+	case ok && ended.Phase == api.PhaseDone:
+		return &ended
+	case s.Phase == pour.Arm:
+		p.Phase = api.PhaseArming
+	case s.Phase == pour.Lead, s.Phase == pour.Flow, s.Phase == pour.Tail:
+		p.Phase = api.PhaseFlowing
+	default: // settling, or settled and not recorded yet
+		p.Phase = api.PhaseSettling
+	}
+	return &p
+}
+
+// state is the unit's state and why, if it does not pour.
+func (v *view) state(s machine.State) (unit, reason string) {
+	switch blocking, blocked := v.a.board.Blocking("unit"); {
+	case s.Phase.Active():
+		return api.UnitPouring, ""
+	case s.Fault == machine.FaultStarting:
+		return api.UnitStarting, ""
+	case s.Fault != "" && s.Fault != machine.FaultNoCup:
+		return api.UnitOutOfOrder, s.Fault
+	case blocked:
+		return api.UnitOutOfOrder, blocking.Name
+	}
+	return api.UnitReady, ""
+}
+
+// Snapshot is everything a screen needs.
+func (v *view) Snapshot() api.Snapshot {
+	m := v.a.machine.State()
+	s := api.Snapshot{
+		Cup: m.Cup, Pour: v.current(m), Alarms: v.alarms(), Online: v.a.cloud.online(), Catalogue: v.a.catalogue.Digest,
+		Interlocks: []string{},
+	}
+	if m.Interlocks != 0 {
+		s.Interlocks = strings.Split(m.Interlocks.String(), ",")
+	}
+	s.Unit, s.Reason = v.state(m)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s.Rev, s.Blocked, s.Favourites = v.rev, maps.Clone(v.blocked), slices.Clone(v.favours)
+	return s
+}
+
+func (v *view) alarms() []api.Alarm {
+	out := []api.Alarm{} // never null
+	for _, l := range v.a.board.List() {
+		out = append(out, api.Alarm{Name: l.Name, Severity: string(l.Severity), Scope: l.Scope, What: l.What, Remedy: l.Remedy, Since: l.Since})
+	}
+	return out
+}
+
+// Brands lists every brand.
+func (v *view) Brands() []api.Brand {
+	state, reason := v.state(v.a.machine.State())
+	unit := ""
+	if state == api.UnitOutOfOrder || state == api.UnitStarting {
+		unit = state
+		if reason != "" {
+			unit = reason
+		}
+	}
+	v.mu.Lock()
+	blocked := v.blocked
+	v.mu.Unlock()
+	return v.a.menu.brands(blocked, unit)
+}
+
+// Catalogue is the catalogue in use.
+func (v *view) Catalogue() ([]byte, string) { return v.a.body, v.a.catalogue.Digest }
+
+// UIAlive notes that the screen drew a frame.
+func (v *view) UIAlive() { v.a.uiAlive.Store(time.Now().UnixNano()) }
+
+// Status is the unit for a technician.
+func (v *view) Status() api.Status {
+	m := v.a.machine.State()
+	st := v.a.store.Stats()
+	s := api.Status{
+		Version: build.Version, Thing: v.a.cloud.thing(), Serial: v.a.serial, Rig: v.a.cfg.Rig, StartedAt: v.a.started,
+		UIAlive: time.Since(time.Unix(0, v.a.uiAlive.Load())) < uiAliveFor, Master: "shut",
+		Store:  api.Store{Log: st.Log, Last: st.Last, Acked: st.Acked, Segments: st.Segments, Damaged: st.Damaged},
+		Cloud:  v.a.cloud.status(),
+		Alarms: v.alarms(),
+	}
+	s.Cloud.Backlog = st.Pending
+	if m.MasterOpen {
+		s.Master = "open"
+	}
+	s.Unit, s.Reason = v.state(m)
+	return s
+}
+
+// Pour is the active pour or a recent one.
+func (v *view) Pour(id string) (api.Pour, error) {
+	if p := v.current(v.a.machine.State()); p != nil && p.ID == id {
+		return *p, nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if p, ok := v.recent[id]; ok {
+		return p, nil
+	}
+	return api.Pour{}, &problem.Problem{
+		Code: problem.CodeNotFound, Where: id, What: "there is no such pour, or it is long over", Remedy: "its record is in the store and in the cloud",
+	}
+}
