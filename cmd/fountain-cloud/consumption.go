@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"fountain/cloud/store"
+	"fountain/internal/problem"
+	"fountain/internal/units"
+)
+
+// followEvery is how often tail looks for news; a commit is seen at most this much later.
+const followEvery = 200 * time.Millisecond
+
+type consumptionFlags struct {
+	dir   string
+	json  bool
+	after int64
+}
+
+func consumptionCommand(stdout io.Writer) *cobra.Command {
+	c := &cobra.Command{Use: "consumption", Short: "Read what was poured"}
+	var f consumptionFlags
+	flags := func(c *cobra.Command) *cobra.Command {
+		c.Flags().StringVar(&f.dir, "dir", "", "directory of fountain-cloud serve (needed)")
+		c.Flags().BoolVar(&f.json, "json", false, "one record a line, as the unit wrote it")
+		return c
+	}
+	tail := flags(&cobra.Command{
+		Use: "tail", Short: "Follow records in the order they were committed, from the first on",
+		Example: "  fountain-cloud consumption tail --dir .cloud --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return withStore(c.Context(), f.dir, func(db *store.SQLite) error { return follow(c.Context(), db, f, stdout) })
+		},
+	})
+	tail.Flags().Int64Var(&f.after, "after", 0, "leave out the first N records")
+	export := flags(&cobra.Command{
+		Use: "export", Short: "Print every record, ordered by thing, log and seq",
+		Example: "  fountain-cloud consumption export --dir .cloud --json > pours.jsonl",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return withStore(c.Context(), f.dir, func(db *store.SQLite) error {
+				return db.Export(c.Context(), func(p store.Pour) error { return printPour(stdout, f.json, p) })
+			})
+		},
+	})
+	c.AddCommand(tail, export)
+	return c
+}
+
+func withStore(ctx context.Context, dir string, f func(*store.SQLite) error) error {
+	if dir == "" {
+		return &problem.Problem{Code: problem.CodeBadRequest, Where: "--dir", What: "no directory given", Remedy: "give the directory of fountain-cloud serve"}
+	}
+	db, err := store.OpenSQLiteReader(ctx, filepath.Join(dir, databaseFile))
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(db), db.Close())
+}
+
+func follow(ctx context.Context, db *store.SQLite, f consumptionFlags, stdout io.Writer) error {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for after := f.after; ; {
+		pours, err := db.After(ctx, after, 1000)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil // asked to stop
+			}
+			return err
+		}
+		for _, p := range pours {
+			if err := printPour(stdout, f.json, p); err != nil {
+				return err
+			}
+			after = p.N
+		}
+		if len(pours) > 0 {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func printPour(w io.Writer, asJSON bool, p store.Pour) error {
+	if asJSON {
+		var b bytes.Buffer
+		if err := json.Compact(&b, p.Body); err != nil {
+			return fmt.Errorf("print pour %d: %w", p.N, err)
+		}
+		b.WriteByte('\n')
+		_, err := w.Write(b.Bytes())
+		return err
+	}
+	r := &p.Record
+	_, err := fmt.Fprintf(w, "%s  %-24s %-28s %10s of %10s  %-11s %s %s/%d\n", time.UnixMilli(p.Received).Format("2006-01-02 15:04:05"), r.Thing,
+		r.Beverage, units.Volume(r.CountedUL+r.EstimatedUL), units.Volume(r.TargetUL), r.Outcome, r.Rig, r.Log, r.Seq)
+	return err
+}
+
+func unitCommand(stdout io.Writer) *cobra.Command {
+	c := &cobra.Command{Use: "unit", Short: "See and release units"}
+	var dir string
+	list := &cobra.Command{
+		Use: "list", Short: "List units",
+		Example: "  fountain-cloud unit list --dir .cloud",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return withStore(c.Context(), dir, func(db *store.SQLite) error {
+				things, err := db.Things(c.Context())
+				for _, t := range things {
+					state := "offline"
+					switch {
+					case t.Released:
+						state = "released"
+					case t.Online:
+						state = "online"
+					}
+					fmt.Fprintf(stdout, "%-28s %-20s %s\n", t.Name, t.Serial, state)
+				}
+				return err
+			})
+		},
+	}
+	release := &cobra.Command{
+		Use: "release SERIAL", Short: "Let a serial be claimed again; its old identity stops working",
+		Example: "  fountain-cloud unit release F00017 --dir .cloud",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return withStore(c.Context(), dir, func(db *store.SQLite) error {
+				err := db.Release(c.Context(), args[0])
+				if errors.Is(err, store.ErrNotFound) {
+					return &problem.Problem{Code: problem.CodeNotFound, Where: args[0], What: "no unit has this serial", Remedy: "see fountain-cloud unit list"}
+				}
+				return err
+			})
+		},
+	}
+	for _, sub := range []*cobra.Command{list, release} {
+		sub.Flags().StringVar(&dir, "dir", "", "directory of fountain-cloud serve (needed)")
+	}
+	c.AddCommand(list, release)
+	return c
+}
