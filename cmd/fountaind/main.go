@@ -1,0 +1,296 @@
+// Command fountaind is the agent of one dispenser: control, store, sync and the local API.
+//
+//	flags, file, environment ──► config ──► rig (sim or file) + guard link ──► agent.New ──► Run until SIGTERM
+//
+// Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 3 refused for safety.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"fountain/agent"
+	"fountain/agent/beat"
+	"fountain/agent/config"
+	"fountain/hal"
+	"fountain/hal/rigfile"
+	"fountain/hal/sim"
+	"fountain/internal/build"
+	"fountain/internal/lifeline"
+	"fountain/internal/logkey"
+	"fountain/internal/problem"
+)
+
+const usage = `fountaind is the agent of one dispenser: it pours, keeps the records and brings them to the cloud.
+
+Usage:
+  fountaind --config FILE --state DIR [--rig sim|FILE] [--endpoints FILE]
+  fountaind check-config FILE [--print]
+
+Examples:
+  fountaind --config /etc/fountain/fountaind.yaml --state /var/lib/fountain
+  fountaind --config testdata/config/demo.yaml --state .desk/unit-1 --rig sim
+  fountaind check-config fountaind.yaml --print
+
+Every key can also be set by the environment: FOUNTAIN_SYNC_DRAIN_RATE=20 is sync.drain_rate.
+
+Flags:
+`
+
+const (
+	deviceRun  = "/run/fountain" // where sockets lie on a device, if it exists and is ours
+	rigWait    = 5 * time.Second // for a plant or a driver that starts at the same moment
+	rigRetry   = 100 * time.Millisecond
+	deviceRoot = "/var/lib/fountain"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args, environ []string, _ io.Reader, stdout, stderr io.Writer) int {
+	var err error
+	if len(args) > 0 && args[0] == "check-config" {
+		err = checkConfig(args[1:], environ, stdout, stderr)
+	} else {
+		err = serve(ctx, args, environ, stdout, stderr)
+	}
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, errUsage):
+		return 2 // package flag has said what is wrong
+	case errors.Is(err, errReported):
+		return 2
+	}
+	fmt.Fprintln(stderr, "fountaind:", err)
+	return problem.ExitCode(err)
+}
+
+var (
+	errUsage    = errors.New("wrong use")
+	errReported = errors.New("problems were printed")
+)
+
+func wrong(where, what, remedy string) error {
+	return &problem.Problem{Code: problem.CodeBadRequest, Where: where, What: what, Remedy: remedy}
+}
+
+// options are the flags.
+type options struct {
+	config, state, rig, endpoints, run string
+}
+
+func parse(args []string, stdout, stderr io.Writer) (o options, done bool, err error) {
+	flags := flag.NewFlagSet("fountaind", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(flags.Output(), usage)
+		flags.PrintDefaults()
+	}
+	flags.StringVar(&o.config, "config", "", "configuration `FILE`; without one the defaults apply")
+	flags.StringVar(&o.state, "state", "", "state directory `DIR`: pours, identity and, unless this is a device, sockets")
+	flags.StringVar(&o.rig, "rig", "", "sim, or a rig `FILE` (default: the configuration's rig)")
+	flags.StringVar(&o.endpoints, "endpoints", "", "endpoints `FILE` of fountain-cloud (same as cloud.endpoints_file)")
+	flags.StringVar(&o.run, "run", "", "run directory `DIR` for the sockets (default: "+deviceRun+" on a device, else STATE/run)")
+	version := flags.Bool("version", false, "print the version and exit")
+	for _, a := range args {
+		if a == "-h" || a == "--help" || a == "-help" {
+			flags.SetOutput(stdout) // asked for, so it is output
+		}
+	}
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return o, true, err
+		}
+		return o, true, errUsage
+	}
+	if *version {
+		fmt.Fprintln(stdout, "fountaind", build.Version)
+		return o, true, nil
+	}
+	if flags.NArg() > 0 {
+		return o, true, wrong(flags.Arg(0), "unexpected argument", "see fountaind --help")
+	}
+	if o.state == "" {
+		return o, true, wrong("--state", "no state directory given", "give the unit's state directory, for example "+deviceRoot)
+	}
+	return o, false, nil
+}
+
+func serve(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
+	o, done, err := parse(args, stdout, stderr)
+	if done {
+		return err
+	}
+	if o.endpoints != "" {
+		environ = setenv(environ, "FOUNTAIN_CLOUD_ENDPOINTS_FILE", o.endpoints)
+	}
+	cfg, err := config.Load(o.config, environ)
+	if err != nil {
+		return err
+	}
+	if o.rig == "" {
+		o.rig = cfg.Rig
+	}
+	if o.state, err = filepath.Abs(o.state); err != nil {
+		return fmt.Errorf("find the state directory: %w", err)
+	}
+	if o.run == "" {
+		o.run = runDir(o.state)
+	}
+	out, closeLog, err := openLog(cfg.Log, stderr)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	log := newLogger(cfg.Log, out)
+	if ctx, err = lifeline.Watch(ctx, getenv(environ)); err != nil {
+		return err
+	}
+	began := time.Now()
+	rig, pacer, kind, err := openRig(ctx, o.rig, o.run)
+	if err != nil {
+		return err
+	}
+	defer rig.Close() // shuts everything; the machine has done so already
+	guard, err := beat.Dial(filepath.Join(o.run, beat.SocketName))
+	if err != nil {
+		return wrong("--state "+o.state, err.Error(), "choose a shorter directory")
+	}
+	defer guard.Close() // the guard shuts MASTER
+	a, err := agent.New(ctx, agent.Config{State: o.state, Run: o.run, Rig: kind, Config: cfg},
+		agent.Deps{Rig: rig, Pacer: pacer, Guard: guard, Log: log})
+	if err != nil {
+		return err
+	}
+	err = a.Run(ctx, func() {
+		log.Info("ready", slog.String(logkey.Path, o.run), slog.String(logkey.Version, build.Version),
+			slog.String("rig", kind), slog.Duration(logkey.Duration, time.Since(began)))
+	})
+	if err != nil {
+		return err
+	}
+	log.Info("stopped", slog.Any(logkey.Reason, context.Cause(ctx)))
+	return nil
+}
+
+// openRig opens the agent's lines. The plant of a desk may start at the same moment, so it is given a while.
+func openRig(ctx context.Context, name, run string) (hal.Rig, hal.Pacer, string, error) {
+	if name != config.RigSim {
+		if _, err := rigfile.Load(name); err != nil {
+			return nil, nil, "", err
+		}
+		return nil, nil, "", &problem.Problem{
+			Code: problem.CodeBadConfig, Where: "--rig " + name, What: "the rig file is good, but this build drives no real lines yet",
+			Remedy: "use --rig sim and run fountain-plant beside it",
+		}
+	}
+	socket := filepath.Join(run, sim.SocketName)
+	// The rig outlives ctx: at the end the machine still has to shut its valves over it.
+	life := context.WithoutCancel(ctx)
+	for end := time.Now().Add(rigWait); ; {
+		rig, pacer, err := sim.Dial(life, socket, hal.OwnerAgent)
+		if err == nil {
+			return rig, pacer, agent.RigSim, nil
+		}
+		if errors.Is(err, hal.ErrBusy) || time.Now().After(end) || ctx.Err() != nil {
+			p := &problem.Problem{
+				Code: problem.CodeUnreachable, Where: socket, What: fmt.Sprintf("the rig does not answer: %v", err),
+				Remedy: "start fountain-plant for this state directory, or use fountain-desk", Retry: true,
+			}
+			if errors.Is(err, hal.ErrBusy) {
+				p.Code, p.What, p.Remedy = problem.CodeConflict, "another agent holds the rig's lines", "stop it first"
+			}
+			return nil, nil, "", p
+		}
+		t := time.NewTimer(rigRetry)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+		case <-t.C:
+		}
+	}
+}
+
+// runDir is the directory of the sockets: on a device systemd makes /run/fountain for the unit's only agent.
+func runDir(state string) string {
+	if fi, err := os.Stat(deviceRun); err == nil && fi.IsDir() && state == deviceRoot {
+		return deviceRun
+	}
+	return filepath.Join(state, "run")
+}
+
+func checkConfig(args, environ []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("fountaind check-config", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(flags.Output(), "Usage: fountaind check-config FILE [--print]\n\nExample: fountaind check-config fountaind.yaml --print\n\nFlags:")
+		flags.PrintDefaults()
+	}
+	show := flags.Bool("print", false, "print every key with its value and where it comes from")
+	var files []string
+	for rest := args; ; { // flags may stand before and after the file
+		if err := flags.Parse(rest); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return err
+			}
+			return errUsage
+		}
+		if flags.NArg() == 0 {
+			break
+		}
+		files, rest = append(files, flags.Arg(0)), flags.Args()[1:]
+	}
+	if len(files) != 1 {
+		return wrong("check-config", fmt.Sprintf("%d files named", len(files)), "name one configuration file")
+	}
+	cfg, problems := config.Check(files[0], environ)
+	for _, p := range problems {
+		fmt.Fprintln(stderr, p)
+	}
+	if len(problems) > 0 {
+		return errReported
+	}
+	if *show {
+		return cfg.Print(stdout)
+	}
+	fmt.Fprintf(stdout, "%s: good\n", files[0])
+	return nil
+}
+
+func getenv(environ []string) func(string) string {
+	return func(key string) string {
+		for i := len(environ) - 1; i >= 0; i-- { // the last one counts, as for a process
+			if v, ok := strings.CutPrefix(environ[i], key+"="); ok {
+				return v
+			}
+		}
+		return ""
+	}
+}
+
+func setenv(environ []string, key, value string) []string {
+	out := make([]string, 0, len(environ)+1)
+	for _, e := range environ {
+		if !strings.HasPrefix(e, key+"=") {
+			out = append(out, e)
+		}
+	}
+	return append(out, key+"="+value)
+}
