@@ -93,7 +93,7 @@ func (r *run) following() (*batch, error) {
 			b.entries = append(b.entries, e)
 		}
 		b.bulk = last > b.last()
-		b.full = b.full || len(b.entries) == most || len(entries) == readLimit
+		b.full = b.full || b.bulk || len(b.entries) == most
 		return b, nil
 	}
 }

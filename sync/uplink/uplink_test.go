@@ -1,0 +1,450 @@
+package uplink
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fountain/sync/wire"
+)
+
+// A PUBACK that never means stored: accepted messages are dropped, the ledger brings them back.
+func TestLedgerBringsBackWhatWasAcceptedAndDropped(t *testing.T) {
+	for name, tellSeen := range map[string]bool{"upto and missing": false, "with seen": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				seed := rand.Uint64()
+				t.Logf("seed %d", seed)
+				rng := rand.New(rand.NewPCG(seed, 2))
+				b := newBench(t, nil)
+				b.cloud.tellSeen = tellSeen
+				dropped := 0
+				b.cloud.accept = func([]wire.Item) (bool, bool) {
+					if rng.IntN(100) < 30 {
+						dropped++
+						return false, false
+					}
+					return true, false
+				}
+				b.log.append(2000, 440)
+				b.start()
+				b.settled(time.Hour)
+				b.stop()
+				b.complete()
+				if dropped < 20 {
+					t.Errorf("only %d messages dropped", dropped)
+				}
+				if s := b.up.Status(); s.Resent == 0 || s.Quarantined != 0 || len(s.Alarms) != 0 {
+					t.Errorf("status %+v", s)
+				}
+			})
+		})
+	}
+}
+
+// Everything is accepted and dropped for a while: no seq is listed as missing, so only time tells.
+func TestSilentLedgerMakesEverythingDueAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		dropping := true
+		b.cloud.accept = func([]wire.Item) (bool, bool) { return !dropping, false }
+		b.log.append(50, 440)
+		b.start()
+		time.Sleep(3*testInterval - time.Second)
+		first := len(b.cloud.messages)
+		if s := b.up.Status(); s.Sent != 50 || s.Acked != 0 || s.Resent != 0 {
+			t.Errorf("status before the time is up %+v", s)
+		}
+		dropping = false
+		time.Sleep(4 * time.Second)
+		if again := len(b.cloud.messages) - first; again != first {
+			t.Errorf("%d messages sent again, want %d", again, first)
+		}
+		b.settled(2 * testInterval)
+		b.stop()
+		b.complete()
+		if !b.cloud.inOrder() {
+			t.Error("out of order")
+		}
+	})
+}
+
+func TestCloudAwayForTenMinutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.start()
+		var gone atomic.Bool
+		b.away = gone.Load
+		pour := func(d time.Duration) {
+			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(5 * time.Second) {
+				b.log.append(1, 440)
+			}
+		}
+		pour(time.Minute)
+		b.settled(time.Minute)
+		gone.Store(true)
+		b.cloud.mu.Lock()
+		l := b.cloud.conn
+		b.cloud.mu.Unlock()
+		l.end(false)
+		before := b.log.Last()
+		pour(10 * time.Minute)
+		if n := len(b.cloud.order); n != int(before) {
+			t.Errorf("%d records arrived while the cloud was away", n-int(before))
+		}
+		gone.Store(false)
+		pour(30 * time.Second)
+		b.settled(time.Minute)
+		b.stop()
+		b.complete()
+		if !b.cloud.inOrder() {
+			t.Error("out of order")
+		}
+		for seq, n := range b.cloud.arrivals {
+			if n != 1 {
+				t.Errorf("record %d was sent %d times", seq, n)
+			}
+		}
+	})
+}
+
+func TestBatchesWindowAndRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, func(c *Config) { c.DrainRate = 80 })
+		b.cloud.latency = 400 * time.Millisecond // 32 messages would be under way without a window
+		b.cloud.interval = time.Second
+		b.log.append(8000, 440)
+		b.start()
+		b.settled(10 * time.Minute)
+		b.stop()
+		b.complete()
+		if most := slices.Max(b.cloud.messages); most > wire.BatchBytes || most < wire.BatchBytes-500 {
+			t.Errorf("largest message has %d bytes", most)
+		}
+		if b.cloud.mostOut != 20 {
+			t.Errorf("%d messages under way at most", b.cloud.mostOut)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, func(c *Config) { c.DrainRate = 80 })
+		b.log.append(11*800, 440) // 800 messages or so
+		b.start()
+		b.settled(10 * time.Minute)
+		b.stop()
+		n := len(b.cloud.times)
+		took := b.cloud.times[n-1].Sub(b.cloud.times[0]) - time.Second // the last batch waits for company
+		if rate := float64(n-1) / took.Seconds(); rate < 0.95*80 || rate > 1.02*80 {
+			t.Errorf("%d messages at %.1f/s", n, rate)
+		}
+	})
+}
+
+func TestLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.start()
+		time.Sleep(time.Minute)
+		start := time.Now()
+		b.log.append(1, 440)
+		time.Sleep(300 * time.Millisecond)
+		b.log.append(1, 440)
+		time.Sleep(10 * time.Second)
+		b.stop()
+		if len(b.cloud.times) != 1 || b.cloud.times[0].Sub(start) != time.Second || len(b.cloud.order) != 2 {
+			t.Errorf("sent at %v after %v", b.cloud.times, start)
+		}
+	})
+}
+
+func TestPoison(t *testing.T) {
+	for name, tc := range map[string]struct {
+		records int
+		poison  []uint64
+	}{
+		"in the middle": {100, []uint64{37}},
+		"the first":     {100, []uint64{1}},
+		"two together":  {100, []uint64{37, 38}},
+		"two first":     {100, []uint64{1, 2}},
+		"the last":      {30, []uint64{30}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, nil)
+				b.cloud.accept = func(items []wire.Item) (bool, bool) {
+					for _, it := range items {
+						if slices.Contains(tc.poison, it.Record.Seq) {
+							return false, true
+						}
+					}
+					return true, false
+				}
+				b.log.append(tc.records, 440)
+				b.start()
+				time.Sleep(30 * time.Minute)
+				b.log.append(1, 440) // the ledger moves past a poison at the end once it sees a later record
+				b.settled(time.Hour)
+				b.stop()
+				b.complete()
+				if len(b.log.aside) != len(tc.poison) {
+					t.Errorf("set aside %v, want %v", b.log.aside, tc.poison)
+				}
+				for _, p := range tc.poison {
+					if b.log.aside[p] == "" {
+						t.Errorf("record %d was not set aside", p)
+					}
+				}
+				last := b.cloud.reports[len(b.cloud.reports)-1]["L1"]
+				if last.Quarantined != uint64(len(tc.poison)) || last.Alarm != AlarmQuarantine {
+					t.Errorf("reported %+v", last)
+				}
+			})
+		})
+	}
+}
+
+// A wrong policy or rule hangs up on every record. None of them is to blame, and all arrive once it is put right.
+func TestHangUpOnEverythingBlamesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		broken := true
+		b.cloud.accept = func([]wire.Item) (bool, bool) { return !broken, broken }
+		b.log.append(100, 440)
+		b.start()
+		time.Sleep(24 * time.Hour)
+		if s := b.up.Status(); !slices.Contains(s.Alarms, AlarmRecordHangup) {
+			t.Errorf("no alarm: %+v", s)
+		}
+		broken = false
+		b.settled(time.Hour)
+		b.stop()
+		b.complete()
+		if len(b.log.aside) != 0 {
+			t.Errorf("set aside %v", b.log.aside)
+		}
+		if s := b.up.Status(); len(s.Alarms) != 0 {
+			t.Errorf("alarms %v", s.Alarms)
+		}
+	})
+}
+
+// A dead line is no hang-up, however often it dies with the same batch on it.
+func TestDeadLineBlamesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		n := 0
+		b.cloud.accept = func([]wire.Item) (bool, bool) {
+			if n++; n < 200 && n%2 == 0 {
+				l := b.cloud.conn
+				time.AfterFunc(time.Millisecond, func() { l.end(false) })
+			}
+			return n >= 200, false
+		}
+		b.log.append(30, 440)
+		b.start()
+		b.settled(time.Hour)
+		b.stop()
+		b.complete()
+		if len(b.log.aside) != 0 || b.up.suspect.active() {
+			t.Errorf("set aside %v, suspect %+v", b.log.aside, b.up.suspect)
+		}
+	})
+}
+
+func TestUnfitRecordsAreSetAsideAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.log.append(9, 440)
+		b.log.append(1, wire.MaxPayload+100) // too large
+		b.log.append(1, 20_000)              // larger than a batch, travels alone
+		b.log.append(9, 440)
+		b.log.entries[4].Body = []byte(`{"seq":5`)
+		b.start()
+		b.settled(time.Minute)
+		b.stop()
+		b.complete()
+		if len(b.log.aside) != 2 || b.log.aside[5] == "" || b.log.aside[10] == "" {
+			t.Errorf("set aside %v", b.log.aside)
+		}
+	})
+}
+
+func TestLedgerAheadStopsDeleting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.log.append(10, 440)
+		b.cloud.override = map[string]wire.Ack{"L1": {Upto: 5000}}
+		b.start()
+		time.Sleep(time.Minute)
+		if a := b.log.Acked(); a != 0 {
+			t.Errorf("acked %d", a)
+		}
+		b.cloud.mu.Lock()
+		last := b.cloud.reports[len(b.cloud.reports)-1]["L1"]
+		b.cloud.override = nil
+		b.cloud.mu.Unlock()
+		if last.Alarm != AlarmLedgerAhead {
+			t.Errorf("reported %+v", last)
+		}
+		b.settled(time.Minute)
+		time.Sleep(time.Second)
+		b.stop()
+		b.complete()
+		last = b.cloud.reports[len(b.cloud.reports)-1]["L1"]
+		if len(b.up.Status().Alarms) != 0 || last.Alarm != "" {
+			t.Errorf("alarm stays: %+v", last)
+		}
+	})
+}
+
+func TestLowerMarkIsIgnoredAndOtherLogsToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.log.append(10, 440)
+		b.start()
+		b.settled(time.Minute)
+		b.cloud.mu.Lock()
+		b.cloud.override = map[string]wire.Ack{"L1": {Upto: 3}, "old": {Upto: 9000}}
+		b.cloud.mu.Unlock()
+		time.Sleep(time.Minute) // SetAcked would complain about a step back
+		b.stop()
+		if s := b.up.Status(); s.Acked != 10 || len(s.Alarms) != 0 {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+// Damage took records away: what is left arrives and the mark passes the gap.
+func TestGapInTheLog(t *testing.T) {
+	for name, tellSeen := range map[string]bool{"upto and missing": false, "with seen": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, nil)
+				b.cloud.tellSeen = tellSeen
+				b.log.append(300, 440)
+				b.log.lose(100, 120)
+				b.start()
+				if tellSeen {
+					b.settled(time.Minute)
+				} else {
+					time.Sleep(time.Minute)
+					if a := b.log.Acked(); a != 120 {
+						t.Errorf("acked %d, want all up to the end of the gap", a)
+					}
+				}
+				b.stop()
+				b.complete()
+			})
+		})
+	}
+}
+
+type gate struct{ busy atomic.Bool }
+
+func (g *gate) Idle(ctx context.Context) error {
+	for g.busy.Load() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+func TestBulkYieldsToAPour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{}
+		g.busy.Store(true)
+		b := newBench(t, func(c *Config) { c.Gate = g })
+		b.log.append(500, 440)
+		b.start()
+		time.Sleep(time.Minute)
+		if n := len(b.cloud.messages); n != 0 {
+			t.Errorf("%d messages during a pour", n)
+		}
+		g.busy.Store(false)
+		b.settled(5 * time.Minute)
+		g.busy.Store(true)
+		b.log.append(1, 440) // a pour just recorded is no bulk
+		b.settled(time.Minute)
+		b.stop()
+		b.complete()
+	})
+}
+
+func TestReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.log.append(3, 440)
+		b.start()
+		time.Sleep(49 * time.Hour)
+		b.stop()
+		if len(b.cloud.reports) != 3 { // on connect, then daily
+			t.Fatalf("%d reports", len(b.cloud.reports))
+		}
+		if r := b.cloud.reports[0]["L1"]; r.Last != 3 || r.Acked != 0 || r.Backlog != 3 {
+			t.Errorf("first report %+v", r)
+		}
+		if r := b.cloud.reports[2]["L1"]; r.Last != 3 || r.Acked != 3 || r.Backlog != 0 {
+			t.Errorf("last report %+v", r)
+		}
+	})
+}
+
+// Everything at once: drops after PUBACK, hang-ups, dead lines, records that keep coming, a restart of the uplink.
+func TestChaos(t *testing.T) {
+	for range 10 {
+		seed := rand.Uint64()
+		t.Run("", func(t *testing.T) {
+			t.Logf("seed %d", seed)
+			synctest.Test(t, func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(seed, 3))
+				b := newBench(t, nil)
+				b.cloud.tellSeen = rng.IntN(2) == 0
+				b.cloud.latency = time.Duration(rng.IntN(2000)) * time.Millisecond
+				calm := false
+				b.cloud.accept = func([]wire.Item) (bool, bool) {
+					if calm {
+						return true, false
+					}
+					switch x := rng.IntN(100); {
+					case x < 10:
+						return false, false
+					case x < 13:
+						return false, true
+					case x < 16:
+						l := b.cloud.conn
+						time.AfterFunc(b.cloud.latency/2, func() { l.end(false) })
+						return true, false
+					}
+					return true, false
+				}
+				b.start()
+				for range 100 {
+					b.log.append(rng.IntN(30), 300+rng.IntN(300))
+					time.Sleep(time.Duration(rng.IntN(5000)) * time.Millisecond)
+					if rng.IntN(20) == 0 {
+						b.stop()
+						up, err := New(b.up.cfg, b.log)
+						if err != nil {
+							t.Fatal(err)
+						}
+						b.up = up
+						b.start()
+					}
+				}
+				calm = true
+				b.settled(time.Hour)
+				b.stop()
+				b.complete()
+				if len(b.log.aside) != 0 {
+					t.Errorf("set aside %v", b.log.aside)
+				}
+			})
+		})
+	}
+}
