@@ -33,6 +33,7 @@ var levels = map[string]int{
 	"deploy":            3,
 
 	"agent/machine":   4,
+	"hal/sim/panel":   4, // the plant's HTTP, apart from hal/sim so that the guard links none
 	"agent/apiserver": 4,
 	"touchui/…":       4,
 
