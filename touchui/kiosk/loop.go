@@ -25,6 +25,7 @@ type loop struct {
 	next    time.Time // earliest start of the next frame
 	oldest  time.Time // first touch that no frame has shown yet
 	n       uint64
+	turns   uint64
 	failing bool // the last Present failed
 	running bool
 }
@@ -61,6 +62,7 @@ func (l *loop) run(ctx context.Context) error {
 			return nil
 		default:
 		}
+		l.turns++
 		more := l.turn()
 		now := time.Now()
 		if l.active() && !now.Before(l.next) {
