@@ -1,0 +1,511 @@
+// Package haltest is the contract of hal as tests: every implementation of hal.Rig passes it.
+//
+//	implementation's test ──Bench──► Run ──► one subtest per rule
+//
+// A Bench opens owners as processes would and lets the suite look at the hardware from outside: a rig that only
+// remembers what it was told cannot pass. The suite runs in virtual time (Bench.Slack 0, wrapped in synctest) and live.
+// It may import hal only; it holds no state.
+package haltest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"fountain/hal"
+)
+
+// Plant is the hardware seen from outside.
+type Plant interface {
+	// Line is the level of a valve's line (true: the valve is told to open) and the time it last changed, on the Pacer's clock.
+	Line(valve string) (level bool, changed time.Duration)
+	// Pulses counts what a meter has sent since it was built.
+	Pulses(meter string) uint64
+	// Trip makes a safety input unsafe or safe.
+	Trip(signal hal.Interlocks, on bool)
+}
+
+// Holder is one owner as a process that can die.
+type Holder struct {
+	Rig   hal.Rig
+	Pacer hal.Pacer
+	Kill  func() // the process dies without closing anything
+}
+
+// Bench is a fresh machine for one subtest. Its rig file must have MASTER, at least two agent valves with a meter on
+// one of them, a pump whose slot holds a cartridge, the door and E-stop inputs, and max_open of at most a second so
+// that the suite is quick.
+type Bench struct {
+	Plant Plant
+	Open  func(hal.Owner) (Holder, error)
+	Holds bool          // lines keep their level when their owner dies; otherwise they fall shut
+	Slack time.Duration // how late a live machine may be; 0 in virtual time
+}
+
+// react is the time within which a command reaches its line (DESIGN 8: stop ≤ 20 ms).
+const react = 20 * time.Millisecond
+
+// Run proves the contract. newBench makes a machine; within runs a subtest, for example in a synctest bubble (nil: as it is).
+func Run(t *testing.T, newBench func(t *testing.T) Bench, within func(t *testing.T, f func(t *testing.T))) {
+	if within == nil {
+		within = func(t *testing.T, f func(t *testing.T)) { f(t) }
+	}
+	for _, c := range []struct {
+		name string
+		rule func(t *testing.T, b Bench)
+	}{
+		{"start", allShutAtStart},
+		{"group", groupIsOneWrite},
+		{"untouched", untouchedStays},
+		{"deadman", deadManShuts},
+		{"renew", renewingKeepsOpen},
+		{"safe", safeShutsAll},
+		{"meter", meterIsExact},
+		{"pump", pumpCountsStrokes},
+		{"busy", secondOwnerRefused},
+		{"death", deathOfAnOwner},
+		{"interlocks", interlocks},
+		{"close", closeIsSafe},
+		{"unknown", unknownParts},
+		{"slot", slotTag},
+		{"pacer", pacer},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			within(t, func(t *testing.T) { c.rule(t, newBench(t)) })
+		})
+	}
+}
+
+// hand is one opened owner with its valves.
+type hand struct {
+	Holder
+	b      Bench
+	valves []hal.Part
+	bits   []uint64
+	all    uint64
+}
+
+func open(t *testing.T, b Bench, owner hal.Owner) *hand {
+	t.Helper()
+	h, err := b.Open(owner)
+	if err != nil {
+		t.Fatalf("open %s: %v", owner, err)
+	}
+	x := &hand{Holder: h, b: b}
+	for _, p := range h.Rig.Parts() {
+		if p.Kind != hal.KindValve || p.Owner != owner {
+			continue
+		}
+		bit, err := h.Rig.Outputs().Bit(p.ID)
+		if err != nil {
+			t.Fatalf("bit of %s: %v", p.ID, err)
+		}
+		x.valves, x.bits, x.all = append(x.valves, p), append(x.bits, bit), x.all|bit
+	}
+	return x
+}
+
+func (h *hand) apply(t *testing.T, mask, bits uint64) {
+	t.Helper()
+	if err := h.Rig.Outputs().Apply(mask, bits); err != nil {
+		t.Fatalf("apply %b=%b: %v", mask, bits, err)
+	}
+}
+
+// eventually waits until cond holds, at most limit and the bench's slack.
+func (b Bench) eventually(t *testing.T, limit time.Duration, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit + b.Slack); !cond(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", limit+b.Slack, what)
+		}
+	}
+}
+
+func (h *hand) lines(level bool) func() bool {
+	return func() bool {
+		for _, v := range h.valves {
+			if got, _ := h.b.Plant.Line(v.ID); got != level {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+func allShutAtStart(t *testing.T, b Bench) {
+	for _, owner := range []hal.Owner{hal.OwnerGuard, hal.OwnerAgent} {
+		h := open(t, b, owner)
+		if len(h.valves) == 0 {
+			t.Fatalf("%s has no valve: the bench's rig file is too small", owner)
+		}
+		if !h.lines(false)() {
+			t.Errorf("a line of %s is high right after open", owner)
+		}
+		if c := h.Rig.Outputs().Commanded(); c != 0 {
+			t.Errorf("commanded %b right after open", c)
+		}
+		if f := h.Rig.Health(); len(f) != 0 {
+			t.Errorf("healthy hardware reports %v", f)
+		}
+	}
+}
+
+func groupIsOneWrite(t *testing.T, b Bench) {
+	h := open(t, b, hal.OwnerAgent)
+	for _, level := range []bool{true, false} {
+		bits := uint64(0)
+		if level {
+			bits = h.all
+		}
+		h.apply(t, h.all, bits)
+		b.eventually(t, react, "all lines follow", h.lines(level))
+		_, first := b.Plant.Line(h.valves[0].ID)
+		for _, v := range h.valves[1:] {
+			if _, at := b.Plant.Line(v.ID); at != first {
+				t.Errorf("%s changed at %v, %s at %v: not one write", h.valves[0].ID, first, v.ID, at)
+			}
+		}
+	}
+}
+
+func untouchedStays(t *testing.T, b Bench) {
+	h := open(t, b, hal.OwnerAgent)
+	a, other := h.bits[0], h.bits[1]
+	h.apply(t, a, h.all) // bits outside the mask do not matter
+	b.eventually(t, react, "first valve opens", func() bool { l, _ := b.Plant.Line(h.valves[0].ID); return l })
+	if l, _ := b.Plant.Line(h.valves[1].ID); l {
+		t.Errorf("a bit outside the mask opened %s", h.valves[1].ID)
+	}
+	_, at := b.Plant.Line(h.valves[0].ID)
+	h.apply(t, other, other)
+	b.eventually(t, react, "second valve opens", h.lines(true))
+	h.apply(t, other, 0)
+	b.eventually(t, react, "second valve shuts", func() bool { l, _ := b.Plant.Line(h.valves[1].ID); return !l })
+	if l, now := b.Plant.Line(h.valves[0].ID); !l || now != at {
+		t.Errorf("the other line changed: level %v, at %v, was %v", l, now, at)
+	}
+	if c := h.Rig.Outputs().Commanded(); c != a {
+		t.Errorf("commanded %b, want %b", c, a)
+	}
+	if len(h.bits) < 64 {
+		if err := h.Rig.Outputs().Apply(1<<63, 0); !errors.Is(err, hal.ErrUnknownPart) {
+			t.Errorf("apply to a bit nobody has: %v, want ErrUnknownPart", err)
+		}
+	}
+}
+
+func deadManShuts(t *testing.T, b Bench) {
+	for _, owner := range []hal.Owner{hal.OwnerGuard, hal.OwnerAgent} {
+		h := open(t, b, owner)
+		v, bit := h.valves[0], h.bits[0]
+		before := h.Pacer.Now()
+		h.apply(t, bit, bit)
+		b.eventually(t, react, v.ID+" opens", func() bool { l, _ := b.Plant.Line(v.ID); return l })
+		b.eventually(t, v.MaxOpen+react, v.ID+" is shut by the dead-man", func() bool { l, _ := b.Plant.Line(v.ID); return !l })
+		if _, at := b.Plant.Line(v.ID); at-before < v.MaxOpen {
+			t.Errorf("%s was shut after %v, before its max_open %v", v.ID, at-before, v.MaxOpen)
+		}
+		b.eventually(t, react, "Commanded follows", func() bool { return h.Rig.Outputs().Commanded() == 0 })
+	}
+}
+
+func renewingKeepsOpen(t *testing.T, b Bench) {
+	h := open(t, b, hal.OwnerAgent)
+	v, bit := h.valves[0], h.bits[0]
+	for range 8 {
+		h.apply(t, bit, bit)
+		time.Sleep(v.MaxOpen / 3)
+		if l, _ := b.Plant.Line(v.ID); !l {
+			t.Fatalf("%s fell shut although it was renewed", v.ID)
+		}
+	}
+}
+
+func safeShutsAll(t *testing.T, b Bench) {
+	h := open(t, b, hal.OwnerAgent)
+	id := partOf(t, h.Rig, hal.KindPump, hal.OwnerAgent)
+	pump, err := h.Rig.Pump(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, state := range []uint64{0, h.bits[0], h.all} {
+		h.apply(t, h.all, state)
+		if err := pump.Dose(1000, 10*time.Millisecond); err != nil {
+			t.Fatalf("dose: %v", err)
+		}
+		time.Sleep(50 * time.Millisecond)
+		done := make(chan error)
+		go func() { done <- h.Rig.Safe(errors.New("test")) }() // from any goroutine
+		if err := <-done; err != nil {
+			t.Fatalf("safe: %v", err)
+		}
+		b.eventually(t, react, "all lines low after Safe", h.lines(false))
+		if err := h.Rig.Safe(nil); err != nil {
+			t.Errorf("safe again: %v", err)
+		}
+		if c := h.Rig.Outputs().Commanded(); c != 0 {
+			t.Errorf("commanded %b after Safe", c)
+		}
+		time.Sleep(react + b.Slack)
+		at := pump.Delivered()
+		time.Sleep(100 * time.Millisecond)
+		if now := pump.Delivered(); now != at {
+			t.Errorf("the pump went on after Safe: %d, then %d strokes", at, now)
+		}
+	}
+}
+
+func meterIsExact(t *testing.T, b Bench) {
+	guard, agent := open(t, b, hal.OwnerGuard), open(t, b, hal.OwnerAgent)
+	id := partOf(t, agent.Rig, hal.KindMeter, hal.OwnerAgent)
+	m, err := agent.Rig.Meter(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start, sent := m.Count(), b.Plant.Pulses(id)
+	last := start
+	for range 12 {
+		guard.apply(t, guard.all, guard.all)
+		agent.apply(t, agent.all, agent.all)
+		for range 20 {
+			time.Sleep(5 * time.Millisecond)
+			c := m.Count()
+			now := agent.Pacer.Now()
+			switch {
+			case c.Pulses < last.Pulses || c.Last < last.Last:
+				t.Fatalf("the count went back: %+v after %+v", c, last)
+			case c.Pulses == last.Pulses && c.Last != last.Last:
+				t.Fatalf("a time without a pulse: %+v after %+v", c, last)
+			case c.Last > now+time.Millisecond:
+				t.Fatalf("a pulse of the future: %v at %v", c.Last, now)
+			}
+			last = c
+		}
+	}
+	if last.Period <= 0 || last.Period > time.Second {
+		t.Errorf("period %v of a running meter", last.Period)
+	}
+	agent.apply(t, agent.all, 0)
+	guard.apply(t, guard.all, 0)
+	time.Sleep(300*time.Millisecond + b.Slack)
+	end := m.Count()
+	if got, want := end.Pulses-start.Pulses, b.Plant.Pulses(id)-sent; got != want || want < 10 {
+		t.Errorf("counted %d of %d pulses", got, want)
+	}
+	if end.Lost != 0 {
+		t.Errorf("%d pulses lost", end.Lost)
+	}
+}
+
+func pumpCountsStrokes(t *testing.T, b Bench) {
+	h := open(t, b, hal.OwnerAgent)
+	pump, err := h.Rig.Pump(partOf(t, h.Rig, hal.KindPump, hal.OwnerAgent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := pump.Delivered(); n != 0 {
+		t.Errorf("%d strokes right after open", n)
+	}
+	for range 2 { // the second call adds to the first
+		if err := pump.Dose(10, 10*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(100 * time.Millisecond)
+	if n := pump.Delivered(); n > 11 && b.Slack == 0 {
+		t.Errorf("%d strokes in 100 ms, at most one every 10 ms was asked for", n)
+	}
+	b.eventually(t, 200*time.Millisecond, "20 strokes", func() bool { return pump.Delivered() == 20 })
+	time.Sleep(50 * time.Millisecond)
+	if n := pump.Delivered(); n != 20 {
+		t.Errorf("%d strokes, 20 were asked for", n)
+	}
+	if err := pump.Dose(0, 0); err != nil {
+		t.Errorf("dose of nothing: %v", err)
+	}
+}
+
+func secondOwnerRefused(t *testing.T, b Bench) {
+	h := open(t, b, hal.OwnerAgent)
+	h.apply(t, h.all, h.all)
+	if _, err := b.Open(hal.OwnerAgent); !errors.Is(err, hal.ErrBusy) {
+		t.Fatalf("second owner: %v, want ErrBusy", err)
+	}
+	if h.Rig.Outputs().Commanded() != h.all {
+		t.Error("the refused one disturbed the lines")
+	}
+	if err := h.Rig.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, b, hal.OwnerAgent)
+	again.apply(t, again.all, 0)
+}
+
+func deathOfAnOwner(t *testing.T, b Bench) {
+	h := open(t, b, hal.OwnerAgent)
+	h.apply(t, h.all, h.all)
+	b.eventually(t, react, "lines open", h.lines(true))
+	h.Kill()
+	longest := time.Duration(0)
+	for _, v := range h.valves {
+		longest = max(longest, v.MaxOpen)
+	}
+	if b.Holds {
+		time.Sleep(2 * longest) // nobody lives who could enforce max_open
+		if !h.lines(true)() {
+			t.Error("lines that hold fell shut")
+		}
+	} else {
+		b.eventually(t, react, "released lines fall shut", h.lines(false))
+	}
+	next := open(t, b, hal.OwnerAgent)
+	b.eventually(t, react, "the next owner finds its lines shut", next.lines(false))
+	if c := next.Rig.Outputs().Commanded(); c != 0 {
+		t.Errorf("the next owner starts with %b commanded", c)
+	}
+	next.apply(t, next.all, next.all)
+	b.eventually(t, react, "the next owner opens", next.lines(true))
+	next.apply(t, next.all, 0)
+}
+
+func interlocks(t *testing.T, b Bench) {
+	guard, agent := open(t, b, hal.OwnerGuard), open(t, b, hal.OwnerAgent)
+	read := func(h *hand) hal.Interlocks {
+		il, err := h.Rig.Interlocks().Now()
+		if err != nil {
+			t.Fatalf("interlocks: %v", err)
+		}
+		return il
+	}
+	if il := read(agent) | read(guard); il != 0 {
+		t.Fatalf("%v tripped at the start", il)
+	}
+	for _, tt := range []struct {
+		sig         hal.Interlocks
+		mine, other *hand
+	}{{hal.Door, agent, guard}, {hal.EStop, guard, agent}} {
+		b.Plant.Trip(tt.sig, true)
+		b.eventually(t, react, tt.sig.String()+" is seen", func() bool { return read(tt.mine) == tt.sig })
+		if il := read(tt.other); il != 0 {
+			t.Errorf("the other owner sees %v", il)
+		}
+		b.Plant.Trip(tt.sig, false)
+		b.eventually(t, react, tt.sig.String()+" ends", func() bool { return read(tt.mine) == 0 })
+	}
+	if b.Slack > 0 {
+		return // chatter of milliseconds cannot be made on a live host
+	}
+	for range 5 { // 3 ms of chatter
+		b.Plant.Trip(hal.Door, true)
+		time.Sleep(3 * time.Millisecond)
+		b.Plant.Trip(hal.Door, false)
+		for range 4 {
+			if il := read(agent); il != 0 {
+				t.Fatalf("chatter was seen as %v", il)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+func closeIsSafe(t *testing.T, b Bench) {
+	h := open(t, b, hal.OwnerAgent)
+	h.apply(t, h.all, h.all)
+	b.eventually(t, react, "lines open", h.lines(true))
+	for range 2 {
+		if err := h.Rig.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}
+	b.eventually(t, react, "lines shut after Close", h.lines(false))
+	if err := h.Rig.Outputs().Apply(h.all, h.all); !errors.Is(err, hal.ErrClosed) {
+		t.Errorf("apply after Close: %v, want ErrClosed", err)
+	}
+	if _, err := h.Rig.Interlocks().Now(); err == nil {
+		t.Error("a closed rig says that all is safe")
+	}
+	if !h.lines(false)() {
+		t.Error("a closed rig opened a line")
+	}
+}
+
+func unknownParts(t *testing.T, b Bench) {
+	h := open(t, b, hal.OwnerAgent)
+	_, bit := h.Rig.Outputs().Bit("nothing")
+	_, meter := h.Rig.Meter("nothing")
+	_, pump := h.Rig.Pump(hal.Master)
+	_, slot := h.Rig.Slot("nothing")
+	for what, err := range map[string]error{"Bit": bit, "Meter": meter, "Pump of a valve": pump, "Slot": slot} {
+		if !errors.Is(err, hal.ErrUnknownPart) {
+			t.Errorf("%s: %v, want ErrUnknownPart", what, err)
+		}
+	}
+	if _, err := h.Rig.Outputs().Bit(hal.Master); !errors.Is(err, hal.ErrNotOwner) {
+		t.Errorf("agent asks for MASTER: %v, want ErrNotOwner", err)
+	}
+	g := open(t, b, hal.OwnerGuard)
+	for _, v := range h.valves {
+		if _, err := g.Rig.Outputs().Bit(v.ID); !errors.Is(err, hal.ErrNotOwner) {
+			t.Errorf("guard asks for %s: %v, want ErrNotOwner", v.ID, err)
+		}
+	}
+	if _, err := g.Rig.Meter(partOf(t, h.Rig, hal.KindMeter, hal.OwnerAgent)); !errors.Is(err, hal.ErrNotOwner) {
+		t.Errorf("guard asks for the agent's meter: %v, want ErrNotOwner", err)
+	}
+	if _, err := b.Open("nobody"); !errors.Is(err, hal.ErrNotOwner) {
+		t.Errorf("open as nobody: %v, want ErrNotOwner", err)
+	}
+}
+
+func slotTag(t *testing.T, b Bench) {
+	h := open(t, b, hal.OwnerAgent)
+	s, err := h.Rig.Slot(partOf(t, h.Rig, hal.KindSlot, hal.OwnerAgent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	tag, err := s.Tag(ctx)
+	if err != nil || tag.ID == "" || tag.Ingredient == "" || tag.VolumeUL <= 0 || tag.Expires.IsZero() {
+		t.Errorf("tag %+v, %v", tag, err)
+	}
+	cancel()
+	if _, err := s.Tag(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("tag with an ended context: %v", err)
+	}
+}
+
+func pacer(t *testing.T, b Bench) {
+	h := open(t, b, hal.OwnerAgent)
+	last := h.Pacer.Now()
+	for range 50 {
+		want := last + time.Millisecond
+		h.Pacer.SleepUntil(want)
+		now := h.Pacer.Now()
+		if now < want {
+			t.Fatalf("woke at %v, before %v", now, want)
+		}
+		if now-want > react+b.Slack {
+			t.Fatalf("woke %v late", now-want)
+		}
+		last = now
+	}
+	h.Pacer.SleepUntil(last - time.Second) // the past does not wait
+	if late := h.Pacer.Now() - last; late > react+b.Slack {
+		t.Errorf("sleeping until the past took %v", late)
+	}
+}
+
+// partOf finds the first part of a kind.
+func partOf(t *testing.T, r hal.Rig, kind hal.Kind, owner hal.Owner) string {
+	t.Helper()
+	for _, p := range r.Parts() {
+		if p.Kind == kind && p.Owner == owner {
+			return p.ID
+		}
+	}
+	t.Fatalf("no %s of %s: the bench's rig file is too small", kind, owner)
+	return ""
+}

@@ -1,0 +1,218 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fountain/hal"
+	"fountain/hal/haltest"
+	"fountain/hal/rigfile"
+)
+
+// outside is a plant as haltest sees it.
+type outside struct {
+	p    *Plant
+	wake func()
+}
+
+func (o outside) Line(id string) (bool, time.Duration) {
+	v, _ := o.p.State().Valve(id)
+	return v.Commanded, time.Duration(max(v.CommandedOpenNS, v.CommandedShutNS))
+}
+
+func (o outside) Pulses(id string) uint64 { return o.p.State().Pulses[id] }
+
+func (o outside) Trip(s hal.Interlocks, on bool) {
+	f := Fault{Kind: map[hal.Interlocks]FaultKind{hal.Door: DoorOpen, hal.EStop: EStopPressed}[s]}
+	set := o.p.Clear
+	if on {
+		set = o.p.Inject
+	}
+	if err := set(f); err != nil {
+		panic(err)
+	}
+	o.wake()
+}
+
+func smallPlant(t *testing.T, file string, live bool) *Plant {
+	t.Helper()
+	rig, err := rigfile.Load(filepath.Join("..", "..", "testdata", "rig", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewPlant(Config{Rig: rig, Seed: 11, Live: live, Cartridges: []Cartridge{{Slot: "s01", Ingredient: "tea.green", VolumeUL: 5_000_000}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestContract(t *testing.T) {
+	for _, file := range []string{"small.yaml", "small-release.yaml"} {
+		t.Run(file, func(t *testing.T) {
+			haltest.Run(t, func(t *testing.T) haltest.Bench {
+				p := smallPlant(t, file, false)
+				return haltest.Bench{
+					Plant: outside{p, func() {}}, Holds: p.rig.Sim.OnOwnerDeath == rigfile.DeathHold,
+					Open: func(o hal.Owner) (haltest.Holder, error) {
+						r, err := p.Open(o)
+						return haltest.Holder{Rig: r, Pacer: p.Pacer(), Kill: func() { p.Kill(o) }}, err
+					},
+				}
+			}, synctest.Test)
+		})
+	}
+}
+
+// served is a live plant behind a socket.
+type served struct {
+	p      *Plant
+	server *Server
+	socket string
+	stop   func()
+}
+
+func serve(t *testing.T, p *Plant) *served {
+	t.Helper()
+	s := &served{p: p, server: NewServer(p, slog.New(slog.NewTextHandler(t.Output(), nil))), socket: filepath.Join(t.TempDir(), "p")}
+	l, err := net.Listen("unix", s.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.server.Serve(ctx, l) }()
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	t.Cleanup(s.stop)
+	return s
+}
+
+// liveSlack is generous: the host may be busy.
+const liveSlack = 400 * time.Millisecond
+
+func TestSocket(t *testing.T) {
+	for i, file := range []string{"small.yaml", "small-release.yaml"} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) { // short names: a socket's path has at most 107 bytes
+			t.Parallel() // mostly sleeping
+			haltest.Run(t, func(t *testing.T) haltest.Bench {
+				s := serve(t, smallPlant(t, file, true))
+				return haltest.Bench{
+					Plant: outside{s.p, s.server.Wake}, Holds: s.p.rig.Sim.OnOwnerDeath == rigfile.DeathHold, Slack: liveSlack,
+					Open: func(o hal.Owner) (haltest.Holder, error) {
+						r, pacer, err := Dial(t.Context(), s.socket, o)
+						if err != nil {
+							return haltest.Holder{}, err
+						}
+						t.Cleanup(func() { _ = r.Close() })
+						kill := func() { _ = r.(*remoteRig).conn.Close() } // what the kernel does for a killed process
+						return haltest.Holder{Rig: r, Pacer: pacer, Kill: kill}, nil
+					},
+				}
+			}, nil)
+		})
+	}
+}
+
+func TestPlantDies(t *testing.T) {
+	s := serve(t, smallPlant(t, "small.yaml", true))
+	r, _, err := Dial(t.Context(), s.socket, hal.OwnerAgent)
+	must(t, err)
+	defer r.Close()
+	bit := mustBit(t, r, "still")
+	must(t, r.Outputs().Apply(bit, bit))
+	s.stop()
+	for end := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
+		_, err := r.Interlocks().Now()
+		if errors.Is(err, hal.ErrGone) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("interlocks of a dead plant: %v", err)
+		}
+	}
+	if err := r.Outputs().Apply(bit, bit); !errors.Is(err, hal.ErrGone) {
+		t.Errorf("apply: %v", err)
+	}
+	if err := r.Safe(nil); !errors.Is(err, hal.ErrGone) {
+		t.Errorf("safe: %v", err)
+	}
+	if h := r.Health(); len(h) != 1 {
+		t.Errorf("health: %v", h)
+	}
+	slot, err := r.Slot("s01")
+	must(t, err)
+	if _, err := slot.Tag(t.Context()); !errors.Is(err, hal.ErrGone) {
+		t.Errorf("tag: %v", err)
+	}
+	if _, _, err := Dial(t.Context(), s.socket, hal.OwnerGuard); !errors.Is(err, hal.ErrGone) {
+		t.Errorf("dial: %v", err)
+	}
+}
+
+// An owner that is stopped must stop neither the plant nor the other owner; what it misses it learns when it goes on.
+func TestStoppedOwner(t *testing.T) {
+	s := serve(t, smallPlant(t, "small.yaml", true))
+	c, err := net.Dial("unix", s.socket)
+	must(t, err)
+	defer c.Close()
+	_, err = c.Write(append([]byte(magic), append([]byte{5}, "agent"...)...))
+	must(t, err) // it opened its lines and now reads nothing
+	g, pacer, err := Dial(t.Context(), s.socket, hal.OwnerGuard)
+	must(t, err)
+	defer g.Close()
+	bit := mustBit(t, g, hal.Master)
+	for range 20 {
+		must(t, g.Outputs().Apply(bit, bit)) // MASTER commanded: snapshots every millisecond
+		time.Sleep(50 * time.Millisecond)
+		if _, err := g.Interlocks().Now(); err != nil {
+			t.Fatalf("at %v: %v", pacer.Now(), err)
+		}
+	}
+}
+
+func TestRemoteHotPathDoesNotAllocate(t *testing.T) {
+	s := serve(t, smallPlant(t, "small.yaml", true))
+	r, _, err := Dial(t.Context(), s.socket, hal.OwnerAgent)
+	must(t, err)
+	defer r.Close()
+	m, err := r.Meter("flow_still")
+	must(t, err)
+	u, err := r.Pump("p01")
+	must(t, err)
+	out, locks, bit := r.Outputs(), r.Interlocks(), mustBit(t, r, "still")
+	var slowest time.Duration
+	for range 200 {
+		start := time.Now()
+		_ = out.Apply(bit, bit)
+		_ = m.Count()
+		_ = u.Dose(1, 0)
+		_ = u.Delivered()
+		_, _ = locks.Now()
+		slowest = max(slowest, time.Since(start))
+	}
+	t.Logf("slowest turn of 200: %v", slowest)
+	ours := testing.AllocsPerRun(1, func() {}) // of the serving goroutines meanwhile
+	n := testing.AllocsPerRun(50, func() {
+		_ = out.Apply(bit, bit)
+		_ = m.Count()
+		_ = u.Delivered()
+		_, _ = locks.Now()
+		_ = r.Safe(nil)
+	})
+	if n > ours+1 { // the plant's side runs in this process too
+		t.Errorf("%v allocations in one turn of the loop", n)
+	}
+}
