@@ -57,6 +57,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	flags.StringVar(&cfg.MQTT, "mqtt", "127.0.0.1:8883", "`ADDR` of the local cloud's MQTT")
 	flags.BoolVar(&cfg.NoUI, "no-ui", false, "leave the screens out")
 	flags.Uint64Var(&cfg.Seed, "seed", 0, "seed of the simulated noise; 0 takes the clock")
+	flags.DurationVar(&cfg.SwapCup, "swap-cup", 5*time.Second, "put a new cup under the nozzle when a used one stood so `long`; 0: never")
 	version := flags.Bool("version", false, "print the version and exit")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):

@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -45,6 +44,8 @@ type Config struct {
 	Log   *slog.Logger // default: discard
 	Cloud []string     // more arguments for fountain-cloud serve
 	Rig   string       // rig file of the plants; default: the built-in demo rig
+
+	SwapCup time.Duration // the plant puts a new cup under the nozzle when a used one stood so long; 0: never
 }
 
 // Desk is what runs.
@@ -262,6 +263,9 @@ func (d *Desk) unit(cfg Config, n int) (*Unit, error) {
 	if cfg.Seed != 0 {
 		plantArgs = append(plantArgs, "--seed", strconv.FormatUint(cfg.Seed+uint64(n), 10))
 	}
+	if cfg.SwapCup > 0 {
+		plantArgs = append(plantArgs, "--swap-cup", cfg.SwapCup.String())
+	}
 	u.Plant, err = d.child(cfg, name+"-plant", "fountain-plant", func() []string {
 		return append(plantArgs, "--http", panel.addr())
 	}, socketUp(sim.SocketName))
@@ -363,12 +367,4 @@ func dialUnix(ctx context.Context, path string) error {
 		return err
 	}
 	return c.Close()
-}
-
-// HTTPClient talks to a unix socket as if it were a host.
-func HTTPClient(socket string) *http.Client {
-	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", socket)
-	}}}
 }

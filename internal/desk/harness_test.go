@@ -1,0 +1,243 @@
+package desk
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fountain/agent/api"
+	"fountain/agent/beverage"
+	"fountain/hal/sim"
+	"fountain/hal/sim/panel"
+	"fountain/sync/wire"
+)
+
+// binaries builds every command once per test run, as make build does.
+var binaries = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "fountain-bin-")
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "fountain/cmd/...")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the commands: %w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := binaries(); err == nil {
+		_ = os.RemoveAll(dir) // a leftover in the temporary directory harms nobody
+	}
+	os.Exit(code)
+}
+
+// startDesk starts a desk with one unit on free ports and stops it at the end of the test. On failure the logs of all
+// children are printed.
+func startDesk(t *testing.T, change func(*Config)) (*Desk, *Unit) {
+	t.Helper()
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "desk") // short: socket paths have 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Dir: dir, Bin: bin, Seed: 1, NoUI: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Cloud: []string{"--ledger-interval", "500ms"}}
+	if change != nil {
+		change(&cfg)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			tellLogs(t, dir)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Log(err)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	d, err := Start(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Stop)
+	return d, d.Units[0]
+}
+
+func tellLogs(t *testing.T, dir string) {
+	logs, err := filepath.Glob(filepath.Join(dir, "log", "*.log"))
+	if err != nil {
+		t.Log(err)
+	}
+	for _, path := range logs {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Log(err)
+			continue
+		}
+		t.Logf("--- %s\n%s", filepath.Base(path), tail(b, 6000))
+	}
+}
+
+func tail(b []byte, n int) []byte {
+	if len(b) > n {
+		return b[len(b)-n:]
+	}
+	return b
+}
+
+// client talks to the unit's service socket.
+func (u *Unit) client(t *testing.T) *api.Client {
+	t.Helper()
+	c := api.NewClient(u.Socket(api.ServiceSocket))
+	t.Cleanup(c.Close)
+	return c
+}
+
+// plant observes and disturbs the unit's plant.
+func (u *Unit) plant(t *testing.T) *panel.Control {
+	t.Helper()
+	c := panel.DialControl(u.Socket(sim.SocketName))
+	t.Cleanup(c.Close)
+	return c
+}
+
+// await polls until f says done, and fails with what it last said.
+func await(t *testing.T, limit time.Duration, what string, f func() (bool, string)) {
+	t.Helper()
+	last := ""
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		ok, said := f()
+		if ok {
+			return
+		}
+		last = said
+	}
+	t.Fatalf("%s: not within %v: %s", what, limit, last)
+}
+
+// awaitReady waits until the unit can pour.
+func (u *Unit) awaitReady(t *testing.T) {
+	t.Helper()
+	c := u.client(t)
+	await(t, 20*time.Second, "unit is ready", func() (bool, string) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		s, err := c.Status(ctx)
+		if err != nil {
+			return false, err.Error()
+		}
+		return s.Unit == api.UnitReady, s.Unit + " " + s.Reason
+	})
+}
+
+// hold starts a pour and beats until ctx ends or the agent is gone; it returns once flow was counted.
+func (u *Unit) hold(ctx context.Context, t *testing.T, id beverage.ID, ml int64) (pour string, released <-chan struct{}) {
+	t.Helper()
+	c := u.client(t)
+	l, p, err := c.Lease(ctx, api.StartPour{Beverage: id, TargetUL: ml * 1000, Mode: api.ModeHold, Source: wire.SourceService})
+	if err != nil {
+		t.Fatalf("start a pour: %v", err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(api.BeatEvery)
+		defer tick.Stop()
+		for {
+			l.Beat()
+			select {
+			case <-ctx.Done():
+				_ = l.Stop() // the agent may be gone: that is what the tests do
+				return
+			case <-l.Ended():
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return p.ID, done
+}
+
+// flowing waits until the cup holds at least ul.
+func (u *Unit) flowing(t *testing.T, ul int64) {
+	t.Helper()
+	c := u.plant(t)
+	await(t, 10*time.Second, "the cup fills", func() (bool, string) {
+		s, err := c.State(t.Context())
+		if err != nil {
+			return false, err.Error()
+		}
+		return s.Cup.TotalUL >= ul, fmt.Sprintf("%d µL", s.Cup.TotalUL)
+	})
+}
+
+// records reads what the cloud has stored, in order.
+func (d *Desk) records(t *testing.T) []wire.Record {
+	t.Helper()
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "fountain-cloud"), "consumption", "export", "--json", "--dir", filepath.Join(d.dir, "cloud"))
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("export: %v: %s", err, stderr.String())
+	}
+	var all []wire.Record
+	for sc := bufio.NewScanner(bytes.NewReader(out)); sc.Scan(); {
+		r, err := wire.DecodeRecord(sc.Bytes())
+		if err != nil {
+			t.Fatalf("the cloud stored %s: %v", sc.Text(), err)
+		}
+		all = append(all, *r)
+	}
+	return all
+}
+
+// recordOf waits until the cloud has pour exactly once and returns it.
+func (d *Desk) recordOf(t *testing.T, pour string, limit time.Duration) wire.Record {
+	t.Helper()
+	var found []wire.Record
+	await(t, limit, "the cloud has pour "+pour, func() (bool, string) {
+		found = found[:0]
+		all := d.records(t)
+		for _, r := range all {
+			if r.ID == pour {
+				found = append(found, r)
+			}
+		}
+		return len(found) > 0, fmt.Sprintf("%d other records", len(all))
+	})
+	if len(found) != 1 {
+		t.Fatalf("pour %s is in the cloud %d times", pour, len(found))
+	}
+	return found[0]
+}
+
+// within reports whether got is within 2 % or 5 ml of want (DESIGN 3), whichever is larger. Both in µL.
+func within(got, want int64) bool {
+	d := got - want
+	if d < 0 {
+		d = -d
+	}
+	return d <= max(want/50, 5000)
+}
+
+// long tells whether the slow proofs run (make test-long).
+func long() bool { return strings.TrimSpace(os.Getenv("FOUNTAIN_LONG")) != "" }
