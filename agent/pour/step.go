@@ -28,8 +28,8 @@ func (s *State) Handle(e *Event, fx *Effects) {
 		s.journalled(e.Now, fx)
 	case Refused:
 		if s.Phase == Arm && !s.durable {
-			s.decide(ReasonJournal, e.Now)
-			s.Phase = Faulted // nothing was opened and nothing can be recorded
+			// Nothing was opened and nothing can be recorded, whatever ended the pour meanwhile.
+			s.Phase, s.Outcome, s.Reason, s.endAt = Faulted, wire.Faulted, ReasonJournal, e.Now
 		}
 	case Stop:
 		s.end(e.Reason, e.Now, fx)
@@ -113,6 +113,9 @@ func (s *State) arm(now time.Duration, in *Inputs, fx *Effects) {
 		return
 	case in.Guard.Latched:
 		s.end(guardReason(in.Guard.Reason), now, fx)
+	case s.water.pulses >= stuckPulses: // water before the valve is open
+		s.stuck, s.stuckAt = true, now
+		s.end(ReasonStuckOpen, now, fx)
 	case in.Guard.Open:
 		s.Phase, s.Carrier, s.flowed, s.openAt = Lead, true, true, now
 		fx.add(Effect{Action: Open})
