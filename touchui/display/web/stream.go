@@ -31,17 +31,18 @@ const (
 	refineAfter  = 250 * time.Millisecond // stillness before a lossy picture is sent again without loss
 )
 
-// stream is one browser that looks on. Its fields after wake are guarded by Display.mu.
+// stream is one browser that looks on. Display.mu guards what Present and acknowledgements touch.
 type stream struct {
 	client string
 	wake   chan struct{}
 
-	pending  region // changed since the last frame was sent
-	lossy    region // sent with loss since it was last sent without
-	sent     uint32
-	acked    uint32
-	ackedAt  time.Time
-	controls bool
+	pending region    // guarded: changed since the last frame was sent
+	sent    uint32    // guarded: number of the last frame
+	acked   uint32    // guarded: last frame the page has drawn
+	ackedAt time.Time // guarded
+
+	lossy    region // pump's: sent with loss, and not yet without
+	controls bool   // pump's: what the page was told
 }
 
 func (s *stream) poke() {
@@ -112,24 +113,24 @@ func (d *Display) pump(r *http.Request, s *stream, m *messenger) {
 			s.controls = c
 			m.json(kindControl, map[string]any{"controls": c})
 		}
-		now := time.Now()
-		rects, frame, owed := d.due(s, now.Sub(lastFrame) >= refineAfter)
-		switch {
-		case len(rects) > 0:
-			for i, q := range rects {
-				body, lossy := enc.encode(d.snapshot(q), owed)
+		b := d.due(s, time.Since(lastFrame) >= refineAfter)
+		if len(b.rects) > 0 {
+			for i, q := range b.rects {
+				body, lossy := enc.encode(d.snapshot(q), b.exact)
 				if lossy {
-					s.lossy.add(q) // only this goroutine touches lossy
+					s.lossy.add(q)
 				}
-				m.rect(frame, i == len(rects)-1, q, body)
+				m.rect(b.frame, i == len(b.rects)-1, q, body)
 			}
 			lastFrame = time.Now()
 			continue
-		case owed && now.Sub(s.lastAck(d)) > ackPatience:
+		}
+		if b.owed && time.Since(b.since) > ackPatience {
 			return
-		case now.Sub(lastPing) >= pingEvery:
-			lastPing = now
-			m.send(kindPing, nil)
+		}
+		if time.Since(lastPing) >= pingEvery {
+			lastPing = time.Now()
+			m.send(kindPing)
 		}
 		wait := pingEvery
 		if len(s.lossy) > 0 {
@@ -147,33 +148,38 @@ func (d *Display) pump(r *http.Request, s *stream, m *messenger) {
 	}
 }
 
-func (s *stream) lastAck(d *Display) time.Time {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return s.ackedAt
+// batch is what a stream shall send now.
+type batch struct {
+	rects region // empty: nothing
+	frame uint32
+	exact bool      // without loss
+	owed  bool      // frames are not acknowledged
+	since time.Time // when the last was, or the wait began
 }
 
-// due takes what shall be sent now: what changed, or when it has been still, what was sent with loss. owed reports
-// that frames are not acknowledged; with rects it means that no loss is wanted.
-func (d *Display) due(s *stream, still bool) (rects []image.Rectangle, frame uint32, owed bool) {
+// due takes what changed, or once it has been still, what was sent with loss. While too many frames are on their way
+// it takes nothing, and changes add up.
+func (d *Display) due(s *stream, still bool) batch {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	b := batch{owed: s.sent != s.acked, since: s.ackedAt}
 	if s.sent-s.acked >= inFlight {
-		return nil, 0, true
+		return b
 	}
 	switch {
 	case len(s.pending) > 0:
-		rects, s.pending = s.pending, nil
+		b.rects, s.pending = s.pending, nil
 	case still && len(s.lossy) > 0:
-		rects, s.lossy, owed = s.lossy, nil, true
+		b.rects, s.lossy, b.exact = s.lossy, nil, true
 	default:
-		return nil, 0, s.sent != s.acked
+		return b
 	}
-	if s.sent == s.acked {
-		s.ackedAt = time.Now() // the wait for this frame begins
+	if !b.owed {
+		s.ackedAt = time.Now()
 	}
 	s.sent++
-	return rects, s.sent, owed
+	b.frame = s.sent
+	return b
 }
 
 // messenger writes messages and remembers the first error.
