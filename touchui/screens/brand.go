@@ -142,11 +142,21 @@ func (p *brandPage) card(s *sheet, o Offer, x, y, w, h int, k float64) {
 			q.Frame(0, 0, float64(w), float64(h), theme.RadiusCard*k, 4*k, p.c.Tint(.45))
 		}
 		gk := min(k, float64(h)*.92/152)
+		nameW := 300 * k
+		gy := (float64(h) - 152*gk) / 2
+		if noSugar(v) && noCaffeine(v) && p.caffeinated() {
+			gy = 26 * k // two notes stand below it
+		}
+		if u.g.wide {
+			gk *= .62
+			gy = 14 * k
+			nameW = float64(w) - 76*k - 150*gk
+		}
 		if float64(h) >= 150*k {
-			q.Glyph(glyphOf(o), float64(w)-30*k-150*gk, (float64(h)-152*gk)/2, gk, !noSugar(v), p.c.Secondary, well)
+			q.Glyph(glyphOf(o), float64(w)-30*k-150*gk, gy, gk, !noSugar(v), p.c.Secondary, well)
 		}
 		sz := theme.Size{PX: 66 * k, Line: .92, Cut: theme.Condensed, Track: -.015}
-		lines, px := art.FitName(u.fonts, v.Name, sz, 300*k, float64(h)-96*k, 24*k, 2)
+		lines, px := art.FitName(u.fonts, v.Name, sz, nameW, float64(h)-96*k, 24*k, 2)
 		sz.PX = px
 		q.Lines(lines, 32*k, 30*k, art.Style{Size: sz, Color: ink}, art.Left)
 		p.notes(q, o, 32*k, float64(h)-58*k, k, ink)
@@ -166,6 +176,10 @@ func (p *brandPage) notes(q *art.Picture, o Offer, x, y, k float64, ink color.RG
 		return
 	case whyNoFizz:
 		q.Text("No fizz just now", x, y, st, art.Left)
+		return
+	}
+	if p.ui.g.wide && noSugar(o.Beverage) && noCaffeine(o.Beverage) && p.caffeinated() {
+		q.Text("No sugar, no caffeine", x, y, st, art.Left)
 		return
 	}
 	if noSugar(o.Beverage) {

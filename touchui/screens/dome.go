@@ -70,7 +70,7 @@ func corners(label string) []string {
 	if len(w) < 2 {
 		return w
 	}
-	n := (len(w) + 1) / 2
+	n := len(w) / 2
 	return []string{strings.Join(w[:n], " "), strings.Join(w[n:], " ")}
 }
 

@@ -149,7 +149,7 @@ func (f *flowView) bubblesAndScale(s *sheet) {
 		w := 32.0
 		if ml%100 == 0 {
 			w = 64
-			img, over := u.label(strconv.Itoa(ml), f.numStyle(p.c.OnSecondary), p.c.Secondary)
+			img, over := u.label(strconv.Itoa(ml), f.numStyle(p.c.OnSecondary))
 			tw := u.fonts.Width(strconv.Itoa(ml), theme.Text, g.s(34), 0)
 			m.num = s.pic(img, g.w-g.i(76)-int(tw+.5)-g.i(2), m.y-g.i(20)-over)
 		}
@@ -256,9 +256,9 @@ func (f *flowView) mark(m mark, level int) {
 	p, u, g := f.p, f.p.ui, f.p.ui.g
 	near := m.y-level < g.i(30) && level-m.y < g.i(30)
 	shown(m.line, !near)
-	fg, bg := p.c.Ink, p.c.Primary
+	fg := p.c.Ink
 	if m.y < level {
-		fg, bg = p.c.OnSecondary, p.c.Secondary
+		fg = p.c.OnSecondary
 	}
 	if m.line.FillColor != fg {
 		m.line.FillColor = fg
@@ -266,7 +266,7 @@ func (f *flowView) mark(m mark, level int) {
 	}
 	if m.num != nil {
 		shown(m.num, !near)
-		img, _ := u.label(strconv.Itoa(m.ml), f.numStyle(fg), bg)
+		img, _ := u.label(strconv.Itoa(m.ml), f.numStyle(fg))
 		replace(m.num, img)
 	}
 }
@@ -307,7 +307,7 @@ func (f *flowView) number(ml, y int, dry bool) {
 	}
 	us := theme.Size{PX: sz.PX * .3, Line: 1, Cut: theme.Display, Track: -.015}
 	img := u.compose(func() *image.RGBA {
-		q, _ := art.Label(u.fonts, "ml", art.Style{Size: us, Color: fg}, color.RGBA{})
+		q, _ := art.Label(u.fonts, "ml", art.Style{Size: us, Color: fg})
 		return q.RGBA
 	}, "unit/%v/%v", us.PX, fg)
 	replace(f.unit, img)
@@ -320,21 +320,21 @@ func (f *flowView) number(ml, y int, dry bool) {
 // title sets brand and name at y.
 func (f *flowView) title(y int, dry bool) {
 	p, u, g := f.p, f.p.ui, f.p.ui.g
-	fg, bg := p.c.Ink, p.c.Primary
+	fg := p.c.Ink
 	if dry {
-		fg, bg = p.c.OnSecondary, p.c.Secondary
+		fg = p.c.OnSecondary
 	}
 	x, px := g.x(48), 40.0
 	if g.wide {
 		x, px = g.s(28), 24
 	}
 	sz := g.at(px, 1, theme.Text, 0)
-	img, over := u.label(p.offer.Brand.Name, art.Style{Size: sz, Color: fg}, bg)
+	img, over := u.label(p.offer.Brand.Name, art.Style{Size: sz, Color: fg})
 	replace(f.brand, img)
 	f.brand.Move(fyne.NewPos(float32(int(x-sz.PX*.05)), float32(y-over)))
 	top := float64(y) + sz.PX*1.35
 	for i, l := range f.lines {
-		img, over := u.label(l, art.Style{Size: f.nameSz, Color: fg}, color.RGBA{})
+		img, over := u.label(l, art.Style{Size: f.nameSz, Color: fg})
 		replace(f.names[i], img)
 		f.names[i].Move(fyne.NewPos(float32(int(x-f.nameSz.PX*.05)), float32(int(top+float64(i)*f.nameSz.PX*.9)-over)))
 	}

@@ -3,6 +3,7 @@ package screens
 import (
 	"fmt"
 	"image"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -20,6 +21,7 @@ type homePage struct {
 	tiles  []*wallTile
 	first  float32 // y of the first row
 	stride float32
+	shown  string // signature of what was built
 }
 
 type wallTile struct {
@@ -38,14 +40,31 @@ func (p *homePage) name() string               { return "home" }
 func (p *homePage) content() fyne.CanvasObject { return p.root }
 
 func (p *homePage) update(menuChanged bool) {
-	if menuChanged {
+	if menuChanged && p.signature() != p.shown {
 		p.build(p.scroll.Offset.Y)
 	}
+}
+
+// signature is what the page shows of the menu: while it stays, nothing moves under a finger.
+func (p *homePage) signature() string {
+	u := p.ui
+	var b strings.Builder
+	for _, r := range u.menu.Brands(u.filter) {
+		fmt.Fprint(&b, r.Brand.ID, r.Drained, r.Why, " ")
+	}
+	offers, history := u.menu.Favourites()
+	for _, o := range offers {
+		fmt.Fprint(&b, o.Beverage.ID, " ")
+	}
+	_, water := u.menu.Water()
+	fmt.Fprint(&b, history, water, u.cat.Digest)
+	return b.String()
 }
 
 // build lays the page out anew, the wall scrolled to offset.
 func (p *homePage) build(offset float32) {
 	u := p.ui
+	p.shown = p.signature()
 	if u.g.wide {
 		p.root.Objects = p.wide()
 	} else {

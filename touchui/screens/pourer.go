@@ -96,7 +96,11 @@ func (p *pourer) answered(l *api.Lease, pour api.Pour, err error) {
 }
 
 // release lets go: the finger lifted, slid off or was lost, or the page changed.
-func (p *pourer) release() { p.do(evRelease) }
+func (p *pourer) release() {
+	if p.active() {
+		p.do(evRelease)
+	}
+}
 
 func (p *pourer) stop() {
 	l := p.lease

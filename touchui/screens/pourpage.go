@@ -360,8 +360,6 @@ func (p *pourPage) plate(s *sheet, i, x, y int, w, h, k float64) {
 			q.Frame(0, 0, float64(pw), float64(ph), theme.RadiusCard*k*h/384, 4*k*h/384, p.c.Tint(.45))
 		}
 		f := h / 384 * k
-		ch := [...]float64{164, 198, 240}[i] * f
-		q.Cup((float64(pw)-ch*.66)/2, float64(ph)-108*f-ch, ch*.66, ch, .86, 7*f, 16*f, liquid, fg)
 		name := theme.Size{PX: max(36*f, 18*u.g.k), Line: 1.1, Cut: theme.Text}
 		ml := theme.Size{PX: max(26*f, 16*u.g.k), Line: 1.1, Cut: theme.Text}
 		words := fmt.Sprintf("%d ml · %d fl oz", cup.ML, cup.OZ)
@@ -369,8 +367,15 @@ func (p *pourPage) plate(s *sheet, i, x, y int, w, h, k float64) {
 			words = fmt.Sprintf("%d ml", cup.ML)
 		}
 		bottom := float64(ph) - 26*f - ml.PX*1.1
+		if !on {
+			bottom -= 4 * f
+		}
+		top := bottom - 4*f - name.PX*1.1
+		cf := min(f, (top-30*f)/250) // of the cups: relative to each other they keep their size
+		ch := [...]float64{164, 198, 240}[i] * cf
+		q.Cup((float64(pw)-ch*.66)/2, top-10*f-ch, ch*.66, ch, .86, max(7*cf, 3), 16*cf, liquid, fg)
 		q.Text(words, float64(pw)/2, bottom, art.Style{Size: ml, Color: fg}, art.Centre)
-		q.Text(cup.Name, float64(pw)/2, bottom-4*f-name.PX*1.1, art.Style{Size: name, Color: fg}, art.Centre)
+		q.Text(cup.Name, float64(pw)/2, top, art.Style{Size: name, Color: fg}, art.Centre)
 		if on {
 			q.Icon("check", float64(pw)-70*f, 22*f, 48*f, fg)
 		}
@@ -411,7 +416,7 @@ func (p *pourPage) chooseWide(s *sheet) {
 	art0 := int(g.s(440))
 	s.pic(u.hero(p.offer.Brand, g.w-art0, g.i(300)), art0, 0)
 	s.text(p.offer.Brand.Name, g.x(28), g.y(20), g.at(22, 1, theme.Text, 0), art.Left)
-	lines, sz := p.nameLines(theme.Condensed, g.s(390), g.s(104), g.s(72), .88)
+	lines, sz := p.nameLines(theme.Condensed, g.s(390), g.s(98), g.s(72), .88)
 	for i, l := range lines {
 		t := s.text(l, g.x(28), g.y(48)+float64(i)*sz.PX*sz.Line, sz, art.Left)
 		if i == 0 {
@@ -419,20 +424,20 @@ func (p *pourPage) chooseWide(s *sheet) {
 		}
 	}
 	for i := range Cups {
-		p.plate(s, i, g.i(28+float64(i)*136), g.i(158), 126, 150, g.k)
+		p.plate(s, i, g.i(28+float64(i)*136), g.i(150), 126, 146, g.k)
 	}
-	p.figures(s, 320, 136, 28, 18)
+	p.figures(s, 306, 136, 28, 18)
 	st := g.at(18, 1.2, theme.Sans, 0)
 	words := facts(v, p.size())
 	if p.trouble() != "" {
 		st, words = g.at(20, 1.2, theme.Text, 0), p.trouble()
 	}
 	ls := art.Wrap(u.fonts, words, st, g.s(408))
-	if len(ls) > 2 {
+	if len(ls) > 3 {
 		st.PX = g.s(16)
 		ls = art.Wrap(u.fonts, words, st, g.s(408))
 	}
-	p.sentences(s, ls, g.x(28), g.y(354), st, words)
+	p.sentences(s, ls, g.x(28), g.y(340), st, words)
 	s.add(p.dome)
 	p.satellites(s, int(g.b(68)), 60, 20, 28, p.c.Well, p.c.Ink)
 }

@@ -207,11 +207,12 @@ func (u *UI) poured() {
 
 // show changes the page. Whatever pours stops; fingers on the old page are lost.
 func (u *UI) show(p page) {
-	if u.page != nil {
+	first := u.page == nil
+	u.page = p // before release, which tells the page of it
+	if !first {
 		u.pour.release()
 		u.stage.CancelTouches()
 	}
-	u.page = p
 	u.stage.SetContent(p.content())
 }
 

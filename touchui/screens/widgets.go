@@ -161,10 +161,10 @@ func (s *sheet) pic(img *image.RGBA, x, y int) *canvas.Image {
 	return c
 }
 
-// label composes a line of text on bg, cached.
-func (u *UI) label(t string, st art.Style, bg color.RGBA) (img *image.RGBA, over int) {
-	img = u.cache.Get(fmt.Sprintf("label/%v/%v/%s", st, bg, t), func() *image.RGBA {
-		p, _ := art.Label(u.fonts, t, st, bg)
+// label composes a line of text, cached. It has no background: lines are set closer than their ascenders reach.
+func (u *UI) label(t string, st art.Style) (img *image.RGBA, over int) {
+	img = u.cache.Get(fmt.Sprintf("label/%v/%s", st, t), func() *image.RGBA {
+		p, _ := art.Label(u.fonts, t, st)
 		return p.RGBA
 	})
 	return img, int(st.PX * .2)
@@ -173,7 +173,7 @@ func (u *UI) label(t string, st art.Style, bg color.RGBA) (img *image.RGBA, over
 // text adds one line of text whose line box begins at y.
 func (s *sheet) text(t string, x, y float64, sz theme.Size, align int) *canvas.Image {
 	st := art.Style{Size: sz, Color: s.ink}
-	img, over := s.ui.label(t, st, s.bg)
+	img, over := s.ui.label(t, st)
 	w := s.ui.fonts.Width(t, sz.Cut, sz.PX, sz.Track)
 	switch align {
 	case art.Centre:

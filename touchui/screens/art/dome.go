@@ -19,7 +19,7 @@ func Dome(f *theme.Fonts, h int, d DomeStyle, k float64) *image.RGBA {
 	if d.Pressed {
 		top = 8 * k
 	}
-	p.disc(DomeR*k, top+DomeR*k, DomeR*k, d, k)
+	p.disc(DomeR*k, top+DomeR*k, DomeR*k, d, 30*k, 8*k)
 	y := top + 84*k
 	if d.Icon != "" {
 		y = top + 54*k
@@ -40,7 +40,7 @@ const CornerR = 360
 func Corner(f *theme.Fonts, lines []string, d DomeStyle, k float64) *image.RGBA {
 	r := CornerR * k
 	p := NewPicture(f, int(r+.5), int(r+.5), clear)
-	p.disc(r, r, r, d, k)
+	p.disc(r, r, r, d, 17*k, 6*k)
 	cx, y := 215*k, 130*k
 	if d.Icon != "" {
 		p.Icon(d.Icon, cx-28*k, y, 56*k, d.FG)
@@ -54,12 +54,13 @@ func Corner(f *theme.Fonts, lines []string, d DomeStyle, k float64) *image.RGBA 
 	return p.RGBA
 }
 
-func (p *Picture) disc(x, y, r float64, d DomeStyle, k float64) {
+// disc draws the round of a push pad; a ring of width pen lies in inside its edge while it is pressed.
+func (p *Picture) disc(x, y, r float64, d DomeStyle, in, pen float64) {
 	p.Fill((&Path{}).Circle(x, y, r), d.BG)
 	switch {
 	case d.Outline:
-		p.Fill((&Path{}).Circle(x, y, r-3*k).Stroke(Pen{Width: 6 * k}), d.FG)
+		p.Fill((&Path{}).Circle(x, y, r-pen*.4).Stroke(Pen{Width: pen * .8}), d.FG)
 	case d.Pressed:
-		p.Fill((&Path{}).Circle(x, y, r-30*k).Stroke(Pen{Width: 8 * k}), d.FG)
+		p.Fill((&Path{}).Circle(x, y, r-in).Stroke(Pen{Width: pen}), d.FG)
 	}
 }

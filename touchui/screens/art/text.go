@@ -118,13 +118,13 @@ func splits(words []string, k int) [][]string {
 	return out
 }
 
-// Label is one line of text as a picture of its own. The line box begins at the picture's upper edge; over and under
-// give the room for what sticks out of it.
-func Label(f *theme.Fonts, s string, st Style, bg color.RGBA) (img *Picture, over int) {
+// Label is one line of text as a picture of its own, empty around the letters. Its line box begins over pixels below
+// the picture's upper edge, so that accents have room.
+func Label(f *theme.Fonts, s string, st Style) (img *Picture, over int) {
 	w := int(f.Width(s, st.Cut, st.PX, st.Track)+st.PX*.1) + 4
 	over = int(st.PX * .2)
 	h := over + int(st.PX*max(st.Line, 1)+st.PX*.3)
-	p := NewPicture(f, w, h, bg)
+	p := NewPicture(f, w, h, clear)
 	p.Text(s, st.PX*.05, float64(over), st, Left)
 	return p, over
 }

@@ -1,0 +1,261 @@
+package screens
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"fountain/agent/api"
+	"fountain/agent/beverage"
+	"fountain/internal/problem"
+)
+
+// fakeAgent implements the routes of the local API that a screen uses, over a real unix socket, with a scripted pour:
+// flow starts flowDelay after the grant and runs at rate until it is stopped, the lease ends or the target is reached.
+type fakeAgent struct {
+	t      *testing.T
+	socket string
+	srv    *http.Server
+	cat    []byte
+
+	mu        sync.Mutex
+	snap      api.Snapshot
+	pours     map[string]*fakePour
+	n         int
+	grant     chan struct{} // when set, POST waits for it
+	refuse    error
+	rate      float64 // µL per second
+	started   chan string
+	alive     int
+	everAlive bool
+	push      chan struct{}
+	maxGap    time.Duration
+}
+
+type fakePour struct {
+	api.Pour
+	began, beat time.Time
+	beats       int
+}
+
+func newFakeAgent(t *testing.T) *fakeAgent {
+	t.Helper()
+	cat, err := beverage.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "ui") // t.TempDir is too long for a socket path in long test names
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	raw, err := json.Marshal(cat)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fakeAgent{
+		t: t, socket: filepath.Join(dir, "agent.sock"), cat: raw, pours: map[string]*fakePour{}, rate: 75_000,
+		started: make(chan string, 16), push: make(chan struct{}, 1),
+		snap: api.Snapshot{Rev: 1, Unit: api.UnitReady, Blocked: map[beverage.ID]string{}, Catalogue: "sha256:one"},
+	}
+	l, err := net.Listen("unix", f.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.srv = &http.Server{Handler: f.routes()}
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = f.srv.Serve(l) })
+	ctx, cancel := context.WithCancel(context.Background())
+	wg.Go(func() { f.run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		_ = f.srv.Close()
+		wg.Wait()
+	})
+	return f
+}
+
+// set changes the snapshot.
+func (f *fakeAgent) set(change func(*api.Snapshot)) {
+	f.mu.Lock()
+	change(&f.snap)
+	f.snap.Rev++
+	f.mu.Unlock()
+	f.poke()
+}
+
+func (f *fakeAgent) poke() {
+	select {
+	case f.push <- struct{}{}:
+	default:
+	}
+}
+
+// active counts pours that may flow.
+func (f *fakeAgent) active() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, p := range f.pours {
+		if p.Phase == api.PhaseArming || p.Phase == api.PhaseFlowing {
+			n++
+		}
+	}
+	return n
+}
+
+func (f *fakeAgent) last() api.Pour {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p := f.pours[fmt.Sprint(f.n)]; p != nil {
+		return p.Pour
+	}
+	return api.Pour{}
+}
+
+// run moves the scripted pours.
+func (f *fakeAgent) run(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			f.mu.Lock()
+			moved := false
+			for _, p := range f.pours {
+				if p.Phase != api.PhaseFlowing {
+					continue
+				}
+				moved = true
+				p.PouredUL = min(int64(now.Sub(p.began).Seconds()*f.rate), p.TargetUL)
+				switch {
+				case now.Sub(p.beat) > api.LeaseLimit:
+					p.Phase, p.Outcome, p.Reason = api.PhaseDone, "interrupted", "lease_lost"
+				case p.PouredUL == p.TargetUL:
+					p.Phase, p.Outcome = api.PhaseDone, "completed"
+				}
+			}
+			f.mu.Unlock()
+			if moved {
+				f.poke()
+			}
+		}
+	}
+}
+
+func (f *fakeAgent) routes() http.Handler {
+	m := http.NewServeMux()
+	m.HandleFunc("GET /v1/catalogue", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(f.cat) })
+	m.HandleFunc("GET /v1/events", f.events)
+	m.HandleFunc("PUT /v1/ui/alive", func(w http.ResponseWriter, _ *http.Request) {
+		f.mu.Lock()
+		f.alive++
+		f.mu.Unlock()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	m.HandleFunc("POST /v1/pours", f.start)
+	m.HandleFunc("POST /v1/pours/{id}/beat", func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		p := f.pours[r.PathValue("id")]
+		if p == nil || p.Phase == api.PhaseDone {
+			problem.Write(w, &problem.Problem{Code: problem.CodeConflict, What: "the pour has ended"})
+			return
+		}
+		now := time.Now()
+		f.maxGap = max(f.maxGap, now.Sub(p.beat))
+		p.beat = now
+		p.beats++
+		w.WriteHeader(http.StatusNoContent)
+	})
+	m.HandleFunc("GET /v1/pours/{id}", func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		_ = json.NewEncoder(w).Encode(f.pours[r.PathValue("id")].Pour)
+	})
+	m.HandleFunc("DELETE /v1/pours/{id}", func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		if p := f.pours[r.PathValue("id")]; p != nil && p.Phase != api.PhaseDone {
+			p.Phase, p.Outcome, p.Reason = api.PhaseDone, "stopped", "released"
+		}
+		f.mu.Unlock()
+		f.poke()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	return m
+}
+
+func (f *fakeAgent) start(w http.ResponseWriter, r *http.Request) {
+	var req api.StartPour
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		problem.Write(w, &problem.Problem{Code: problem.CodeBadRequest, What: err.Error()})
+		return
+	}
+	f.mu.Lock()
+	grant, refuse := f.grant, f.refuse
+	f.mu.Unlock()
+	select {
+	case f.started <- string(req.Beverage):
+	default:
+	}
+	if grant != nil {
+		select {
+		case <-grant:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	if refuse != nil {
+		problem.Write(w, refuse)
+		return
+	}
+	f.mu.Lock()
+	f.n++
+	now := time.Now()
+	p := &fakePour{Pour: api.Pour{ID: fmt.Sprint(f.n), Beverage: req.Beverage, Mode: req.Mode, Source: req.Source, Phase: api.PhaseFlowing, TargetUL: req.TargetUL}, began: now, beat: now}
+	f.pours[p.ID] = p
+	out := p.Pour
+	f.mu.Unlock()
+	f.poke()
+	w.WriteHeader(http.StatusCreated)
+	_ = json.NewEncoder(w).Encode(out)
+}
+
+func (f *fakeAgent) events(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	rc := http.NewResponseController(w)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		f.mu.Lock()
+		s := f.snap
+		if p := f.pours[fmt.Sprint(f.n)]; p != nil {
+			c := p.Pour
+			s.Pour = &c
+		}
+		b, err := json.Marshal(s)
+		f.mu.Unlock()
+		if err != nil {
+			f.t.Error(err)
+			return
+		}
+		if _, err := fmt.Fprintf(w, "event: snapshot\ndata: %s\n\n", b); err != nil || rc.Flush() != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-f.push:
+		case <-tick.C:
+		}
+	}
+}

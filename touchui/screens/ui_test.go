@@ -1,0 +1,154 @@
+package screens
+
+import (
+	"context"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"fountain/agent/api"
+	"fountain/touchui/display"
+	"fountain/touchui/display/mem"
+	"fountain/touchui/input"
+	"fountain/touchui/kiosk"
+	"fountain/touchui/theme"
+)
+
+// rig is the whole screen in memory: kiosk, screens, fake agent, a scripted finger.
+type rig struct {
+	t      *testing.T
+	app    *kiosk.App
+	ui     *UI
+	agent  *fakeAgent
+	mem    *mem.Display
+	finger *input.Script
+}
+
+func newRig(t *testing.T, w, h int) *rig {
+	t.Helper()
+	r := &rig{t: t, agent: newFakeAgent(t), mem: mem.New(w, h, display.RGBA8888), finger: input.NewScript()}
+	app, err := kiosk.New(kiosk.Config{Display: r.mem, Input: r.finger, Theme: theme.Fyne{Roles: theme.Light()}, Variant: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.app = app
+	client := api.NewClient(r.agent.socket)
+	r.ui, err = New(Config{Stage: app, Client: client, Width: w, Height: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := app.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	wg.Go(func() {
+		if err := r.ui.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		client.Close()
+		if n := r.agent.active(); n != 0 {
+			t.Errorf("%d pours still active after the screen went away", n)
+		}
+	})
+	return r
+}
+
+// until waits for a condition, at most 5 s.
+func (r *rig) until(what string, ok func() bool) {
+	r.t.Helper()
+	deadline := time.Now().Add(5 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("waited 5 s for %s; page is %s", what, r.page())
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func (r *rig) page() string {
+	r.t.Helper()
+	var s string
+	if err := r.app.Call(r.t.Context(), func() { s = r.ui.Page() }); err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+func (r *rig) waitPage(name string) {
+	r.t.Helper()
+	r.until("page "+name, func() bool { return r.page() == name })
+}
+
+// find returns an element of the tree by id.
+func (r *rig) find(id string) (display.Element, bool) {
+	r.t.Helper()
+	els, err := r.app.Tree(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, e := range els {
+		if e.ID == id {
+			return e, true
+		}
+	}
+	return display.Element{}, false
+}
+
+func (r *rig) get(id string) display.Element {
+	r.t.Helper()
+	var e display.Element
+	r.until("element "+id, func() (ok bool) { e, ok = r.find(id); return ok })
+	return e
+}
+
+func centre(e display.Element) (x, y int) {
+	return e.Bounds.X + e.Bounds.W/2, e.Bounds.Y + e.Bounds.H/2
+}
+
+// tap touches an element shortly.
+func (r *rig) tap(id string) {
+	r.t.Helper()
+	x, y := centre(r.get(id))
+	r.finger.Tap(1, x, y, 5*time.Millisecond)
+}
+
+// press puts a finger on an element and leaves it there.
+func (r *rig) press(id string) (x, y int) {
+	r.t.Helper()
+	x, y = centre(r.get(id))
+	r.finger.Down(1, x, y)
+	return x, y
+}
+
+// shot returns what the display shows, and keeps it to look at when FOUNTAIN_LOOK names a directory.
+func (r *rig) shot(name string) *image.RGBA {
+	r.t.Helper()
+	if err := r.app.Call(r.t.Context(), r.app.RenderNow); err != nil {
+		r.t.Fatal(err)
+	}
+	img := r.mem.Image()
+	dir := os.Getenv("FOUNTAIN_LOOK")
+	if dir == "" {
+		return img
+	}
+	f, err := os.Create(filepath.Join(dir, name+".png"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer f.Close()
+	if err := png.Encode(f, img); err != nil {
+		r.t.Fatal(err)
+	}
+	return img
+}
