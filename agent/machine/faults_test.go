@@ -115,6 +115,7 @@ func TestFaultsWhilePouring(t *testing.T) {
 		{"supply cut", arming, interlock(sim.SupplyCut), wire.Faulted, pour.ReasonNoFlow, 0, 0},
 		{"supply cut", flowing, interlock(sim.SupplyCut), wire.Faulted, pour.ReasonNoFlow, 800 * ms, 0},
 		{"supply cut", settling, interlock(sim.SupplyCut), wire.Completed, "", 0, 0},
+		{"stuck open", arming, valve(sim.StuckOpen), wire.Faulted, pour.ReasonStuckOpen, 0, 0},
 		{"stuck open", flowing, valve(sim.StuckOpen), wire.Faulted, pour.ReasonStuckOpen, 0, 0},
 		{"stuck closed", arming, valve(sim.StuckShut), wire.Faulted, pour.ReasonNoFlow, 0, 0},
 		{"stuck closed", flowing, valve(sim.StuckShut), wire.Faulted, pour.ReasonNoFlow, 800 * ms, 0},
