@@ -11,9 +11,11 @@ import (
 	"fountain/agent/alarm"
 	"fountain/agent/beverage"
 	"fountain/agent/inventory"
+	"fountain/agent/pour"
 	"fountain/agent/store"
 	"fountain/hal"
 	"fountain/internal/logkey"
+	"fountain/internal/problem"
 	"fountain/sync/wire"
 )
 
@@ -23,6 +25,7 @@ const (
 	tagTimeout  = 2 * time.Second // of one tag
 	houseEvery  = time.Hour       // retiring old segments
 	healthEvery = time.Second
+	rigPatience = 2 * time.Second // a rig that is gone for longer is opened anew: by ending, the supervisor starts us again
 )
 
 // openBook reads the inventory the store has saved.
@@ -136,7 +139,19 @@ func (a *Agent) watchSlots(ctx context.Context) error {
 	health := time.NewTicker(healthEvery)
 	defer health.Stop()
 	next := time.Now()
+	var gone time.Time // since when the rig has not answered
 	for {
+		switch {
+		case a.machine.State().Fault != pour.ReasonRigLost:
+			gone = time.Time{}
+		case gone.IsZero():
+			gone = time.Now()
+		case time.Since(gone) > rigPatience:
+			return &problem.Problem{
+				Code: problem.CodeUnreachable, Where: "rig", What: "the hardware does not answer any more",
+				Remedy: "the agent starts anew and opens it again", Retry: true,
+			}
+		}
 		if !time.Now().Before(next) {
 			if err := a.readSlots(ctx, slots, seen); err != nil {
 				return nil // ctx ended

@@ -1,0 +1,590 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fountain/agent/alarm"
+	"fountain/agent/api"
+	"fountain/agent/beat"
+	"fountain/agent/beverage"
+	"fountain/agent/config"
+	"fountain/agent/guard"
+	"fountain/agent/record"
+	"fountain/agent/store"
+	"fountain/hal"
+	"fountain/hal/sim"
+	"fountain/internal/problem"
+	"fountain/sync/wire"
+)
+
+// bench is a whole unit in one process: plant, guard and agent, in real time, over real sockets.
+type bench struct {
+	t     *testing.T
+	state string
+	plant *sim.Plant
+	cfg   *config.Config
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	state, err := os.MkdirTemp("", "fag") // short: a unix socket path has at most 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(state) })
+	cat, err := beverage.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plano, err := beverage.LoadPlanogram("", cat)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var full []sim.Cartridge
+	for _, s := range plano.Slots {
+		full = append(full, sim.Cartridge{Slot: s.Slot, Ingredient: string(s.Ingredient), VolumeUL: int64(s.VolumeML * 1000)})
+	}
+	plant, err := sim.NewPlant(sim.Config{Quiet: true, Live: true, Cartridges: full})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, state: state, plant: plant, cfg: &config.Config{
+		Unit: config.Unit{Serial: "T-1"}, API: config.API{Metrics: true}, Pour: config.Pour{MaxML: 900},
+	}}
+	b.guard()
+	return b
+}
+
+func (b *bench) log(who string) *slog.Logger {
+	return slog.New(slog.NewTextHandler(b.t.Output(), nil)).With("who", who)
+}
+
+func (b *bench) run() string { return filepath.Join(b.state, "run") }
+
+// guard starts the guard; it ends with the test.
+func (b *bench) guard() {
+	b.t.Helper()
+	rig, err := b.plant.Open(hal.OwnerGuard)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	beats, err := beat.Listen(filepath.Join(b.run(), beat.SocketName))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	last, err := beat.OpenLast(filepath.Join(b.run(), beat.LastName))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	g, err := guard.New(guard.Deps{Rig: rig, Pacer: b.plant.Pacer(), Beats: beats, Memory: last, Log: b.log("guard")}, 0)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	b.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.t.Errorf("guard: %v", err)
+		}
+		_ = beats.Close()
+		_ = last.Close()
+		_ = rig.Close()
+	})
+}
+
+// agent starts an agent and waits until the unit is ready; stop ends it and is safe to call twice.
+func (b *bench) agent() (c *api.Client, a *Agent, stop func()) {
+	b.t.Helper()
+	rig, err := b.plant.Open(hal.OwnerAgent)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	link, err := beat.Dial(filepath.Join(b.run(), beat.SocketName))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	a, err = New(ctx, Config{State: b.state, Rig: RigSim, Config: b.cfg},
+		Deps{Rig: rig, Pacer: b.plant.Pacer(), Guard: link, Log: b.log("agent")})
+	if err != nil {
+		cancel()
+		b.t.Fatal(err)
+	}
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- a.Run(ctx, func() { close(ready) }) }()
+	select {
+	case <-ready:
+	case err := <-done:
+		cancel()
+		b.t.Fatalf("run: %v", err)
+	}
+	c = api.NewClient(filepath.Join(b.run(), api.ServiceSocket))
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		c.Close()
+		cancel()
+		if err := <-done; err != nil {
+			b.t.Errorf("run: %v", err)
+		}
+		_ = link.Close()
+		_ = rig.Close()
+	}
+	b.t.Cleanup(stop)
+	b.await("the unit is ready", func() bool {
+		s, err := c.Snapshot(b.t.Context())
+		return err == nil && s.Unit == api.UnitReady && len(s.Blocked) < len(a.menu.items)
+	})
+	return c, a, stop
+}
+
+// await waits for something another goroutine does; 5 s is far beyond what it takes.
+func (b *bench) await(what string, ok func() bool) {
+	b.t.Helper()
+	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Fatalf("not in 5 s: %s", what)
+		}
+	}
+}
+
+// shut asserts that no valve is left open.
+func (b *bench) shut() {
+	b.t.Helper()
+	for _, v := range b.plant.State().Valves {
+		if v.Commanded {
+			b.t.Errorf("valve %s is open", v.ID)
+		}
+	}
+}
+
+// records reads everything the store holds.
+func (b *bench) records() []*wire.Record {
+	b.t.Helper()
+	s, err := store.Open(filepath.Join(b.state, "pours"), store.Options{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer s.Close()
+	var out []*wire.Record
+	entries, err := s.Read(1, 1000, 1<<20)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, e := range entries {
+		r, err := wire.DecodeRecord(e.Body)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if r.Log != e.Log || r.Seq != e.Seq {
+			b.t.Errorf("record says %s/%d, stored at %s/%d", r.Log, r.Seq, e.Log, e.Seq)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// someBeverage is the first still one that can be poured.
+func someBeverage(t *testing.T, c *api.Client) beverage.ID {
+	t.Helper()
+	s, err := c.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Favourites) == 0 {
+		t.Fatal("nothing can be poured")
+	}
+	return s.Favourites[0]
+}
+
+func near(got, want int64) bool { return max(got-want, want-got) <= max(want/50, 5000) }
+
+func TestPourReachesTheStore(t *testing.T) {
+	b := newBench(t)
+	c, a, stop := b.agent()
+	id := someBeverage(t, c)
+	const target = 120_000
+	p, err := c.Hold(t.Context(), api.StartPour{Beverage: id, TargetUL: target, Mode: api.ModePortion, Source: "service"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Phase != api.PhaseDone || p.Outcome != string(wire.Completed) || p.Seq != 1 || p.Record == nil {
+		t.Errorf("pour = %+v", p)
+	}
+	cup := int64(0)
+	for _, ul := range b.plant.CupUL() {
+		cup += ul
+	}
+	st, err := c.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.Store.Last != 1 || st.Unit != api.UnitReady || st.Master != "shut" || st.Thing != "" || st.Serial != "T-1" {
+		t.Errorf("status = %+v", st)
+	}
+	left, _ := a.book.Remaining(beverage.IngredientID(firstDose(t, a, id)))
+	stop()
+	b.shut()
+
+	recs := b.records()
+	if len(recs) != 1 {
+		t.Fatalf("%d records, want 1", len(recs))
+	}
+	r := recs[0]
+	if r.Thing != "fountain-T-1" || r.ID != p.ID || r.Beverage != string(id) || r.Outcome != wire.Completed || r.Rig != "sim" ||
+		r.Source != "service" || r.TargetUL != target || r.Boot == "" || r.Catalogue != a.catalogue.Digest {
+		t.Errorf("record = %+v", r)
+	}
+	if !near(r.CountedUL, target) || !near(r.CountedUL, cup) {
+		t.Errorf("counted %d µL, target %d, cup %d", r.CountedUL, target, cup)
+	}
+	sum := int64(0)
+	_, bev, _ := a.catalogue.Beverage(id)
+	for _, part := range r.Parts {
+		sum += part.UL
+		if (part.Cartridge == "") != (part.How == "metered") {
+			t.Errorf("part %+v: carriers are metered, cartridges are strokes", part)
+		}
+	}
+	if len(r.Parts) != len(bev.Recipe.Parts) || sum != r.CountedUL {
+		t.Errorf("%d parts of %d µL, want %d of %d", len(r.Parts), sum, len(bev.Recipe.Parts), r.CountedUL)
+	}
+
+	// The inventory is folded from records, also by the next process.
+	_, again, stop2 := b.agent()
+	defer stop2()
+	if now, _ := again.book.Remaining(beverage.IngredientID(firstDose(t, again, id))); now != left {
+		t.Errorf("remaining %d µL after a restart, %d before", now, left)
+	}
+	if len(again.Interrupted()) != 0 {
+		t.Errorf("a clean stop left %d interrupted pours", len(again.Interrupted()))
+	}
+}
+
+func firstDose(t *testing.T, a *Agent, id beverage.ID) string {
+	t.Helper()
+	for ing := range a.menu.items[a.menu.index[id]].needs {
+		return string(ing)
+	}
+	t.Fatalf("%s has no ingredient of a cartridge", id)
+	return ""
+}
+
+func TestLostLeaseStops(t *testing.T) {
+	for _, how := range []string{"no beats", "connection gone", "released"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			c, _, stop := b.agent()
+			id := someBeverage(t, c)
+			req := api.StartPour{Beverage: id, TargetUL: 800_000, Mode: api.ModeHold, Source: "touch"}
+			holder := api.NewClient(filepath.Join(b.run(), api.AgentSocket))
+			p, err := holder.StartPour(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.await("water flows", func() bool {
+				if err := holder.Beat(t.Context(), p.ID); err != nil {
+					t.Fatal(err)
+				}
+				now, err := c.Pour(t.Context(), p.ID)
+				return err == nil && now.PouredUL > 10_000
+			})
+			want := wire.Interrupted
+			switch how {
+			case "connection gone":
+				holder.Close()
+			case "released":
+				want = wire.Stopped
+				if err := holder.Stop(t.Context(), p.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			end, err := c.Settled(t.Context(), p.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if end.Outcome != string(want) || end.Seq != 1 || end.Mode != api.ModeHold {
+				t.Errorf("pour = %+v, want %s", end, want)
+			}
+			if want == wire.Interrupted && end.Reason != "lease_lost" {
+				t.Errorf("reason = %s", end.Reason)
+			}
+			b.shut()
+			holder.Close()
+			stop()
+			if recs := b.records(); len(recs) != 1 || recs[0].Outcome != want {
+				t.Errorf("records = %+v", recs)
+			}
+		})
+	}
+}
+
+// A unit that stops in the middle of a pour records it before it goes.
+func TestShutdownRecordsTheActivePour(t *testing.T) {
+	b := newBench(t)
+	c, _, stop := b.agent()
+	l, p, err := c.Lease(t.Context(), api.StartPour{Beverage: someBeverage(t, c), TargetUL: 800_000, Mode: api.ModeHold, Source: "touch"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.await("water flows", func() bool {
+		l.Beat()
+		now, err := c.Pour(t.Context(), p.ID)
+		return err == nil && now.PouredUL > 10_000
+	})
+	stop()
+	b.shut()
+	recs := b.records()
+	if len(recs) != 1 || recs[0].Outcome != wire.Interrupted || recs[0].CountedUL < 10_000 {
+		t.Errorf("records = %+v", recs)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	b := newBench(t)
+	c, a, _ := b.agent()
+	id := someBeverage(t, c)
+	code := func(req api.StartPour) string {
+		t.Helper()
+		_, err := c.StartPour(t.Context(), req)
+		var p *problem.Problem
+		if !errors.As(err, &p) {
+			t.Fatalf("start %+v: %v", req, err)
+		}
+		return p.Code
+	}
+	good := api.StartPour{Beverage: id, TargetUL: 120_000, Mode: api.ModePortion, Source: "touch"}
+	unknown, huge := good, good
+	unknown.Beverage = "no.such"
+	huge.TargetUL = 950_000
+	if got := code(unknown); got != problem.CodeNotFound {
+		t.Errorf("unknown beverage: %s", got)
+	}
+	if got := code(huge); got != problem.CodeBadRequest {
+		t.Errorf("above pour.max_ml: %s", got)
+	}
+	a.board.Set(alarm.Alarm{Name: "test", Severity: alarm.Blocks, What: "blocked by the test"})
+	if got := code(good); got != problem.CodeUnavailable {
+		t.Errorf("blocking alarm: %s", got)
+	}
+	if s, err := c.Snapshot(t.Context()); err != nil || s.Unit != api.UnitOutOfOrder || s.Reason != "test" {
+		t.Errorf("snapshot = %+v, %v", s, err)
+	}
+	brands, err := c.Brands(t.Context())
+	if err != nil || len(brands) == 0 || brands[0].Available || brands[0].Why != "test" {
+		t.Errorf("brands while blocked: %+v, %v", brands[0], err)
+	}
+	a.board.Clear("test", "")
+	if err := b.plant.Inject(sim.Fault{Kind: sim.DoorOpen}); err != nil {
+		t.Fatal(err)
+	}
+	b.await("the open door is seen", func() bool {
+		s, err := c.Snapshot(t.Context())
+		return err == nil && s.Unit == api.UnitOutOfOrder && s.Reason == "door"
+	})
+	if got := code(good); got != problem.CodeUnsafe {
+		t.Errorf("door open: %s", got)
+	}
+}
+
+func TestSoldOutAndCatalogue(t *testing.T) {
+	b := newBench(t)
+	c, a, _ := b.agent()
+	id := someBeverage(t, c)
+	ing := firstDose(t, a, id)
+	for _, s := range a.planogram.Slots {
+		if string(s.Ingredient) == ing {
+			if err := b.plant.SetCartridge(sim.Cartridge{Slot: s.Slot, ID: "nearly-empty-" + s.Slot, Ingredient: ing, VolumeUL: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	b.await("the empty cartridge is seen", func() bool {
+		s, err := c.Snapshot(t.Context())
+		return err == nil && s.Blocked[id] == "sold_out"
+	})
+	touch := api.StartPour{Beverage: id, TargetUL: 120_000, Mode: api.ModePortion, Source: "touch"}
+	var p *problem.Problem
+	if _, err := c.StartPour(t.Context(), touch); !errors.As(err, &p) || p.Code != problem.CodeUnavailable {
+		t.Errorf("sold out: %v", err)
+	}
+	cat, err := c.Catalogue(t.Context())
+	if err != nil || cat.Digest != a.catalogue.Digest || len(cat.Brands) != len(a.catalogue.Brands) {
+		t.Errorf("catalogue: %v", err)
+	}
+	hc := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return net.Dial("unix", filepath.Join(b.run(), api.AgentSocket))
+	}}}
+	defer hc.CloseIdleConnections()
+	resp, err := hc.Get("http://fountain/v1/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page, _ := io.ReadAll(resp.Body)
+	if !bytes.Contains(page, []byte("\nfountain_ready 1\n")) || !bytes.Contains(page, []byte("fountain_loop_worst_tick_seconds")) {
+		t.Errorf("metrics: %s", page)
+	}
+}
+
+func TestStateDirectory(t *testing.T) {
+	b := newBench(t)
+	rig, err := b.plant.Open(hal.OwnerAgent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rig.Close()
+	start := func(state string) error {
+		a, err := New(t.Context(), Config{State: state, Rig: RigSim, Config: b.cfg}, Deps{Rig: rig, Pacer: b.plant.Pacer(), Log: b.log("agent")})
+		if err == nil {
+			_ = a.Close()
+		}
+		return err
+	}
+	var p *problem.Problem
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := start(filepath.Join(file, "state")); !errors.As(err, &p) || p.Code != problem.CodeNotWritable {
+		t.Errorf("not writable: %v", err)
+	}
+	b.cfg.Catalogue.File = filepath.Join(t.TempDir(), "catalogue.json")
+	if err := os.WriteFile(b.cfg.Catalogue.File, []byte(`{"version":1`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := start(t.TempDir()); !errors.As(err, &p) || p.Code != problem.CodeBadConfig || !strings.Contains(p.Where, "catalogue.json") {
+		t.Errorf("corrupt catalogue: %v", err)
+	}
+}
+
+// openIntent stores an intent as a process that was killed leaves it.
+func openIntent(t *testing.T, s *store.Store, boot string, session uint64) record.Intent {
+	t.Helper()
+	in := record.Intent{
+		Pour: record.NewID(time.Now()), Boot: boot, Session: session, Started: time.Now(), Clock: record.ClockTrusted,
+		Beverage: "kolvane.classic", Catalogue: "sha256:x", TargetUL: 240_000, MaxUL: 257_000, Source: wire.SourceTouch,
+		Parts: []record.IntentPart{{Ingredient: "water.still", Share: 800_000}, {Ingredient: "syrup.x", Cartridge: "c1", Share: 200_000}},
+		LagUL: 3_000, NominalUL: 75_000,
+	}
+	b, err := in.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutIntent(in.Pour, b); err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+func TestRecovery(t *testing.T) {
+	boot, err := record.BootID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "pours")
+	s, err := store.Open(dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := openIntent(t, s, "another-boot", 5)
+	in := openIntent(t, s, boot, 7)
+	if err := s.PutIntent("01BROKEN", []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	pour, _ := record.IDBytes(in.Pour)
+	open := true
+	looked := 0
+	r := &recovery{
+		store: s, unit: record.Unit{Thing: "fountain-T", Boot: boot, SW: "test", Rig: RigSim}, board: alarm.New(nil),
+		log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		last: func() (beat.Last, error) {
+			looked++
+			l := beat.Last{
+				Packet: beat.Packet{Session: 7, Tick: 9, WantMaster: true, Pour: pour, CountedUL: 100_000, RateULs: 75_000},
+				BeatAt: 10 * time.Second, MasterOpen: open, BootID: boot, Reason: beat.ReasonNoBeat,
+			}
+			if looked > 2 { // the guard shuts MASTER only after its limit: recovery has to wait for that
+				l.MasterOpen, l.MasterShutAt = false, 10*time.Second+160*time.Millisecond
+			}
+			return l, nil
+		},
+	}
+	// Killed again after the first record: the panic stands for it.
+	r.step = func() { panic("killed") }
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = r.run(t.Context())
+	}()
+	_ = s.Close()
+	if s, err = store.Open(dir, store.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r.store, r.step = s, nil
+	if _, err := r.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := r.run(t.Context()); err != nil || len(again) != 0 {
+		t.Errorf("a third start made %d records, %v", len(again), err)
+	}
+	got := map[string]*wire.Record{}
+	entries, err := s.Read(1, 100, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		var rec wire.Record
+		if err := json.Unmarshal(e.Body, &rec); err != nil {
+			t.Fatal(err)
+		}
+		if got[rec.ID] != nil {
+			t.Errorf("two records of pour %s", rec.ID)
+		}
+		got[rec.ID] = &rec
+	}
+	if len(got) != 2 {
+		t.Fatalf("%d records, want 2", len(got))
+	}
+	// 100 ml counted, 75 ml/s for 160 ms to MASTER's close, 3 ml of lag.
+	if rec := got[in.Pour]; rec.Outcome != wire.Interrupted || rec.CountedUL != 100_000 || rec.EstimatedUL != 15_000 || rec.Reason != record.ReasonAgentGone {
+		t.Errorf("same boot: %+v", rec)
+	}
+	if rec := got[older.Pour]; rec.Outcome != wire.Interrupted || rec.Reason != record.ReasonPowerCut || rec.AtMostUL != 257_000 {
+		t.Errorf("older boot: %+v", rec)
+	}
+	if !r.board.Has(alarmIntent, "01BROKEN") {
+		t.Error("a damaged intent raised no alarm")
+	}
+}
+
+// failingStore refuses until it is mended.
+type failingStore struct {
+	recordStore
+	fails int
+}
+
+func (f *failingStore) Append(context.Context, string, func(string, uint64) ([]byte, error)) (uint64, error) {
+	if f.fails--; f.fails >= 0 {
+		return 0, errors.New("no space left on device")
+	}
+	return 42, nil
+}
