@@ -26,6 +26,7 @@ import (
 type Conn struct {
 	client  mqtt.Client
 	raw     *tap
+	unguard func() bool // stops the closing of raw with the dial's context
 	budget  *budget
 	log     *slog.Logger
 	stray   atomic.Uint64 // messages nobody subscribed for
@@ -83,6 +84,10 @@ func dial(ctx context.Context, cfg Config, b *budget) (*Conn, error) {
 		c.Close()
 		return nil, fmt.Errorf("connect to %s: %w", cfg.Addr, c.explain(err))
 	}
+	if !c.unguard() { // ctx ended this very moment and the transport is closed
+		c.Close()
+		return nil, fmt.Errorf("connect to %s: %w", cfg.Addr, context.Cause(ctx))
+	}
 	return c, nil
 }
 
@@ -120,11 +125,7 @@ func (c *Conn) options(ctx context.Context, cfg Config) *mqtt.ClientOptions {
 			return nil, err
 		}
 		c.raw = &tap{Conn: conn}
-		context.AfterFunc(ctx, func() {
-			if !c.client.IsConnectionOpen() { // still waiting for CONNACK
-				_ = c.raw.Close()
-			}
-		})
+		c.unguard = context.AfterFunc(ctx, func() { _ = c.raw.Close() }) // while CONNACK is awaited
 		return c.raw, nil
 	})
 	return o

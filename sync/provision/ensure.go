@@ -261,12 +261,25 @@ func (e *ensurer) registered(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	conn, err := e.dial(ctx, e.Thing, cert)
+	return e.probe(ctx, e.Thing, cert) == nil
+}
+
+// connectGap is how far apart two CONNECTs with one client id must be.
+const connectGap = 1100 * time.Millisecond
+
+// probe connects once as the thing and keeps the distance to whoever connects as it next.
+func (e *ensurer) probe(ctx context.Context, thing string, cert tls.Certificate) error {
+	conn, err := e.dial(ctx, thing, cert)
 	if err != nil {
-		return false
+		return err
 	}
 	conn.Close()
-	return true
+	select {
+	case <-time.After(connectGap):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // confirm makes the first connection with the new identity. Until it worked the claim is kept.
@@ -278,11 +291,9 @@ func (e *ensurer) confirm(ctx context.Context, id Identity) (Identity, error) {
 	if err := e.step("connect"); err != nil {
 		return id, err
 	}
-	conn, err := e.dial(ctx, id.Thing, cert)
-	if err != nil {
+	if err := e.probe(ctx, id.Thing, cert); err != nil {
 		return id, fmt.Errorf("connect with the new identity: %w", err)
 	}
-	conn.Close()
 	if err := e.step("confirm"); err != nil {
 		return id, err
 	}

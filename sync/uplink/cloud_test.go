@@ -257,20 +257,22 @@ func (l *link) Send(ctx context.Context, topic string, qos byte, payload []byte)
 		c.store(items)
 	}
 	go func() {
-		defer func() { c.mu.Lock(); c.flying--; c.mu.Unlock() }()
+		var err error
 		select {
 		case <-time.After(c.latency):
 			if hangUp {
 				l.end(true)
-				out <- linkErr{true}
-				return
+				err = linkErr{true}
 			}
-			out <- nil
 		case <-l.lost:
-			out <- linkErr{l.hung}
+			err = linkErr{l.hung}
 		case <-ctx.Done():
-			out <- ctx.Err()
+			err = ctx.Err()
 		}
+		c.mu.Lock()
+		c.flying--
+		c.mu.Unlock()
+		out <- err
 	}()
 	return out
 }

@@ -1,0 +1,455 @@
+package provision
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fountain/internal/problem"
+	"fountain/sync/wire"
+)
+
+// service is fleet provisioning in memory.
+type service struct {
+	t       *testing.T
+	ca      *x509.Certificate
+	caKey   *ecdsa.PrivateKey
+	strict  bool // a token works once only, as a hook that knows no certificate would have it
+	loseAt  int  // the nth request is carried out, its answer is lost with the connection
+	refuse  *wire.ProvisionError
+	silent  bool
+	request int
+
+	pending map[string]string // token -> certificate id
+	used    map[string]bool
+	things  map[string]string // thing -> certificate id
+	dials   []string
+}
+
+func newService(t *testing.T) *service {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0), KeyUsage: x509.KeyUsageCertSign,
+	}
+	s := &service{t: t, ca: ca, caKey: key, pending: map[string]string{}, used: map[string]bool{}, things: map[string]string{}}
+	return s
+}
+
+func (s *service) issue(name string, pub any) []byte {
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
+	}, s.ca, pub, s.caKey)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+func certID(der []byte) string { h := sha256.Sum256(der); return hex.EncodeToString(h[:]) }
+
+// claimFiles writes a claim certificate into dir.
+func (s *service) claimFiles(dir string) (cert, key string) {
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cert, key = filepath.Join(dir, "claim.crt"), filepath.Join(dir, "claim.key")
+	for path, b := range map[string][]byte{cert: s.issue("claim", &k.PublicKey), key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+func (s *service) dial(_ context.Context, clientID string, cert tls.Certificate) (Conn, error) {
+	s.dials = append(s.dials, clientID)
+	leaf, err := x509.ParseCertificate(cert.Certificate[0])
+	if err != nil {
+		return nil, err
+	}
+	claim := leaf.Subject.CommonName == "claim"
+	if !claim && s.things[clientID] != certID(cert.Certificate[0]) {
+		return nil, errors.New("hung up")
+	}
+	return &serviceConn{s: s, claim: claim, lost: make(chan struct{})}, nil
+}
+
+type serviceConn struct {
+	s       *service
+	claim   bool
+	ended   bool
+	lost    chan struct{}
+	handler func(string, []byte)
+	filters map[string]bool
+}
+
+func (c *serviceConn) Lost() <-chan struct{} { return c.lost }
+func (c *serviceConn) Close() {
+	if !c.ended {
+		c.ended = true
+		close(c.lost)
+	}
+}
+
+func (c *serviceConn) Subscribe(_ context.Context, h func(string, []byte), filters ...string) error {
+	c.handler, c.filters = h, map[string]bool{}
+	for _, f := range filters {
+		c.filters[f] = true
+	}
+	return nil
+}
+
+func (c *serviceConn) Publish(_ context.Context, topic string, qos byte, payload []byte) error {
+	s := c.s
+	if !c.claim || qos != 1 || c.ended {
+		return errors.New("not allowed")
+	}
+	s.request++
+	ok, no := s.handle(topic, payload)
+	if s.request == s.loseAt {
+		c.Close()
+		return nil // PUBACK came, the answer did not
+	}
+	if s.silent {
+		return nil
+	}
+	answer, on := any(ok), wire.Accepted(topic)
+	if no != nil {
+		answer, on = no, wire.Rejected(topic)
+	}
+	if !c.filters[on] {
+		s.t.Errorf("nobody listens on %s", on)
+		return nil
+	}
+	raw, err := json.Marshal(answer)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c.handler(on, raw)
+	return nil
+}
+
+func (s *service) handle(topic string, payload []byte) (any, *wire.ProvisionError) {
+	if s.refuse != nil {
+		return nil, s.refuse
+	}
+	switch topic {
+	case wire.TopicCreateFromCSR:
+		req, err := wire.DecodeCreateFromCSR(payload)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		block, _ := pem.Decode([]byte(req.CSR))
+		csr, err := x509.ParseCertificateRequest(block.Bytes)
+		if err != nil || csr.CheckSignature() != nil {
+			s.t.Fatalf("CSR: %v", err)
+		}
+		cert := s.issue("device", csr.PublicKey)
+		der, _ := pem.Decode(cert)
+		token := rand.Text()
+		s.pending[token] = certID(der.Bytes)
+		return wire.Certificate{ID: s.pending[token], PEM: string(cert), Token: token}, nil
+	case wire.TopicProvision("units"):
+		req, err := wire.DecodeRegisterThing(payload)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		id, ok := s.pending[req.Token]
+		if !ok {
+			return nil, &wire.ProvisionError{Status: 400, Code: wire.ProvisionInvalidToken, Message: "token"}
+		}
+		thing := "fountain-" + req.Parameters["SerialNumber"]
+		if was := s.things[thing]; was != "" && (was != id || s.strict) {
+			return nil, &wire.ProvisionError{Status: 403, Code: wire.ProvisionAccessDenied, Message: "serial is claimed"}
+		}
+		s.used[req.Token] = true
+		s.things[thing] = id
+		return wire.RegisteredThing{Thing: thing, Device: map[string]string{"site": req.Parameters["Site"]}}, nil
+	}
+	s.t.Errorf("request on %s", topic)
+	return nil, nil
+}
+
+func (s *service) config(dir string) Config {
+	claims := filepath.Join(dir, "claims")
+	cert, key := filepath.Join(claims, "claim.crt"), filepath.Join(claims, "claim.key")
+	if _, err := os.Stat(cert); err != nil {
+		if err := os.MkdirAll(claims, 0o700); err != nil {
+			s.t.Fatal(err)
+		}
+		s.claimFiles(claims)
+	}
+	return Config{
+		Dir: filepath.Join(dir, "identity"), Template: "units", Serial: "SN1",
+		Parameters: map[string]string{"Site": "x"}, ClaimCert: cert, ClaimKey: key, ForgetClaim: true,
+	}
+}
+
+// good checks the end state: one thing, an identity that connects, the key private, the claim gone.
+func (s *service) good(id Identity, cfg Config) {
+	t := s.t
+	t.Helper()
+	if !id.Confirmed || id.Thing != "fountain-SN1" || len(s.things) != 1 || s.things[id.Thing] != id.CertificateID {
+		t.Errorf("identity %+v, things %v", id, s.things)
+	}
+	cert, err := id.Certificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.dial(t.Context(), id.Thing, cert); err != nil {
+		t.Errorf("the identity does not connect: %v", err)
+	}
+	if st, err := os.Stat(id.KeyFile); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("key file: %v %v", st.Mode(), err)
+	}
+	for _, f := range []string{cfg.ClaimKey, cfg.ClaimCert, filepath.Join(cfg.Dir, PendingFile)} {
+		if _, err := os.Stat(f); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there", f)
+		}
+	}
+	if again, err := LoadIdentity(cfg.Dir); err != nil || again.CertificateID != id.CertificateID || !again.Confirmed {
+		t.Errorf("loaded %+v, %v", again, err)
+	}
+}
+
+func TestEnsure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t)
+		cfg := s.config(t.TempDir())
+		id, err := Ensure(t.Context(), cfg, s.dial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.good(id, cfg)
+		n := len(s.dials)
+		if _, err := Ensure(t.Context(), cfg, s.dial); err != nil || len(s.dials) != n {
+			t.Errorf("second call dialled or failed: %v", err)
+		}
+		if id.Device["site"] != "x" {
+			t.Errorf("device configuration %v", id.Device)
+		}
+	})
+}
+
+var errCrash = errors.New("crash")
+
+// crashAt stops at the nth step; steps tells how many there were.
+func crashAt(n int, steps *[]string) func(string) error {
+	i := 0
+	return func(name string) error {
+		if i++; i == n {
+			return fmt.Errorf("%w before %s", errCrash, name)
+		}
+		*steps = append(*steps, name)
+		return nil
+	}
+}
+
+// The unit dies before every step, and once more in its second life; the third life always ends well.
+func TestCrashAtEveryStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all []string
+		probe := newService(t)
+		cfg := probe.config(t.TempDir())
+		cfg.step = crashAt(0, &all)
+		if _, err := Ensure(t.Context(), cfg, probe.dial); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("steps %v", all)
+		if len(all) < 10 {
+			t.Errorf("only %d steps", len(all))
+		}
+		for first := 1; first <= len(all); first++ {
+			for second := 1 + first%4; second <= len(all); second += 4 { // every fourth pair: each costs a dozen fsyncs
+				s := newService(t)
+				cfg := s.config(t.TempDir())
+				var key []byte
+				for life, at := range []int{first, second, 0} {
+					var steps []string
+					cfg.step = crashAt(at, &steps)
+					id, err := Ensure(t.Context(), cfg, s.dial)
+					if err != nil && !errors.Is(err, errCrash) {
+						t.Fatalf("crash at %s, then %d, life %d: %v", all[first-1], second, life+1, err)
+					}
+					if now, err := os.ReadFile(filepath.Join(cfg.Dir, KeyFile)); err == nil {
+						if key != nil && string(now) != string(key) {
+							t.Errorf("crash at %s: the key was made anew", all[first-1])
+						}
+						key = now
+					}
+					if err == nil {
+						s.good(id, cfg)
+						break
+					}
+					if id, err := LoadIdentity(cfg.Dir); err == nil && !id.Confirmed {
+						if _, err := os.Stat(cfg.ClaimKey); err != nil {
+							t.Errorf("crash at %s: claim gone before the identity is confirmed", all[first-1])
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// The service carries a request out and its answer is lost.
+func TestLostAnswers(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		for lose := 1; lose <= 2; lose++ {
+			t.Run(fmt.Sprintf("request %d strict %v", lose, strict), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newService(t)
+					s.loseAt, s.strict = lose, strict
+					cfg := s.config(t.TempDir())
+					if strict {
+						cfg.Thing = "fountain-SN1" // the only way to find out, if a token works but once
+					}
+					if _, err := Ensure(t.Context(), cfg, s.dial); err == nil {
+						t.Fatal("the lost answer went unnoticed")
+					}
+					id, err := Ensure(t.Context(), cfg, s.dial)
+					if err != nil {
+						t.Fatal(err)
+					}
+					s.good(id, cfg)
+				})
+			})
+		}
+	}
+}
+
+func TestExpiredTokenIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t)
+		cfg := s.config(t.TempDir())
+		var steps []string
+		cfg.step = func(name string) error {
+			if name == "register" {
+				return errCrash
+			}
+			return nil
+		}
+		if _, err := Ensure(t.Context(), cfg, s.dial); !errors.Is(err, errCrash) {
+			t.Fatal(err)
+		}
+		clear(s.pending) // an hour later
+		cfg.step = crashAt(0, &steps)
+		id, err := Ensure(t.Context(), cfg, s.dial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.good(id, cfg)
+	})
+}
+
+func TestRefusalsHaveARemedy(t *testing.T) {
+	for code, want := range map[string]struct {
+		status int
+		code   string
+		retry  bool
+	}{
+		wire.ProvisionAccessDenied: {403, problem.CodeForbidden, false},
+		wire.ProvisionThrottled:    {429, problem.CodeUnreachable, true},
+		wire.ProvisionInternal:     {500, problem.CodeUnreachable, true},
+		wire.ProvisionBadRequest:   {400, problem.CodeBadConfig, false},
+	} {
+		t.Run(code, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newService(t)
+				s.refuse = &wire.ProvisionError{Status: want.status, Code: code, Message: "no"}
+				_, err := Ensure(t.Context(), s.config(t.TempDir()), s.dial)
+				var r *Rejected
+				var p *problem.Problem
+				var w *wire.ProvisionError
+				if !errors.As(err, &r) || !errors.As(err, &p) || !errors.As(err, &w) {
+					t.Fatalf("got %v", err)
+				}
+				if r.Step != "certificate" || p.Code != want.code || p.Retry != want.retry || p.Remedy == "" {
+					t.Errorf("got %+v", p)
+				}
+			})
+		})
+	}
+	t.Run("silence", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newService(t)
+			s.silent = true
+			start := time.Now()
+			_, err := Ensure(t.Context(), s.config(t.TempDir()), s.dial)
+			if p := problem.From(err); p.Code != problem.CodeUnreachable || !p.Retry || time.Since(start) != 15*time.Second {
+				t.Errorf("got %v after %v", err, time.Since(start))
+			}
+		})
+	})
+}
+
+func TestDamagedIdentity(t *testing.T) {
+	for name, tc := range map[string]struct {
+		file, content, code string
+	}{
+		"cut off":         {IdentityFile, `{"schema":`, problem.CodeDamaged},
+		"newer schema":    {IdentityFile, `{"schema":99}`, problem.CodeNewerSchema},
+		"key is garbage":  {KeyFile, "x", problem.CodeDamaged},
+		"cert is missing": {CertFile, "", problem.CodeDamaged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newService(t)
+				cfg := s.config(t.TempDir())
+				if _, err := Ensure(t.Context(), cfg, s.dial); err != nil {
+					t.Fatal(err)
+				}
+				path := filepath.Join(cfg.Dir, tc.file)
+				if err := os.WriteFile(path, []byte(tc.content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				_, err := Ensure(t.Context(), cfg, s.dial)
+				if p := problem.From(err); p.Code != tc.code || p.Where == "" || p.Remedy == "" {
+					t.Errorf("got %v", err)
+				}
+				if len(s.things) != 1 {
+					t.Errorf("claimed again: %v", s.things)
+				}
+			})
+		})
+	}
+	t.Run("none", func(t *testing.T) {
+		if _, err := LoadIdentity(t.TempDir()); !errors.Is(err, ErrNone) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("claim is missing", func(t *testing.T) {
+		s := newService(t)
+		cfg := s.config(t.TempDir())
+		cfg.ClaimCert = filepath.Join(t.TempDir(), "none")
+		if _, err := Ensure(t.Context(), cfg, s.dial); problem.From(err).Code != problem.CodeBadConfig {
+			t.Errorf("got %v", err)
+		}
+	})
+}
