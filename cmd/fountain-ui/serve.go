@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"golang.org/x/sync/errgroup"
+
+	"fountain/agent/api"
+	"fountain/internal/localhttp"
+	"fountain/internal/logkey"
+	"fountain/touchui/display"
+	"fountain/touchui/display/mem"
+	"fountain/touchui/display/web"
+	"fountain/touchui/input"
+	"fountain/touchui/kiosk"
+	"fountain/touchui/screens"
+	"fountain/touchui/theme"
+)
+
+// serve runs the screen until ctx ends. The order matters: listen first (a port in use is said at once), then draw.
+func serve(ctx context.Context, o options, getenv func(string) string, stdout io.Writer, log *slog.Logger) error {
+	ctx, err := watch(ctx, getenv)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	var (
+		screen  display.Display
+		fingers input.Source
+		page    *web.Display
+		url     string
+	)
+	if o.display == "none" {
+		screen = mem.New(o.width, o.height, display.RGBA8888)
+	} else {
+		page = web.New(web.Config{Width: o.width, Height: o.height, Token: o.token, Log: log})
+		if url, err = listen(ctx, g, page, o.http); err != nil {
+			return err
+		}
+		screen, fingers = page, page.Input()
+	}
+	client := api.NewClient(o.socket)
+	defer client.Close()
+	drawn := make(chan struct{})
+	app, err := kiosk.New(kiosk.Config{
+		Display: screen, Input: fingers, Theme: theme.Fyne{Roles: theme.Light()}, Variant: 1, Locale: fyne.Locale("en-US"), Log: log,
+		OnFrame: func(f kiosk.Frame) {
+			if f.N == 1 {
+				close(drawn)
+			}
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("start screen: %w", err)
+	}
+	ui, err := screens.New(screens.Config{Stage: app, Client: client, Width: o.width, Height: o.height, Log: log})
+	if err != nil {
+		return err
+	}
+	if page != nil {
+		page.SetTree(app.Tree)
+	}
+	g.Go(func() error { return ui.Run(ctx) })
+	g.Go(func() error { return alive(ctx, client, drawn, log) })
+	if page != nil {
+		fmt.Fprintf(stdout, "fountain-ui ready: %s\n", url)
+	} else {
+		fmt.Fprintf(stdout, "fountain-ui ready: no display, %dx%d\n", o.width, o.height)
+	}
+	// Fyne's thread is the goroutine that made the App: this one.
+	runErr := app.Run(ctx)
+	if ctx.Err() == nil && runErr == nil {
+		runErr = errors.New("the screen ended by itself")
+	}
+	g.Go(func() error { return runErr })
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// listen serves the web display until ctx ends and returns its URL with the token.
+func listen(ctx context.Context, g *errgroup.Group, page *web.Display, addr string) (string, error) {
+	l, err := localhttp.Listen(addr, "--http")
+	if err != nil {
+		return "", err
+	}
+	srv := &http.Server{Handler: page.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	g.Go(func() error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve web display: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		_ = page.Close() // ends the streams, so that Shutdown does not wait for them
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if srv.Shutdown(end) != nil {
+			_ = srv.Close()
+		}
+		return nil
+	})
+	return page.URL("http://" + l.Addr().String()), nil
+}
+
+// How often the agent is told that the screen draws, and how soon again when it does not answer.
+const (
+	aliveEvery = 10 * time.Second
+	aliveRetry = 500 * time.Millisecond
+)
+
+// alive tells the agent that frames are drawn, from the first frame on: an agent that restarts hears it again.
+func alive(ctx context.Context, c *api.Client, drawn <-chan struct{}, log *slog.Logger) error {
+	select {
+	case <-drawn:
+	case <-ctx.Done():
+		return nil
+	}
+	for {
+		wait := aliveEvery
+		if err := c.UIAlive(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			log.Debug("tell the agent that the screen draws", slog.Any(logkey.Err, err))
+			wait = aliveRetry
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return nil
+		case <-t.C:
+		}
+	}
+}
