@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 // log collects the events of a source.
 type log struct {
+	mu   sync.Mutex
 	list []input.Touch
 	done chan struct{}
 }
@@ -22,7 +24,9 @@ func read(s input.Source) *log {
 	go func() {
 		defer close(l.done)
 		for t := range s.Events() {
+			l.mu.Lock()
 			l.list = append(l.list, t)
+			l.mu.Unlock()
 		}
 	}()
 	return l
@@ -30,13 +34,20 @@ func read(s input.Source) *log {
 
 // take returns what came since the last call, as text.
 func (l *log) take() string {
-	synctest.Wait()
 	var b []string
-	for _, t := range l.list {
+	for _, t := range l.all() {
 		b = append(b, fmt.Sprintf("%v %d %d,%d", t.Phase, t.ID, t.X, t.Y))
 	}
-	l.list = nil
 	return strings.Join(b, "; ")
+}
+
+func (l *log) all() []input.Touch {
+	synctest.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := l.list
+	l.list = nil
+	return list
 }
 
 func want(t *testing.T, l *log, when, text string) {
@@ -153,9 +164,9 @@ func TestClockKeepsDistances(t *testing.T) {
 		r.Report("a", []input.RemoteEvent{at(1000, input.Down)})
 		time.Sleep(50 * time.Millisecond)
 		r.Report("a", []input.RemoteEvent{at(1016, input.Move), at(1033, input.Move), at(1049, input.Up)}) // in a bunch
-		synctest.Wait()
+		list := l.all()
 		for i, ms := range []int{0, 16, 33, 49} {
-			if d := l.list[i].At.Sub(l.list[0].At); d != time.Duration(ms)*time.Millisecond {
+			if d := list[i].At.Sub(list[0].At); d != time.Duration(ms)*time.Millisecond {
 				t.Errorf("event %d is %v after the first, want %d ms", i, d, ms)
 			}
 		}
@@ -172,8 +183,8 @@ func TestStuckReader(t *testing.T) {
 		}
 		s.Up(1, 99_999, 0)
 		l := read(s)
-		synctest.Wait()
-		if n := len(l.list); n > 200 || l.list[0].Phase != input.Down || l.list[n-1].Phase != input.Up || l.list[n-2].X != 99_999 {
+		list := l.all()
+		if n := len(list); n > 200 || list[0].Phase != input.Down || list[n-1].Phase != input.Up || list[n-2].X != 99_999 {
 			t.Errorf("%d events", n)
 		}
 		if err := s.Close(); err != nil {
@@ -213,9 +224,8 @@ func TestFuzzRemote(t *testing.T) {
 				}
 			}
 			time.Sleep(time.Second) // silence ends what is left
-			synctest.Wait()
 			down := map[int]bool{}
-			for _, e := range l.list {
+			for _, e := range l.all() {
 				switch e.Phase {
 				case input.Down:
 					if down[e.ID] {
