@@ -246,8 +246,8 @@ func (lo *loop) settled(now time.Duration) {
 	lo.commitAt = 0
 	lo.lease = nil
 	lo.guard.packet.Pour = [16]byte{}
+	lo.m.current.Store(nil) // first: who sees the pour recorded may start the next
 	lo.publishEnd(l)
-	lo.m.current.Store(nil)
 }
 
 // inputs fills the event with what the hardware and the guard say.

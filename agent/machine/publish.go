@@ -38,7 +38,11 @@ func (lo *loop) publish(now time.Duration) {
 	}
 	old := lo.m.state.Load()
 	if v != lo.shown || !slices.Equal(lo.health, old.base.HealthNote) {
-		lo.show(v, old.base.Seq)
+		seq := uint64(0) // of an active pour; publishEnd shows it
+		if lo.lease == nil {
+			seq = old.base.Seq
+		}
+		lo.show(v, seq)
 		lo.signalAt = now
 		lo.m.signal()
 	}
@@ -63,12 +67,7 @@ func (lo *loop) show(v view, seq uint64) {
 		b := &s.base
 		b.Pour, b.Beverage, b.Hold, b.Source, b.TargetUL = l.id, l.plan.Beverage, l.plan.Hold, l.req.Source, l.plan.TargetUL
 		b.Outcome, b.Reason = v.outcome, v.reason
-		if l == lo.shown.lease {
-			b.Seq = seq
-		}
-		if r := l.commit.Load(); r != nil && r.err == nil {
-			b.Seq = r.seq
-		}
+		b.Seq = seq
 	}
 	lo.shown = v
 	lo.m.state.Store(s)
@@ -80,7 +79,11 @@ func (lo *loop) publishEnd(l *lease) {
 	l.live.poured.Store(lo.pour.CountedUL() + lo.pour.EstimatedUL())
 	v := lo.shown
 	v.lease, v.last, v.outcome, v.reason = l, lo.last, lo.pour.Outcome, lo.pour.Reason
-	lo.show(v, 0)
+	seq := uint64(0)
+	if r := l.commit.Load(); r != nil && r.err == nil {
+		seq = r.seq
+	}
+	lo.show(v, seq)
 	lo.m.signal()
 }
 
