@@ -48,7 +48,7 @@ type Config struct {
 	Drain time.Duration
 	// Calibration replaces pulses per litre by meter id.
 	Calibration map[string]float64
-	// GuardReply is how long the guard may take to answer a beat; 0 means 50 ms.
+	// GuardReply is how long the guard may take to answer a beat; 0 means beat.Limit, the patience it has with us.
 	GuardReply time.Duration
 }
 
@@ -111,7 +111,7 @@ func New(cfg Config, deps Deps) (*Machine, error) {
 		cfg.IdleTick = 5 * time.Millisecond
 	}
 	if cfg.GuardReply <= 0 {
-		cfg.GuardReply = 50 * time.Millisecond
+		cfg.GuardReply = beat.Limit
 	}
 	if cfg.Drain <= 0 {
 		cfg.Drain = 5 * time.Second

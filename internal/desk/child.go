@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"fountain/internal/lifeline"
 	"fountain/internal/logkey"
 )
@@ -34,6 +36,7 @@ type Child struct {
 	env   []string
 	log   *os.File // its stderr: a file, because a pipe would kill it with SIGPIPE when the desk is gone
 	slog  *slog.Logger
+	nice  int // scheduling priority, -20 to 19
 	ready func(ctx context.Context) error // polled until nil
 
 	mu      sync.Mutex
@@ -94,6 +97,8 @@ func (c *Child) supervise(ctx context.Context, lifelineEnd *os.File, first chan<
 		began := time.Now()
 		err := cmd.Start()
 		if err == nil {
+			// As a unit file's Nice= on a device. Without the right to it the child runs like any other.
+			_ = unix.Setpriority(unix.PRIO_PGRP, cmd.Process.Pid, c.nice)
 			c.setProc(cmd.Process)
 		}
 		if first != nil {

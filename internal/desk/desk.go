@@ -304,8 +304,16 @@ func (d *Desk) child(cfg Config, name, binary string, args func() []string, read
 		return nil, fmt.Errorf("open log of %s: %w", name, err)
 	}
 	d.logs = append(d.logs, log)
-	return &Child{Name: name, path: filepath.Join(cfg.Bin, binary), args: args, log: log, slog: cfg.Log, ready: ready}, nil
+	c := &Child{Name: name, path: filepath.Join(cfg.Bin, binary), args: args, log: log, slog: cfg.Log, ready: ready}
+	switch binary {
+	case "fountain-guard", "fountaind", "fountain-plant":
+		c.nice = controlNice
+	}
+	return c, nil
 }
+
+// controlNice puts the processes with deadlines before everything else on the desk.
+const controlNice = -15
 
 // serial reads the unit's serial number, or makes one: random, because a serial is claimed at a cloud once.
 func serial(path string, n int) (string, error) {
