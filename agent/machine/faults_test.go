@@ -217,7 +217,7 @@ func TestLoss(t *testing.T) {
 		shut   time.Duration
 	}{
 		{"guard answers no more", func(u *unit, _ func()) { u.wire.set(func(w *cable) { w.silent = true }) },
-			func(u *unit) { u.wire.set(func(w *cable) { w.silent = false }) }, pour.ReasonGuardGone, 105 * ms},
+			func(u *unit) { u.wire.set(func(w *cable) { w.silent = false }) }, pour.ReasonGuardGone, beat.Period + beat.Limit + 5*ms},
 		{"guard is gone", func(u *unit, _ func()) { u.wire.set(func(w *cable) { w.dead = true; w.state = 3 }) },
 			func(u *unit) { u.wire.set(func(w *cable) { w.dead = false }) }, pour.ReasonGuardGone, 50 * ms},
 		{"loop stands still", func(u *unit, _ func()) { u.pacer.extra.Store(int64(700 * ms)) },
@@ -387,5 +387,34 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("beat of no pour: %v", err)
 		}
 		u.m.Stop("nobody", "")
+	})
+}
+
+// TestFlowInIdle: water that flows although everything is shut locks the unit out until a technician clears it.
+func TestFlowInIdle(t *testing.T) {
+	bubble(t, sim.Config{Seed: 11}, func(t *testing.T, u *unit) {
+		time.Sleep(5 * time.Second)
+		if s := u.m.State(); s.Fault != "" {
+			t.Fatalf("a dry machine shows %q", s.Fault)
+		}
+		stuck := []sim.Fault{{Kind: sim.StuckOpen, Part: "still"}, {Kind: sim.StuckOpen, Part: "master"}}
+		for _, f := range stuck {
+			u.inject(f)
+		}
+		u.wait("the flow is noticed", 500*time.Millisecond, func() bool { return u.m.State().Fault == FaultFlow })
+		u.m.ClearFault()
+		u.wait("it comes back while it flows", 2*time.Second, func() bool { return u.m.State().Fault == FaultFlow })
+		for _, f := range stuck {
+			u.clearFault(f)
+		}
+		time.Sleep(3 * time.Second)
+		if s := u.m.State(); s.Fault != FaultFlow {
+			t.Errorf("the fault went away by itself: %q", s.Fault)
+		}
+		u.m.ClearFault()
+		time.Sleep(100 * time.Millisecond)
+		if r := u.pour(rich(u), 120); r.Outcome != wire.Completed {
+			t.Errorf("afterwards: %s %s", r.Outcome, r.Reason)
+		}
 	})
 }
