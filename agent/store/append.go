@@ -71,10 +71,8 @@ func (s *Store) active() (*segment, error) {
 	var old *segment
 	if n := len(l.segs); n > 0 {
 		old = l.segs[n-1]
-		if old.db == nil { // closed by a failure
-			if err := s.activate(old); err != nil {
-				return nil, err
-			}
+		if err := s.reactivate(old); err != nil {
+			return nil, err
 		}
 		if !old.full(s.o) {
 			return old, nil
@@ -99,10 +97,25 @@ func (s *Store) active() (*segment, error) {
 	if old != nil {
 		err = old.close()
 	}
+	s.writer = g
 	s.mu.Lock()
 	l.segs = append(l.segs[:len(l.segs):len(l.segs)], g)
 	s.mu.Unlock()
 	return g, err
+}
+
+// reactivate opens the newest segment for appending again after a failure closed it; a reader may have opened it since.
+func (s *Store) reactivate(g *segment) error {
+	if g == s.writer {
+		return nil
+	}
+	s.rmu.Lock()
+	defer s.rmu.Unlock()
+	_ = g.close() // read-only: nothing to lose
+	if s.reader == g {
+		s.reader = nil
+	}
+	return s.activate(g)
 }
 
 // afterFailure looks at what a failed commit left. Usually nothing: the log goes on. If the record is in the file, or the
@@ -111,6 +124,7 @@ func (s *Store) active() (*segment, error) {
 func (s *Store) afterFailure(g *segment) error {
 	s.rmu.Lock()
 	err := g.close()
+	s.writer = nil
 	s.rmu.Unlock()
 	records := 0
 	last, serr := g.scan(func(frame) { records++ })

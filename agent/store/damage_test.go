@@ -394,3 +394,25 @@ func damage(t testing.TB, rnd *rand.Rand, path string) string {
 	}
 	return what
 }
+
+// rotInPlace changes a record's bytes in the file without replacing it, so that a process that maps it sees it.
+func rotInPlace(t testing.TB, path, log string, seq uint64) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	want := body(log, seq)
+	for i := 0; i+len(want) <= len(b); i++ {
+		if string(b[i:i+len(want)]) == string(want) {
+			if _, err := f.WriteAt([]byte{'X'}, int64(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

@@ -303,6 +303,7 @@ func (s *Store) activate(g *segment) error {
 	if err := g.open(s.mapSize(), false); err != nil {
 		return &problem.Problem{Code: problem.CodeDamaged, Where: g.path, What: err.Error(), Remedy: "move the file away and start again; it is kept for salvage"}
 	}
+	s.writer = g
 	return guarded(func() error {
 		return g.db.View(func(tx *bbolt.Tx) error {
 			g.used = tx.Size()
@@ -350,6 +351,7 @@ func (s *Store) beginLog() error {
 	if s.cur != nil && len(s.cur.segs) > 0 {
 		err = s.cur.segs[len(s.cur.segs)-1].close()
 	}
+	s.writer = nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cur != nil {

@@ -121,6 +121,8 @@ type Store struct {
 	wmu   sync.Mutex
 	state *bbolt.DB
 	cur   *logInfo // the current log; the pointer changes under wmu and mu
+	// writer is the newest segment of the current log while it is open for appending.
+	writer *segment
 	// recorded maps the ids of intents recorded since state.db last forgot them to their seq in the current log. They
 	// are all in its newest segment.
 	recorded map[string]uint64
