@@ -59,6 +59,9 @@ var _ apiserver.Unit = (*view)(nil)
 func newView(a *Agent) *view {
 	v := &view{a: a, changed: make(chan struct{}), dry: map[beverage.IngredientID]dryness{}, recent: map[string]api.Pour{}, idle: make(chan struct{})}
 	close(v.idle)
+	for _, r := range a.startup { // who held them asks what became of them
+		v.remember(asPour(r))
+	}
 	v.restock()
 	return v
 }
@@ -174,15 +177,10 @@ func (v *view) expire() bool {
 
 // recorded takes in a record that was just stored.
 func (v *view) recorded(r *wire.Record) {
-	raw, err := json.Marshal(r)
-	if err != nil {
-		return // it was encoded a moment ago
-	}
+	p := asPour(r)
 	v.mu.Lock()
-	v.remember(api.Pour{
-		ID: r.ID, Beverage: beverage.ID(r.Beverage), Mode: v.recent[r.ID].Mode, Source: r.Source, Phase: api.PhaseDone, TargetUL: r.TargetUL,
-		PouredUL: r.CountedUL + r.EstimatedUL, Outcome: string(r.Outcome), Reason: r.Reason, Seq: r.Seq, Record: json.RawMessage(raw),
-	})
+	p.Mode = v.recent[r.ID].Mode
+	v.remember(p)
 	c := v.a.menu.carrier(beverage.ID(r.Beverage))
 	switch {
 	case r.Reason == pour.ReasonNoFlow:
@@ -192,6 +190,18 @@ func (v *view) recorded(r *wire.Record) {
 	}
 	v.mu.Unlock()
 	v.stockChanged()
+}
+
+// asPour is an ended pour by its record.
+func asPour(r *wire.Record) api.Pour {
+	p := api.Pour{
+		ID: r.ID, Beverage: beverage.ID(r.Beverage), Source: r.Source, Phase: api.PhaseDone, TargetUL: r.TargetUL,
+		PouredUL: r.CountedUL + r.EstimatedUL, Outcome: string(r.Outcome), Reason: r.Reason, Seq: r.Seq,
+	}
+	if raw, err := json.Marshal(r); err == nil { // it was encoded a moment ago
+		p.Record = json.RawMessage(raw)
+	}
+	return p
 }
 
 // failed notes a pour that gets no record.

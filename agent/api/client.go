@@ -192,3 +192,7 @@ func readProblem(resp *http.Response, path string) error {
 
 // callTimeout bounds calls that end a lease: they must get through although the caller's context is gone.
 const callTimeout = 2 * time.Second
+
+// settleTimeout bounds how long Hold waits for the record: settling takes about a second, an agent that starts again
+// about three.
+const settleTimeout = 8 * time.Second

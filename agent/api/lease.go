@@ -119,21 +119,31 @@ func (l *Lease) send(ctx context.Context) {
 	}
 }
 
-// Settled waits until pour id has its record, or failed to get one, and returns it.
+// Settled waits until pour id has its record, or failed to get one, and returns it. An agent that is starting again
+// meanwhile is waited for: it records what its predecessor left.
 func (c *Client) Settled(ctx context.Context, id string) (Pour, error) {
 	for {
 		p, err := c.Pour(ctx, id)
-		if err != nil || p.Phase == PhaseDone {
+		if err == nil && p.Phase == PhaseDone || err != nil && !away(err) {
 			return p, err
 		}
 		t := time.NewTimer(BeatEvery / 2)
 		select {
 		case <-ctx.Done():
 			t.Stop()
-			return p, ctx.Err()
+			if err == nil {
+				err = ctx.Err()
+			}
+			return p, err
 		case <-t.C:
 		}
 	}
+}
+
+// away tells whether nobody answered.
+func away(err error) bool {
+	var p *problem.Problem
+	return errors.As(err, &p) && p.Code == problem.CodeUnreachable && p.Retry
 }
 
 // Hold runs a whole pour: it starts it, beats until ctx ends or the pour ends, stops it, and waits for its record.
@@ -165,7 +175,7 @@ func (c *Client) Hold(ctx context.Context, req StartPour, progress func(Pour)) (
 	}
 	stopErr := l.Stop()
 	// The record follows the settle time; ctx may be gone already.
-	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*callTimeout)
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	last, err := c.Settled(wait, p.ID)
 	switch {

@@ -91,7 +91,7 @@ func notRecorded(p api.Pour) error {
 // suggest adds what could have been meant to an unknown beverage.
 func suggest(ctx context.Context, c *api.Client, id beverage.ID, err error) error {
 	var p *problem.Problem
-	if !errors.As(err, &p) || p.Code != problem.CodeNotFound {
+	if !errors.As(err, &p) || p.Code != problem.CodeNotFound || !strings.HasPrefix(p.Where, string(id)) {
 		return err
 	}
 	brands, berr := c.Brands(ctx)
