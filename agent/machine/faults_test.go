@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"fountain/agent/beat"
 	"fountain/agent/pour"
 	"fountain/hal/sim"
 	"fountain/internal/problem"
@@ -216,16 +217,26 @@ func TestLoss(t *testing.T) {
 		reason string
 		shut   time.Duration
 	}{
-		{"guard answers no more", func(u *unit, _ func()) { u.wire.set(func(w *cable) { w.silent = true }) },
-			func(u *unit) { u.wire.set(func(w *cable) { w.silent = false }) }, pour.ReasonGuardGone, beat.Period + beat.Limit + 5*ms},
-		{"guard is gone", func(u *unit, _ func()) { u.wire.set(func(w *cable) { w.dead = true; w.state = 3 }) },
-			func(u *unit) { u.wire.set(func(w *cable) { w.dead = false }) }, pour.ReasonGuardGone, 50 * ms},
-		{"loop stands still", func(u *unit, _ func()) { u.pacer.extra.Store(int64(700 * ms)) },
-			func(*unit) {}, pour.ReasonLoopGap, 705 * ms},
-		{"loop stands still for 120 ms", func(u *unit, _ func()) { u.pacer.extra.Store(int64(120 * ms)) },
-			func(*unit) {}, pour.ReasonLoopGap, 125 * ms},
-		{"lease is lost", func(_ *unit, letGo func()) { letGo() },
-			func(*unit) {}, pour.ReasonLeaseLost, 302 * ms},
+		{
+			"guard answers no more", func(u *unit, _ func()) { u.wire.set(func(w *cable) { w.silent = true }) },
+			func(u *unit) { u.wire.set(func(w *cable) { w.silent = false }) }, pour.ReasonGuardGone, beat.Period + beat.Limit + 5*ms,
+		},
+		{
+			"guard is gone", func(u *unit, _ func()) { u.wire.set(func(w *cable) { w.dead = true; w.state = 3 }) },
+			func(u *unit) { u.wire.set(func(w *cable) { w.dead = false }) }, pour.ReasonGuardGone, 50 * ms,
+		},
+		{
+			"loop stands still", func(u *unit, _ func()) { u.pacer.extra.Store(int64(700 * ms)) },
+			func(*unit) {}, pour.ReasonLoopGap, 705 * ms,
+		},
+		{
+			"loop stands still for 120 ms", func(u *unit, _ func()) { u.pacer.extra.Store(int64(120 * ms)) },
+			func(*unit) {}, pour.ReasonLoopGap, 125 * ms,
+		},
+		{
+			"lease is lost", func(_ *unit, letGo func()) { letGo() },
+			func(*unit) {}, pour.ReasonLeaseLost, 302 * ms,
+		},
 	} {
 		for _, hold := range []bool{false, true} {
 			t.Run(tc.name+map[bool]string{false: "/portion", true: "/hold"}[hold], func(t *testing.T) {
