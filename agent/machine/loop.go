@@ -19,6 +19,8 @@ const (
 	healthEvery = time.Second
 	guardGrace  = time.Second     // at the start, before a silent guard counts as gone
 	commitLimit = 5 * time.Second // the journal is broken when it takes longer
+	watchTime   = 2 * time.Second // window for water that flows while nothing is poured
+	watchPulses = 3               // allowed in it
 )
 
 var (
@@ -49,14 +51,21 @@ type loop struct {
 	sticky   string // fault until ClearFault
 	noFlow   int
 	last     uint64 // seq
-	emptyRev uint64
 	health   []hal.Fault
 	healthAt time.Duration
+	watches  []watch
+	watchAt  time.Duration // start of the window; 0 = none
 
 	shown     view
 	signalAt  time.Duration
 	shownUL   int64
 	shownStep pour.Phase
+}
+
+// watch is a meter seen while nothing is poured.
+type watch struct {
+	meter hal.FlowMeter
+	base  uint64
 }
 
 func (m *Machine) run(ctx context.Context) error {
@@ -66,6 +75,9 @@ func (m *Machine) run(ctx context.Context) error {
 
 	p := m.deps.Pacer
 	lo := &loop{m: m, clerk: c, guard: guardSide{link: m.deps.Guard, limit: m.cfg.GuardReply}, started: p.Now()}
+	for _, meter := range m.meters {
+		lo.watches = append(lo.watches, watch{meter: meter})
+	}
 	lo.guard.packet.Session = newSession()
 	defer func() {
 		if r := recover(); r != nil {
@@ -140,6 +152,7 @@ func (lo *loop) once(now time.Duration, stopping bool) {
 		lo.serve(now)
 	}
 	lo.checkHealth(now)
+	lo.watchIdle(now)
 	lo.beat(now)
 	lo.publish(now)
 }
@@ -372,6 +385,28 @@ func (lo *loop) checkHealth(now time.Duration) {
 	}
 	lo.healthAt = now
 	lo.health = lo.m.deps.Rig.Health()
+}
+
+// watchIdle finds water that flows while everything is shut.
+func (lo *loop) watchIdle(now time.Duration) {
+	if lo.lease != nil {
+		lo.watchAt = 0
+		return
+	}
+	fresh := lo.watchAt == 0 || now-lo.watchAt >= watchTime
+	for i := range lo.watches {
+		w := &lo.watches[i]
+		n := w.meter.Count().Pulses
+		if !fresh && n > w.base+watchPulses && lo.sticky == "" {
+			lo.sticky = FaultFlow
+		}
+		if fresh {
+			w.base = n
+		}
+	}
+	if fresh {
+		lo.watchAt = now
+	}
 }
 
 func (lo *loop) beat(now time.Duration) {

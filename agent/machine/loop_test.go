@@ -72,6 +72,7 @@ func (e *echo) Send(p beat.Packet) error {
 	e.r, e.have = beat.Reply{Session: p.Session, Tick: p.Tick, MasterOpen: p.WantMaster}, true
 	return nil
 }
+
 func (e *echo) Poll() (beat.Reply, bool, error) { ok := e.have; e.have = false; return e.r, ok, nil }
 
 func stillMachine(t *testing.T, r *still) *Machine {

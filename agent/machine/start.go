@@ -233,6 +233,7 @@ var refusals = map[string][2]string{
 	pour.ReasonRigLost:   {"the hardware does not answer", "check the rig and its connections"},
 	pour.ReasonStuckOpen: {"a valve did not shut", "have a technician check the valve, then clear the fault"},
 	pour.ReasonJournal:   {"pours cannot be recorded", "check the state directory"},
+	FaultFlow:            {"water flows although every valve is shut", "shut the water supply and call a technician"},
 	FaultStarting:        {"the machine is still starting", "try again in a moment"},
 	FaultNoCup:           {"there is no cup under the nozzle", "put a cup there"},
 }
@@ -245,6 +246,6 @@ func refusal(fault string) error {
 	}
 	return &problem.Problem{
 		Code: problem.CodeUnsafe, Where: fault, What: words[0], Remedy: words[1],
-		Retry: fault != pour.ReasonStuckOpen && fault != pour.ReasonJournal,
+		Retry: fault != pour.ReasonStuckOpen && fault != pour.ReasonJournal && fault != FaultFlow,
 	}
 }

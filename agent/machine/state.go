@@ -14,8 +14,9 @@ import (
 // Faults: codes why the unit does not pour; they stand in State.Fault. Reasons of pour that concern the whole unit
 // (e_stop, leak, door, tray_full, guard_gone, rig_lost, stuck_open, journal) are used as they are.
 const (
-	FaultStarting = "starting" // the loop has not run yet, or no answer from the guard yet
-	FaultNoCup    = "no_cup"   // not a fault of the unit; refuses a start
+	FaultStarting = "starting"        // the loop has not run yet, or no answer from the guard yet
+	FaultFlow     = "unexpected_flow" // a meter counts although everything is shut; until ClearFault
+	FaultNoCup    = "no_cup"          // not a fault of the unit; refuses a start
 )
 
 // State is what the machine tells about itself; a copy, nobody changes it.

@@ -27,7 +27,6 @@ type bench struct {
 	in    Inputs
 	now   time.Duration
 	lag   time.Duration
-	base  uint64
 	flow  time.Duration // water that has flowed, as time
 	shut  time.Duration // when the carrier was told to shut
 	wakes []time.Duration
