@@ -1,7 +1,6 @@
 package screens
 
 import (
-	"image"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -132,33 +131,39 @@ func (p *attractPage) build() {
 	p.root.Refresh()
 }
 
-// band draws one beverage as a layer of drink with its surface on top.
+// band draws one beverage as a layer of drink with its surface on top and its motif through a porthole.
 func (p *attractPage) band(q *art.Picture, o Offer, y, h float64, first bool) {
 	u, g := p.ui, p.ui.g
 	k := g.k
 	c := art.ColoursOf(o.Brand.Palette)
-	if !first {
-		q.Wave(0, y-24*k, float64(g.w), 48*k, art.WavePeriod*k, c.Primary)
-		q.Box(0, int(y+23*k), g.w, g.h, c.Primary)
-	} else {
-		q.Box(0, 0, g.w, g.h, c.Primary)
-	}
-	artW, px, brandPX, x := 400.0, 116.0, 34.0, 48.0
-	if first {
-		artW, px = 480, 148
-	}
-	right := g.w
+	wave := 48 * k
 	if g.wide {
-		artW, px, brandPX, x = 190, 62, 20, 28
-		right = g.i(560)
+		wave = 24 * k
 	}
-	top := int(y + 24*k)
-	q.Motif(o.Brand.Motif, c, image.Rect(right-g.i(artW), top, right, int(y+h+26*k)), nil)
+	if first {
+		q.Box(0, 0, g.w, g.h, c.Primary)
+	} else {
+		q.Wave(0, y-wave/2, float64(g.w), wave, art.WavePeriod*k, c.Primary)
+		q.Box(0, int(y+wave/2)-1, g.w, g.h, c.Primary)
+	}
+	px, brandPX, x, right := 116.0, 34.0, 48.0, g.w-g.i(40)
+	r := int(h * .62)
+	if first {
+		px, r = 148, int(h*.52)
+	}
+	if g.wide {
+		px, brandPX, x, right, r = 56, 20, 28, g.i(520), int(h*.6)
+	}
+	q.Porthole(o.Brand, right-2*r, int(y+h+wave*.4)-int(float64(2*r)*.86), r)
 	sz := g.at(px, .9, theme.Condensed, -.015)
-	lines, fit := art.FitName(u.fonts, o.Beverage.Name, sz, float64(right)-g.x(x)-g.s(artW)-g.s(20), h-g.s(brandPX*3.4), g.s(24), 2)
+	room := h - g.s(brandPX*3)
+	if first && g.wide {
+		room -= g.s(30)
+	}
+	lines, fit := art.FitName(u.fonts, o.Beverage.Name, sz, float64(right-2*r)-g.x(x)-g.s(20), room, g.s(24), 2)
 	sz.PX = fit
 	block := g.s(brandPX) + g.s(12) + float64(len(lines))*sz.PX*sz.Line
-	at := y + g.s(20) + (h-block)/2
+	at := y + (h-block)/2 + wave*.3
 	if first {
 		at += g.s(brandPX)
 	}

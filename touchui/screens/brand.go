@@ -301,13 +301,13 @@ func (p *brandPage) wide(s *sheet) {
 	st := buttonStyle{h: g.i(74), padL: g.i(18), padR: g.i(24), gap: g.i(10), radius: g.s(37), px: g.s(22), iconPX: g.s(30), icon: "back", fill: p.c.Ink, fg: p.c.Primary}
 	s.control(newControl("nav.back", roleButton, "All brands", u.button("All brands", st), g.i(20), g.h-g.i(94), u.goHome))
 	in := &sheet{ui: u, bg: p.c.Primary, ink: p.c.Ink}
-	w := (g.w - left - g.i(20) - g.i(12)) / 2
+	w := (g.w - left - g.i(32) - g.i(12)) / 2
 	h := g.i(132)
 	offers := u.menu.Variants(p.brand.ID)
 	for i, o := range offers {
-		p.card(in, o, i%2*(w+g.i(12)), g.i(20)+i/2*(h+g.i(12)), w, h, g.k*.62)
+		p.card(in, o, g.i(12)+i%2*(w+g.i(12)), g.i(20)+i/2*(h+g.i(12)), w, h, g.k*.62)
 	}
-	sc := container.NewVScroll(in.container(g.w-left-g.i(20), g.i(32)+(len(offers)+1)/2*(h+g.i(12))))
+	sc := container.NewVScroll(in.container(g.w-left, g.i(32)+(len(offers)+1)/2*(h+g.i(12))))
 	sc.Move(fyne.NewPos(float32(left), 0))
 	sc.Resize(fyne.NewSize(float32(g.w-left), float32(g.h)))
 	s.add(sc)

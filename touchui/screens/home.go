@@ -18,6 +18,7 @@ type homePage struct {
 	ui     *UI
 	root   *fyne.Container
 	scroll *container.Scroll
+	filter *container.Scroll
 	tiles  []*wallTile
 	first  float32 // y of the first row
 	stride float32
@@ -251,6 +252,11 @@ func (p *homePage) chips(s *sheet, style buttonStyle, x, y, width, gap int, bg s
 	sc := container.NewHScroll(in.container(max(at, width), style.h+8))
 	sc.Move(fyne.NewPos(0, float32(y)))
 	sc.Resize(fyne.NewSize(float32(width), float32(style.h+8)))
+	if p.filter != nil {
+		sc.Offset.X = min(p.filter.Offset.X, float32(max(at-width, 0)))
+		sc.Refresh()
+	}
+	p.filter = sc
 	s.add(sc)
 }
 

@@ -289,36 +289,31 @@ func nearness(a, b Offer) float64 {
 	if a.Brand.ID == b.Brand.ID {
 		s += 2
 	}
-	flavours := map[string]bool{}
-	for _, w := range words(a) {
-		flavours[w] = true
+	for w := range flavours(a) {
+		if flavours(b)[w] {
+			s += 3
+		}
 	}
-	for _, w := range words(b) {
-		if flavours[w] {
-			s += 2
+	for _, w := range strings.Fields(strings.ToLower(a.Brand.Kind)) {
+		if slices.Contains(strings.Fields(strings.ToLower(b.Brand.Kind)), w) {
+			s++
 		}
 	}
 	return s
 }
 
-// words are what a beverage tastes of, by name, kind and flavouring ingredients.
-func words(o Offer) []string {
-	seen := map[string]bool{}
-	var out []string
-	add := func(w string) {
-		w = strings.ToLower(w)
-		if len(w) > 2 && w != "zero" && w != "light" && !seen[w] {
-			seen[w] = true
-			out = append(out, w)
+// flavours are the words for what a beverage tastes of, from its name and its flavouring ingredients.
+func flavours(o Offer) map[string]bool {
+	out := map[string]bool{}
+	for _, w := range strings.Fields(strings.ToLower(o.Beverage.Name)) {
+		if len(w) > 2 && w != "zero" && w != "light" && w != "free" {
+			out[w] = true
 		}
-	}
-	for _, w := range strings.Fields(o.Beverage.Name + " " + o.Brand.Kind) {
-		add(w)
 	}
 	for _, p := range o.Beverage.Recipe.Parts {
 		kind, name, _ := strings.Cut(string(p.Ingredient), ".")
 		if kind == "flavour" || kind == "juice" || kind == "tea" {
-			add(name)
+			out[name] = true
 		}
 	}
 	return out

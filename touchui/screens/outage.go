@@ -94,7 +94,7 @@ func (u *UI) emptyCups(s *sheet) {
 	w, h, cup := 1000.0, 620.0, 1.0
 	x, y := g.x(40), g.b(40+h)
 	if g.wide {
-		w, h, cup = 300, 220, .36
+		w, h, cup = 300, 200, .27
 		x, y = float64(g.w)-g.s(w)-g.s(28), g.b(28+h)
 	}
 	img := u.compose(func() *image.RGBA {
@@ -144,7 +144,7 @@ func (p *noFizzPage) build() {
 	px, titleY, textY, textPX, textW := 208.0, 190.0, 590.0, 40.0, 960.0
 	lines := []string{"No fizz", "just now"}
 	if g.wide {
-		spec, x, y, cols, n = art.TileSmall, 20, 292, 3, 3
+		spec, x, y, cols, n = art.TileSmall, 20, 216, 3, 3
 		px, titleY, textY, textPX, textW = 84, 62, 150, 22, 520
 		lines = []string{"No fizz just now"}
 	}
@@ -160,12 +160,15 @@ func (p *noFizzPage) build() {
 	st := g.at(textPX, 1.32, theme.Text, 0)
 	words := "Sparkling drinks need gas and ours has run out. The crew has been told. These pour as always:"
 	s.lines(art.Wrap(u.fonts, words, st, g.s(textW)), g.x(x), g.y(textY), st, art.Left)
-	tile := spec.Scaled(g.k)
+	tile, gap := spec.Scaled(g.k), g.i(16)
+	if g.wide {
+		gap = g.i(10)
+	}
 	for i, r := range u.menu.Brands(FilterStill) {
 		if i == n || r.Drained {
 			break
 		}
-		tx, ty := int(g.x(x)+.5)+i%cols*(tile.W+g.i(16)), g.i(y)+i/cols*(tile.H+g.i(16))
+		tx, ty := int(g.x(x)+.5)+i%cols*(tile.W+gap), g.i(y)+i/cols*(tile.H+gap)
 		s.control(newControl("no-fizz.brand."+string(r.Brand.ID), roleTile, r.Brand.Name, u.tile(r, tile), tx, ty, func() { u.show(newBrand(u, r.Brand)) }))
 	}
 	d := newDome(u, "no-fizz.rest", roleButton, nil, nil)

@@ -80,8 +80,14 @@ func (p *pourPage) plainCard(o Offer, w, h int, k float64) *image.RGBA {
 		c := art.ColoursOf(o.Brand.Palette)
 		q := art.NewPicture(u.fonts, w, h, c.Primary)
 		sz := theme.Size{PX: 56 * k, Line: .88, Cut: theme.Condensed, Track: -.015}
-		lines, px := art.FitName(u.fonts, o.Brand.Name+" "+o.Beverage.Name, sz, float64(w)-64*k, float64(h)-80*k, 16*k, 2)
-		sz.PX = px
+		room := float64(w) - 64*k
+		lines := []string{o.Brand.Name + " " + o.Beverage.Name}
+		if px := u.fonts.Fit(lines, sz.Cut, sz.Track, room, sz.PX, 1); px >= 42*k {
+			sz.PX = px
+		} else { // broken between brand and name, never inside one
+			lines = []string{o.Brand.Name, o.Beverage.Name}
+			sz.PX = u.fonts.Fit(lines, sz.Cut, sz.Track, room, 48*k, 12)
+		}
 		q.Lines(lines, 32*k, 22*k, art.Style{Size: sz, Color: c.Ink}, art.Left)
 		note := theme.Size{PX: 27 * k, Line: 1, Cut: theme.Text}
 		q.Text(p.differs(o), 32*k, float64(h)-24*k-note.PX, art.Style{Size: note, Color: c.Ink}, art.Left)

@@ -116,10 +116,12 @@ func (u *UI) Run(ctx context.Context) error {
 	err := u.client.Events(ctx, func(s api.Snapshot) error {
 		return u.follow(ctx, s)
 	}, func(err error) {
-		u.log.Info("agent is away", slog.Any(logkey.Err, err))
 		u.stage.Do(func() {
+			if u.snap.Reason != agentAway {
+				u.log.Info("agent is away", slog.Any(logkey.Err, err))
+			}
 			s := u.snap
-			s.Unit, s.Reason, s.Pour = api.UnitOutOfOrder, agentAway, nil
+			s.Unit, s.Reason, s.Pour, s.Cup = api.UnitOutOfOrder, agentAway, nil, false
 			if u.cat == nil {
 				s.Unit = api.UnitStarting
 			}

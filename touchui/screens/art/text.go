@@ -88,7 +88,7 @@ func Wrap(f *theme.Fonts, s string, sz theme.Size, width float64) []string {
 }
 
 // FitName breaks a name between words into at most maxLines lines so that it can be set as large as possible, and
-// returns the lines and the size. Fewer lines win when the size is the same.
+// returns the lines and the size. A further line has to gain 3 %.
 func FitName(f *theme.Fonts, name string, sz theme.Size, width, height, minPX float64, maxLines int) ([]string, float64) {
 	words := strings.Fields(name)
 	best, bestPX := []string{name}, 0.0
@@ -96,7 +96,7 @@ func FitName(f *theme.Fonts, name string, sz theme.Size, width, height, minPX fl
 	for k := 1; k <= n; k++ {
 		for _, lines := range splits(words, k) {
 			px := f.Fit(lines, sz.Cut, sz.Track, width, min(sz.PX, height/(float64(k)*sz.Line)), 1)
-			if px > bestPX {
+			if px > bestPX && (len(lines) == len(best) || px > bestPX*1.03) {
 				best, bestPX = lines, px
 			}
 		}

@@ -1,0 +1,220 @@
+package screens
+
+import (
+	"testing"
+	"time"
+
+	"fountain/agent/api"
+	"fountain/internal/problem"
+)
+
+// TestHoldMachine walks every sequence of eight events and checks what must hold after each.
+func TestHoldMachine(t *testing.T) {
+	var walk func(h hold, leased bool, history []holdEvent)
+	walk = func(h hold, leased bool, history []holdEvent) {
+		if len(history) == 8 {
+			return
+		}
+		for e := evPress; e <= evSettled; e++ {
+			if (e == evGranted || e == evRefused) && h.state != asking || e == evSettled && h.state != ending || e == evOver && !leased {
+				continue // the agent cannot say that now
+			}
+			next, effect := h.step(e)
+			now := append(history[:len(history):len(history)], e)
+			has := leased
+			switch effect {
+			case doAsk:
+				if h.state != resting {
+					t.Fatalf("%v asks for a second pour", now)
+				}
+			case doBeat:
+				if h.released || next.state != flowing {
+					t.Fatalf("%v beats a pour that was let go", now)
+				}
+				has = true
+			case doStop:
+				has = false
+			case doNothing:
+			}
+			if e == evRelease && h.state == flowing && effect != doStop {
+				t.Fatalf("%v does not stop when let go", now)
+			}
+			if e == evGranted && h.released && effect != doStop {
+				t.Fatalf("%v does not stop a pour that was let go while asking", now)
+			}
+			if has && next.state != flowing {
+				t.Fatalf("%v leaves a lease without anyone who holds it", now)
+			}
+			walk(next, has, now)
+		}
+	}
+	walk(hold{}, false, nil)
+}
+
+// atBeverage brings a rig to a beverage page.
+func atBeverage(t *testing.T) *rig {
+	r := newRig(t, 800, 480)
+	r.waitPage("home")
+	if err := r.app.Call(t.Context(), func() { r.ui.open("kolvane.cherry-zero") }); err != nil {
+		t.Fatal(err)
+	}
+	r.waitPage("beverage")
+	return r
+}
+
+// rest asserts that nothing flows any more, soon and for good.
+func (r *rig) rest() {
+	r.t.Helper()
+	r.until("every pour to stop", func() bool { return r.agent.active() == 0 })
+	p := r.agent.last()
+	time.Sleep(50 * time.Millisecond) // in which a stray beat or a late grant would show
+	if r.agent.active() != 0 || r.agent.last().PouredUL != p.PouredUL {
+		r.t.Fatal("a pour goes on after it was let go")
+	}
+}
+
+func TestLettingGoAtAnyMoment(t *testing.T) {
+	r := atBeverage(t)
+	for _, wait := range []time.Duration{0, time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond, 60 * time.Millisecond, 130 * time.Millisecond} {
+		x, y := r.press("beverage.pour")
+		time.Sleep(wait)
+		r.finger.Up(1, x, y)
+		<-r.agent.started // every press asks, however short it was
+		r.until("the finger to be gone", func() bool {
+			var touching bool
+			_ = r.app.Call(t.Context(), func() { touching = r.app.Touching() || r.ui.pour.active() })
+			return !touching
+		})
+		r.rest()
+		if p := r.agent.last(); p.ID != "" && p.Reason != "released" && p.Outcome != "completed" {
+			t.Errorf("after %v the pour ended %s (%s), not by letting go", wait, p.Outcome, p.Reason)
+		}
+	}
+}
+
+func TestLettingGoBeforeTheAgentAnswers(t *testing.T) {
+	r := atBeverage(t)
+	grant := make(chan struct{})
+	r.agent.mu.Lock()
+	r.agent.grant = grant
+	r.agent.mu.Unlock()
+	x, y := r.press("beverage.pour")
+	<-r.agent.started
+	r.finger.Up(1, x, y)
+	r.until("the release to be seen", func() bool {
+		var released bool
+		_ = r.app.Call(t.Context(), func() { released = r.ui.pour.released })
+		return released
+	})
+	close(grant)
+	r.waitPage("done")
+	r.rest()
+	if p := r.agent.last(); p.Reason != "released" {
+		t.Errorf("the pour ended by %q, not by the release", p.Reason)
+	}
+}
+
+func TestWhatElseStopsAPour(t *testing.T) {
+	for name, end := range map[string]func(r *rig, x, y int){
+		"slid off":     func(r *rig, _, _ int) { r.finger.Move(1, 10, 10) },
+		"finger lost":  func(r *rig, _, _ int) { r.finger.Cancel(1) },
+		"page changed": func(r *rig, _, _ int) { _ = r.app.Call(r.t.Context(), r.ui.goHome) },
+		"out of order": func(r *rig, _, _ int) {
+			r.agent.set(func(s *api.Snapshot) { s.Unit, s.Reason = api.UnitOutOfOrder, "e_stop" })
+		},
+		"input is gone": func(r *rig, _, _ int) { _ = r.finger.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := atBeverage(t)
+			x, y := r.press("beverage.pour")
+			r.until("the pour", func() bool { return r.agent.active() == 1 && r.volume() > 0 })
+			end(r, x, y)
+			r.rest()
+			if p := r.agent.last(); p.Reason != "released" {
+				t.Errorf("the pour ended by %q, not by a stop", p.Reason)
+			}
+		})
+	}
+}
+
+// A screen that hangs sends no beats: the lease, not the screen, ends the pour.
+func TestStalledScreenLosesTheLease(t *testing.T) {
+	r := atBeverage(t)
+	x, y := r.press("beverage.pour")
+	r.until("the pour", func() bool { return r.agent.active() == 1 && r.volume() > 0 })
+	hang, hung := make(chan struct{}), make(chan struct{})
+	r.app.Do(func() { close(hung); <-hang })
+	<-hung
+	r.until("the lease to run out", func() bool { return r.agent.active() == 0 })
+	if p := r.agent.last(); p.Reason != "lease_lost" {
+		t.Errorf("the pour ended by %q", p.Reason)
+	}
+	close(hang)
+	r.waitPage("done")
+	if e := r.get("pour.note"); e.Name == "" {
+		t.Error("the page does not say why it stopped")
+	}
+	r.finger.Up(1, x, y)
+}
+
+func TestSecondFingerDoesNothing(t *testing.T) {
+	r := atBeverage(t)
+	x, y := r.press("beverage.pour")
+	r.until("the pour", func() bool { return r.agent.active() == 1 && r.volume() > 0 })
+	r.finger.Down(2, x+20, y+20)
+	r.finger.Up(2, x+20, y+20)
+	before := r.volume()
+	r.until("the pour to go on", func() bool { return r.volume() > before+10 })
+	r.finger.Up(1, x, y)
+	r.rest()
+}
+
+func TestTapInstead(t *testing.T) {
+	r := atBeverage(t)
+	r.tap("beverage.tap")
+	r.until("tap mode", func() bool { e, ok := r.find("beverage.tap"); return ok && e.Value == "on" })
+	r.tap("beverage.pour")
+	r.until("the pour to outlive the tap", func() bool { return r.volume() > 20 })
+	if p := r.agent.last(); p.Mode != api.ModePortion || p.TargetUL != 473_000 {
+		t.Errorf("asked for %s of %d µL", p.Mode, p.TargetUL)
+	}
+	r.tap("beverage.pour")
+	r.waitPage("done")
+	r.rest()
+}
+
+func TestRestOfTheCup(t *testing.T) {
+	r := atBeverage(t)
+	r.agent.rate = 400_000
+	x, y := r.press("beverage.pour")
+	r.until("100 ml", func() bool { return r.volume() >= 100 })
+	r.finger.Up(1, x, y)
+	r.waitPage("done")
+	first := r.agent.last().PouredUL
+	r.press("beverage.pour")
+	r.until("a full cup", func() bool { e, ok := r.find("beverage.pour"); return ok && e.Value == "full" })
+	p := r.agent.last()
+	if p.TargetUL != 473_000-first {
+		t.Errorf("second hold asked for %d µL after %d", p.TargetUL, first)
+	}
+	if v := r.volume(); v != 473 {
+		t.Errorf("shows %d ml for a full cup", v)
+	}
+	r.finger.Up(1, x, y)
+	r.tap("pour.done")
+	r.waitPage("home")
+}
+
+func TestRefusalInPlainWords(t *testing.T) {
+	r := atBeverage(t)
+	r.agent.mu.Lock()
+	r.agent.refuse = &problem.Problem{Code: problem.CodeUnsafe, What: "e-stop pressed"}
+	r.agent.mu.Unlock()
+	x, y := r.press("beverage.pour")
+	e := r.get("beverage.problem")
+	if e.Name != "The machine has stopped for safety. The crew can help." {
+		t.Errorf("says %q", e.Name)
+	}
+	r.finger.Up(1, x, y)
+	r.rest()
+}
