@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"image"
 	"image/jpeg"
-	"image/png"
 )
 
 const (
@@ -15,17 +14,15 @@ const (
 
 // encoder turns parts of a frame into PNG or JPEG; one per stream, its buffers are reused.
 type encoder struct {
-	buf  bytes.Buffer
-	png  png.Encoder
-	pool pngPool
+	buf bytes.Buffer
+	png pngWriter
 }
 
 // encode returns bytes that are valid until the next call. exact forbids loss.
 func (e *encoder) encode(im *image.RGBA, exact bool) (body []byte, lossy bool) {
 	e.buf.Reset()
 	if exact || area(im.Rect) <= smallPixels || flat(im) {
-		e.png.CompressionLevel, e.png.BufferPool = png.BestSpeed, &e.pool
-		_ = e.png.Encode(&e.buf, im) // a bytes.Buffer takes everything
+		e.png.encode(&e.buf, im)
 		return e.buf.Bytes(), false
 	}
 	_ = jpeg.Encode(&e.buf, im, &jpeg.Options{Quality: quality})
@@ -46,8 +43,3 @@ func flat(im *image.RGBA) bool {
 	}
 	return differ*100 < n*flatShare
 }
-
-type pngPool struct{ b *png.EncoderBuffer }
-
-func (p *pngPool) Get() *png.EncoderBuffer  { return p.b }
-func (p *pngPool) Put(b *png.EncoderBuffer) { p.b = b }
