@@ -11,7 +11,7 @@ import (
 )
 
 // maxDays bounds how many days of counts are kept; Favourites cannot look back further.
-const maxDays = 35
+const maxDays = 21
 
 // favouriteUL is the least a consumer must have poured for it to count: less is a taste or a slip, µL.
 const favouriteUL = 30_000
