@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"fountain/agent/beat"
 	"fountain/agent/recipe"
 	"fountain/hal"
 	"fountain/sync/wire"
@@ -230,5 +231,41 @@ func BenchmarkStep(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s, _ = Step(s, e)
+	}
+}
+
+func TestBounds(t *testing.T) {
+	b := newBench(plan(false))
+	b.tick(500)
+	b.in.Delivered[0] += 1200 // a pump that runs away: 120 ml
+	b.tick(1)
+	if b.s.Carrier || b.s.Master || b.s.Reason != ReasonVolumeBound || !b.fx.Has(StopPumps) {
+		t.Errorf("volume: %q, carrier %v, MASTER %v", b.s.Reason, b.s.Carrier, b.s.Master)
+	}
+	p := plan(false)
+	p.MaxTime = 700 * ms
+	b = newBench(p)
+	b.tick(690)
+	if !b.s.Carrier {
+		t.Fatal("shut too early")
+	}
+	b.tick(15)
+	if b.s.Carrier || b.s.Master || b.s.Reason != ReasonTimeBound {
+		t.Errorf("time: %q, carrier %v, MASTER %v", b.s.Reason, b.s.Carrier, b.s.Master)
+	}
+}
+
+func TestGuardShutsMaster(t *testing.T) {
+	for r, want := range map[beat.Reason]string{
+		beat.ReasonEStop: ReasonEStop, beat.ReasonLeak: ReasonLeak, beat.ReasonTime: ReasonTimeBound, beat.ReasonVolume: ReasonVolumeBound,
+		beat.ReasonNoBeat: ReasonLoopGap, beat.ReasonShutdown: ReasonGuardGone, beat.ReasonHardware: ReasonMaster,
+	} {
+		b := newBench(plan(false))
+		b.tick(500)
+		b.in.Guard = Guard{Latched: true, Reason: r}
+		b.tick(1)
+		if b.s.Carrier || b.s.Master || b.s.Reason != want || b.s.Outcome != OutcomeOf(want) {
+			t.Errorf("%s: %s %q, want %q", r, b.s.Outcome, b.s.Reason, want)
+		}
 	}
 }
