@@ -296,24 +296,23 @@ func (c *Conn) await(ctx context.Context, token mqtt.Token) error {
 		return c.Err()
 	}
 	if err := token.Error(); err != nil {
-		if lost := c.settle(); lost != nil {
-			return lost
-		}
-		return err
+		return c.settle(err)
 	}
 	return nil
 }
 
-// settle gives the connection's own error a moment to be known after paho failed a token because of it.
-func (c *Conn) settle() error {
-	timer := time.NewTimer(time.Second)
+// settle returns why the connection ended after paho failed a token. paho tells a moment later, and not at all when
+// the transport was closed on this side; a connection that cannot send is ended either way.
+func (c *Conn) settle(err error) error {
+	timer := time.NewTimer(200 * time.Millisecond)
 	defer timer.Stop()
 	select {
 	case <-c.lost:
-		return c.Err()
 	case <-timer.C:
-		return nil
+		c.end(err, c.raw.hungUp())
+		_ = c.raw.Close() // makes paho stop
 	}
+	return c.Err()
 }
 
 // Subscribe asks for the filters with QoS 1, eight at a time, and returns nil when every one is granted. The handler

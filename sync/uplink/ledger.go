@@ -75,10 +75,15 @@ func (r *run) advance() error {
 	return nil
 }
 
-// horizon is the highest seq about which the ledger's list of missing seqs is complete; 0 when it does not say.
+// horizon is the highest seq about which the ledger tells: everything up to it that is not missing is committed. The
+// list holds the lowest missing seqs, so it is complete up to its last entry, and up to Seen when there is room left.
 func (r *run) horizon() uint64 {
-	if n := len(r.ack.Missing); n == wire.MaxLedgerMissing {
-		return min(r.ack.Seen, r.ack.Missing[n-1])
+	n := len(r.ack.Missing)
+	if n == 0 {
+		return r.ack.Seen
+	}
+	if last := r.ack.Missing[n-1]; n == wire.MaxLedgerMissing || r.ack.Seen < last {
+		return last
 	}
 	return r.ack.Seen
 }
