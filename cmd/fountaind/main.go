@@ -163,6 +163,7 @@ func serve(ctx context.Context, args, environ []string, stdout, stderr io.Writer
 	if ctx, err = lifeline.Watch(ctx, getenv(environ)); err != nil {
 		return err
 	}
+	raisePriority()
 	began := time.Now()
 	rig, pacer, kind, err := openRig(ctx, o.rig, o.run)
 	if err != nil {
