@@ -5,8 +5,8 @@ import (
 	"log/slog"
 	"time"
 
-	"fountain/agent/pour"
 	"fountain/internal/logkey"
+	"fountain/sync/wire"
 )
 
 // clerk does for the control loop what may block: the journal's calls, saving lags, telling the stock, logging. It is
@@ -73,7 +73,7 @@ func (c *clerk) handle(n note) {
 		})
 	case noteCommit:
 		level := slog.LevelInfo
-		if oc := n.result.Outcome; oc == pour.OutcomeOf(pour.ReasonNoFlow) || oc == pour.OutcomeOf(pour.ReasonLoopGap) {
+		if oc := n.result.Outcome; oc == wire.Faulted || oc == wire.Interrupted {
 			level = slog.LevelWarn
 		}
 		log.Log(context.Background(), level, "pour ended", slog.String(logkey.Pour, l.id), slog.String(logkey.Beverage, string(l.plan.Beverage)),

@@ -88,7 +88,7 @@ func (m *Machine) run(ctx context.Context) error {
 		now := p.Now()
 		lo.measure(now-target, now-prev)
 		if now-prev > gapLimit {
-			lo.gap(now)
+			lo.stop(now, pour.ReasonLoopGap) // whatever was open is shut before anything else is looked at
 		}
 		prev = now
 		if ctx.Err() != nil {
@@ -123,9 +123,6 @@ func (lo *loop) measure(late, gap time.Duration) {
 		t.worst.Store(int64(late))
 	}
 }
-
-// gap handles a loop that stood still: whatever was open is shut before anything else is looked at.
-func (lo *loop) gap(now time.Duration) { lo.stop(now, pour.ReasonLoopGap) }
 
 // once is one turn of the loop.
 func (lo *loop) once(now time.Duration, stopping bool) {
@@ -313,7 +310,7 @@ func (lo *loop) do(e pour.Effect) {
 		lo.clerk.learned()
 	case pour.Commit:
 		lo.commitAt = lo.ev.Now
-		lo.finish(lo.ev.Now)
+		lo.conclude()
 		lo.clerk.commit(l, lo.result())
 	}
 }
@@ -333,8 +330,8 @@ func (lo *loop) ranDry(slot, cartridge string) {
 	lo.clerk.empty(slot)
 }
 
-// finish draws the conclusions for the unit from a pour that has ended.
-func (lo *loop) finish(time.Duration) {
+// conclude draws from a pour that has ended what concerns the unit.
+func (lo *loop) conclude() {
 	if lo.pour.Stuck() {
 		lo.sticky = pour.ReasonStuckOpen
 	}

@@ -191,7 +191,8 @@ func (m *Machine) Ready() <-chan struct{} { return m.ready }
 func (m *Machine) Changed() <-chan struct{} { return m.changed }
 
 // Run is the control loop; it returns when ctx ends and everything is shut, settled and recorded, or Config.Drain is
-// over. It may be called once.
+// over. It may be called once. On real hardware the caller locks the goroutine to its thread (runtime.LockOSThread)
+// and raises its priority, as the Pacer of hal/linux expects.
 func (m *Machine) Run(ctx context.Context) error {
 	first := false
 	m.begin.Do(func() { first = true })
