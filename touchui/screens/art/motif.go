@@ -37,7 +37,7 @@ func (c Colours) of(f string) color.RGBA {
 	return c.Primary
 }
 
-// Drained is the width of the outline of a motif that has run out, in motif units.
+// drainedPen is the width of the outline of a motif that has run out, in motif units.
 const drainedPen = 9
 
 // Motif draws m covering r: anchored to its lower edge, centred sideways, the top cropped. With outline it draws each
@@ -60,21 +60,28 @@ type drawing struct {
 	p       *Picture
 	c       Colours
 	outline *color.RGBA
+	drawn   int
 }
 
-// maxDepth bounds nested repeats: a catalogue is data from outside.
+// Limits of a motif: a catalogue is data from outside. The richest motif of the default catalogue draws about 120 shapes.
 const (
 	maxDepth  = 4
-	maxCopies = 200
+	maxShapes = 2000
 )
 
 func (d *drawing) shape(s *beverage.Shape, m Matrix, depth int) {
+	if d.drawn++; d.drawn > maxShapes {
+		return
+	}
 	if s.T == "repeat" {
 		if depth >= maxDepth {
 			return
 		}
-		n := min(s.N, maxCopies)
+		n := min(s.N, maxShapes-d.drawn)
 		for i := range n {
+			if d.drawn > maxShapes {
+				return
+			}
 			k := float64(i)
 			if s.Rot != 0 && s.Rot*float64(s.N) < 300 { // a fan, centred
 				k -= float64(n-1) / 2

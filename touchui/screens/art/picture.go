@@ -55,8 +55,8 @@ func (p *Picture) Fill(q *Path, c color.RGBA) {
 			minY, maxY = math.Min(minY, a.Y), math.Max(maxY, a.Y)
 		}
 	}
-	if minX > maxX {
-		return
+	if minX > maxX || !(minX > -farOut && minY > -farOut && maxX < farOut && maxY < farOut) {
+		return // empty, or not meant for this picture: the rasteriser walks every row above it
 	}
 	r := image.Rect(int(math.Floor(minX)), int(math.Floor(minY)), int(math.Ceil(maxX))+1, int(math.Ceil(maxY))+1).Intersect(p.c)
 	if r.Empty() {
@@ -78,6 +78,9 @@ func (p *Picture) Fill(q *Path, c color.RGBA) {
 	}
 	p.z.Draw(p.RGBA, r, image.NewUniform(c), image.Point{})
 }
+
+// farOut is a coordinate no sensible shape reaches.
+const farOut = 1e5
 
 // Clip limits drawing to r until the returned function is called.
 func (p *Picture) Clip(r image.Rectangle) (restore func()) {
