@@ -238,6 +238,25 @@ func TestDragScrollsAndFlings(t *testing.T) {
 	})
 }
 
+func TestWhatIsScrolledOutIsNotTouched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 400, 600)
+		s, pads := list(20)
+		below := newPad("below", 100, 100)
+		r.app.SetContent(row(placed(below, 0, 200, 300, 100), placed(s, 0, 0, 300, 200)))
+		r.run(func() {
+			r.finger.Tap(1, 50, 250, time.Millisecond)
+			r.finger.Tap(1, 50, 450, time.Millisecond)
+			r.on(func() {
+				if d, _, _, _ := sum(pads); d != 0 {
+					t.Errorf("%d presses on what is scrolled out of sight", d)
+				}
+				expect(t, "beside the scroller", below, "down 1 up 1 cancel 0 taps 1")
+			})
+		})
+	})
+}
+
 func TestFlingEndsAtTheEndAndAtTopSpeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 400, 600)

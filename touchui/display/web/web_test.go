@@ -273,6 +273,7 @@ func TestStream(t *testing.T) {
 	}
 	for i := range 10 {
 		s.present(image.Rect(100+i*4, 50, 104+i*4, 60), func(int, int) byte { return byte(i) })
+		time.Sleep(2 * time.Millisecond) // time to send it, if the stream would
 	}
 	v.ack(3)
 	m = v.rect()

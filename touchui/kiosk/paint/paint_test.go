@@ -197,6 +197,7 @@ type scene struct {
 	image         *canvas.Image
 	tint          byte
 	seq           *fyne.Container
+	poster        *container.Scroll // a picture larger than its window: the visible part stays, what it shows moves
 	rng           *rand.Rand
 	n             int
 }
@@ -227,10 +228,14 @@ func newScene(w, h float32, rng *rand.Rand) *scene {
 	})
 	s.image = canvas.NewImageFromImage(opaque(picture(50, 50, 1)))
 	s.seq = container.NewWithoutLayout()
+	wide := canvas.NewImageFromImage(opaque(picture(300, 90, 2)))
+	wide.SetMinSize(fyne.NewSize(300, 90))
+	s.poster = container.NewHScroll(wide)
 	s.root = container.NewWithoutLayout(
 		at(canvas.NewRectangle(color.NRGBA{R: 237, G: 241, B: 240, A: 255}), 0, 0, w, h),
 		at(s.scroll, 10, 40, w-20, h-140), at(s.level, 0, h-80, w, 60), at(s.live, 10, h-90, 0, 0),
-		at(s.raster, w-60, h-60, 50, 50), at(s.image, w-120, h-60, 50, 50), s.seq,
+		at(s.raster, w-60, h-60, 50, 50), at(s.image, w-120, h-60, 50, 50),
+		at(s.poster, w-260, h-95, 100, 90), s.seq,
 	)
 	s.overlay = container.NewWithoutLayout(
 		at(canvas.NewRectangle(color.NRGBA{A: 150}), 0, 0, w, h), at(canvas.NewText("Sold out", color.White), 60, 60, 0, 0),
@@ -242,7 +247,7 @@ func newScene(w, h float32, rng *rand.Rand) *scene {
 // step changes the scene at random, as screens do.
 func (s *scene) step(p *paint.Painter) {
 	s.n++
-	switch s.rng.IntN(12) {
+	switch s.rng.IntN(13) {
 	case 0, 1, 2:
 		s.scroll.ScrollToOffset(fyne.NewPos(0, s.rng.Float32()*float32(300)))
 	case 3:
@@ -273,7 +278,9 @@ func (s *scene) step(p *paint.Painter) {
 		}
 	case 10:
 		s.rng.Shuffle(len(s.seq.Objects), func(i, j int) { s.seq.Objects[i], s.seq.Objects[j] = s.seq.Objects[j], s.seq.Objects[i] })
-	case 11: // nothing
+	case 11:
+		s.poster.ScrollToOffset(fyne.NewPos(s.rng.Float32()*200, 0))
+	case 12: // nothing
 	}
 }
 
