@@ -197,3 +197,44 @@ func checkRecord(t *testing.T, r wire.Record, want wire.Outcome, cup int64) {
 		t.Errorf("the record says %d µL, the cup holds %d µL", got, cup)
 	}
 }
+
+// TestLoseTheScreenMidPour holds the dome on the touch screen and takes the browser, then the screen's process, away.
+func TestLoseTheScreenMidPour(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		lose func(*testing.T, *Unit, *finger)
+		want wire.Outcome
+	}{
+		{"browser gone", func(_ *testing.T, _ *Unit, f *finger) { f.close() }, wire.Stopped},
+		{"screen killed", func(t *testing.T, u *Unit, _ *finger) { signal(t, u.UI, syscall.SIGKILL) }, wire.Interrupted},
+		{"screen stopped and continued", func(t *testing.T, u *Unit, _ *finger) {
+			signal(t, u.UI, syscall.SIGSTOP)
+			time.Sleep(1500 * time.Millisecond)
+			masterShut(t, u)
+			signal(t, u.UI, syscall.SIGCONT)
+		}, wire.Interrupted},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			d, u := startDesk(t, func(c *Config) { c.NoUI = false })
+			u.awaitReady(t)
+			f := u.openScreen(t)
+			f.press(t, f.openFavourite(t))
+			u.flowing(t, 80_000)
+			lost := time.Now()
+			tc.lose(t, u, f)
+			masterShut(t, u)
+			t.Logf("MASTER shut at most %v after the loss", time.Since(lost).Round(time.Millisecond))
+			cup := stillCup(t, u)
+			var all []wire.Record
+			await(t, 20*time.Second, "the cloud has the pour", func() (bool, string) {
+				all = d.records(t)
+				return len(all) == 1, fmt.Sprint(len(all), " records")
+			})
+			checkRecord(t, all[0], tc.want, cup)
+			u.awaitReady(t)
+			if again := stillCup(t, u); again != cup {
+				t.Errorf("the pour resumed: the cup went from %d to %d µL", cup, again)
+			}
+		})
+	}
+}
