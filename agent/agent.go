@@ -53,6 +53,9 @@ type Config struct {
 type Deps struct {
 	Rig   hal.Rig // opened as hal.OwnerAgent; the caller closes it after Run
 	Pacer hal.Pacer
+	// Open is used when Rig is nil: New calls it once everything that needs no hardware is found good, so that a wrong
+	// file is told before a rig that does not answer. The caller closes what it opened.
+	Open  func(context.Context) (hal.Rig, hal.Pacer, error)
 	Guard machine.GuardLink
 	Log   *slog.Logger
 	// Dial replaces the transport to the cloud; for tests. Nil: TCP and TLS as configured.
@@ -141,7 +144,16 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 	if err := a.fold(); err != nil {
 		return nil, err
 	}
-	return a, a.wire()
+	if a.deps.Rig == nil {
+		if a.deps.Rig, a.deps.Pacer, err = deps.Open(ctx); err != nil {
+			return nil, err
+		}
+	}
+	a.menu = newMenu(a.catalogue, a.deps.Rig.Parts(), a.cfg.Config)
+	if err := a.wire(); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // wire makes the parts that run.
@@ -243,7 +255,6 @@ func (a *Agent) loadCatalogue() (err error) {
 	if a.body, err = json.Marshal(a.catalogue); err != nil {
 		return fmt.Errorf("encode catalogue: %w", err)
 	}
-	a.menu = newMenu(a.catalogue, a.deps.Rig.Parts(), a.cfg.Config)
 	return nil
 }
 

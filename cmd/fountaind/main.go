@@ -165,18 +165,26 @@ func serve(ctx context.Context, args, environ []string, stdout, stderr io.Writer
 	}
 	raisePriority()
 	began := time.Now()
-	rig, pacer, kind, err := openRig(ctx, o.rig, o.run)
+	kind, err := rigKind(o.rig)
 	if err != nil {
 		return err
 	}
-	defer rig.Close() // shuts everything; the machine has done so already
+	var rig hal.Rig
+	defer func() {
+		if rig != nil {
+			_ = rig.Close() // shuts everything; the machine has done so already
+		}
+	}()
 	guard, err := beat.Dial(filepath.Join(o.run, beat.SocketName))
 	if err != nil {
 		return wrong("--state "+o.state, err.Error(), "choose a shorter directory")
 	}
 	defer guard.Close() // the guard shuts MASTER
 	a, err := agent.New(ctx, agent.Config{State: o.state, Run: o.run, Rig: kind, Config: cfg},
-		agent.Deps{Rig: rig, Pacer: pacer, Guard: guard, Log: log})
+		agent.Deps{Guard: guard, Log: log, Open: func(ctx context.Context) (_ hal.Rig, pacer hal.Pacer, err error) {
+			rig, pacer, err = openSim(ctx, o.run)
+			return rig, pacer, err
+		}})
 	if err != nil {
 		return err
 	}
@@ -191,24 +199,29 @@ func serve(ctx context.Context, args, environ []string, stdout, stderr io.Writer
 	return nil
 }
 
-// openRig opens the agent's lines. The plant of a desk may start at the same moment, so it is given a while.
-func openRig(ctx context.Context, name, run string) (hal.Rig, hal.Pacer, string, error) {
-	if name != config.RigSim {
-		if _, err := rigfile.Load(name); err != nil {
-			return nil, nil, "", err
-		}
-		return nil, nil, "", &problem.Problem{
-			Code: problem.CodeBadConfig, Where: "--rig " + name, What: "the rig file is good, but this build drives no real lines yet",
-			Remedy: "use --rig sim and run fountain-plant beside it",
-		}
+// rigKind checks what --rig names.
+func rigKind(name string) (string, error) {
+	if name == config.RigSim {
+		return agent.RigSim, nil
 	}
+	if _, err := rigfile.Load(name); err != nil {
+		return "", err
+	}
+	return "", &problem.Problem{
+		Code: problem.CodeBadConfig, Where: "--rig " + name, What: "the rig file is good, but this build drives no real lines yet",
+		Remedy: "use --rig sim and run fountain-plant beside it",
+	}
+}
+
+// openSim opens the agent's lines at the plant. The plant of a desk may start at the same moment, so it is given a while.
+func openSim(ctx context.Context, run string) (hal.Rig, hal.Pacer, error) {
 	socket := filepath.Join(run, sim.SocketName)
 	// The rig outlives ctx: at the end the machine still has to shut its valves over it.
 	life := context.WithoutCancel(ctx)
 	for end := time.Now().Add(rigWait); ; {
 		rig, pacer, err := sim.Dial(life, socket, hal.OwnerAgent)
 		if err == nil {
-			return rig, pacer, agent.RigSim, nil
+			return rig, pacer, nil
 		}
 		if errors.Is(err, hal.ErrBusy) || time.Now().After(end) || ctx.Err() != nil {
 			p := &problem.Problem{
@@ -218,7 +231,7 @@ func openRig(ctx context.Context, name, run string) (hal.Rig, hal.Pacer, string,
 			if errors.Is(err, hal.ErrBusy) {
 				p.Code, p.What, p.Remedy = problem.CodeConflict, "another agent holds the rig's lines", "stop it first"
 			}
-			return nil, nil, "", p
+			return nil, nil, p
 		}
 		t := time.NewTimer(rigRetry)
 		select {
