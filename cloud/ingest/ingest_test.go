@@ -337,6 +337,8 @@ func TestStoreFails(t *testing.T) {
 		m.broken = nil
 		m.mu.Unlock()
 		time.Sleep(time.Minute)
+		m.mu.Lock()
+		defer m.mu.Unlock()
 		if len(m.order) != 3 || s.all()[0].ack["a"].Upto != 3 {
 			t.Fatalf("%d stored, ledger %+v", len(m.order), s.all())
 		}
@@ -352,6 +354,8 @@ func TestGroupCommit(t *testing.T) {
 			i.mustHandle(t, body("u1", record("u1", "a", q+1)))
 		}
 		time.Sleep(time.Second)
+		m.mu.Lock()
+		defer m.mu.Unlock()
 		if m.puts > 2 || len(m.order) != 100 {
 			t.Fatalf("%d commits for %d records", m.puts, len(m.order))
 		}

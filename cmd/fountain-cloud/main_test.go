@@ -69,6 +69,9 @@ func startCloud(t *testing.T, dir string, more ...string) (*process, Endpoints) 
 	p := &process{dir: dir, out: &bytes.Buffer{}}
 	p.Cmd = command(t, append([]string{"serve", "--dir", dir, "--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0", "--ledger-interval", "50ms"}, more...)...)
 	p.Stdout, p.Stderr = p.out, p.out
+	if err := os.Remove(filepath.Join(dir, endpointsFile)); err != nil && !errors.Is(err, os.ErrNotExist) { // of a killed one
+		t.Fatal(err)
+	}
 	began := time.Now()
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
@@ -292,7 +295,9 @@ func TestKill(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			unit(ctx, e, thing, cert, &mu, &acked, &next, total)
+			for ctx.Err() == nil {
+				unit(ctx, e, thing, cert, &mu, &acked, &next, total)
+			}
 		}()
 		if round < rounds {
 			time.Sleep(time.Duration(50+rnd.IntN(250)) * time.Millisecond) // random moment of the kill
@@ -325,6 +330,7 @@ func TestKill(t *testing.T) {
 			}
 		}
 		if round >= rounds {
+			t.Logf("%d records, all acknowledged and stored once", len(have))
 			if safe < total {
 				t.Fatalf("only %d of %d were ever acknowledged", safe, total)
 			}
@@ -338,7 +344,8 @@ func unit(ctx context.Context, e Endpoints, thing string, cert tls.Certificate, 
 	in := make(chan paho.Message, 1000)
 	cl, err := dial(e, thing, cert, in)
 	if err != nil {
-		return // killed meanwhile
+		time.Sleep(10 * time.Millisecond) // refused, it was killed: do not spin
+		return
 	}
 	defer cl.Disconnect(0)
 	p := wire.Shadow(thing, "ledger")
