@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -125,18 +126,23 @@ func createBolt(path string, meta fileMeta, fill func(*bbolt.Tx) error) (err err
 
 // walkFile checks a file and its meta and calls visit for every other frame in it.
 func walkFile(path string, visit func(bucket string, key []byte, f frame) error) (fileMeta, error) {
-	var meta fileMeta
 	f, err := os.Open(path)
 	if err != nil {
-		return meta, err
+		return fileMeta{}, err
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return meta, err
+		return fileMeta{}, err
 	}
+	return walkFrames(f, st.Size(), path, visit)
+}
+
+// walkFrames is walkFile for anything that can be read; path is only for messages.
+func walkFrames(r io.ReaderAt, size int64, path string, visit func(bucket string, key []byte, f frame) error) (fileMeta, error) {
+	var meta fileMeta
 	found := false
-	err = walk(f, st.Size(), func(bucket string, key, value []byte) error {
+	err := walk(r, size, func(bucket string, key, value []byte) error {
 		fr, err := decodeFrame(value)
 		if err != nil {
 			return fmt.Errorf("bucket %s: %w", bucket, err)

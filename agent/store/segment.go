@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -56,9 +57,22 @@ func listSegments(dir string) (map[string][]*segment, error) {
 
 // scan walks the whole file and calls fn for each record. It returns the newest seq, first-1 when there is none.
 func (g *segment) scan(fn func(frame)) (last uint64, err error) {
+	f, err := os.Open(g.path)
+	if err != nil {
+		return g.first - 1, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return g.first - 1, err
+	}
+	return g.scanAt(f, st.Size(), fn)
+}
+
+func (g *segment) scanAt(r io.ReaderAt, size int64, fn func(frame)) (last uint64, err error) {
 	last = g.first - 1
 	end := last // what the file says its newest record is
-	meta, err := walkFile(g.path, func(bucket string, key []byte, f frame) error {
+	meta, err := walkFrames(r, size, g.path, func(bucket string, key []byte, f frame) error {
 		if bucket == bucketMeta && string(key) == lastKey {
 			end = f.seq
 			return nil

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -143,6 +144,40 @@ func addSum(sum *uint64, f frame) {
 	}
 }
 
+func checkState(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return checkStateAt(f, st.Size(), path)
+}
+
+// checkStateAt verifies that every value of the file is sound, under its key, and there.
+func checkStateAt(r io.ReaderAt, size int64, path string) error {
+	var sum, want uint64
+	meta, err := walkFrames(r, size, path, func(bucket string, key []byte, f frame) error {
+		if f.id != bucket+"/"+string(key) {
+			return fmt.Errorf("%w: %s/%q holds %q", errFrame, bucket, key, f.id)
+		}
+		if addSum(&sum, f); bucket == bucketMeta && string(key) == sumKey {
+			want = f.seq
+		}
+		return nil
+	})
+	if err == nil && meta.Kind != "state" {
+		err = structural("the file says it is a %s", meta.Kind)
+	}
+	if err == nil && sum != want {
+		err = structural("values are missing: sum is %#x, want %#x", sum, want)
+	}
+	return err
+}
+
 // openState opens state.db, or makes a new one when there is none or it is damaged. damage is nil unless the old one was
 // damaged or, with segments present, missing.
 func openState(dir string, segments bool) (db *bbolt.DB, damage *Damage, err error) {
@@ -150,20 +185,7 @@ func openState(dir string, segments bool) (db *bbolt.DB, damage *Damage, err err
 	_, err = os.Stat(path)
 	switch {
 	case err == nil:
-		var sum, want uint64
-		_, err = walkFile(path, func(bucket string, key []byte, f frame) error {
-			if f.id != bucket+"/"+string(key) {
-				return fmt.Errorf("%w: %s/%q holds %q", errFrame, bucket, key, f.id)
-			}
-			if addSum(&sum, f); bucket == bucketMeta && string(key) == sumKey {
-				want = f.seq
-			}
-			return nil
-		})
-		if err == nil && sum != want {
-			err = structural("values are missing: sum is %#x, want %#x", sum, want)
-		}
-		if err == nil {
+		if err = checkState(path); err == nil {
 			db, err = openBolt(path, stateMap, false)
 		}
 		if err == nil {
