@@ -1,8 +1,10 @@
 package kiosk_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"math/rand/v2"
@@ -461,4 +463,54 @@ func TestFuzzTouches(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Fyne throws renderers away that were not painted for a minute. A page that comes back gets new ones, which nobody but
+// us lays out: without that it would come back empty.
+func TestPageComesBackAfterAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 400, 600)
+		s, _ := list(40)
+		first := container.NewBorder(widget.NewButton("Back", nil), nil, nil, nil, s)
+		text := canvas.NewText("attract", color.White)
+		second := container.NewCenter(text)
+		r.app.SetContent(first)
+		r.run(func() {
+			r.settle()
+			r.on(func() { s.ScrollToOffset(fyne.NewPos(0, 2080)) })
+			r.settle()
+			r.on(func() { s.ScrollToOffset(fyne.NewPos(0, 0)) })
+			r.settle()
+			want := r.screen.Image()
+			age := func() {
+				for i := range 5 {
+					time.Sleep(25 * time.Hour) // longer than any other test's clock went
+					r.on(func() { text.Text = fmt.Sprint("attract ", i) })
+				}
+			}
+			r.on(func() { r.app.SetContent(second) })
+			age()
+			r.on(func() { r.app.SetContent(first) })
+			r.settle()
+			if !bytes.Equal(r.screen.Image().Pix, want.Pix) {
+				t.Error("the page came back different")
+			}
+			// What was scrolled out of sight all the while.
+			r.on(func() { r.app.SetContent(container.NewStack(first, second)) })
+			age()
+			r.on(func() { s.ScrollToOffset(fyne.NewPos(0, 2080)); second.Hide() })
+			r.settle()
+			if !bytes.Equal(crop(r.screen.Image(), image.Rect(0, 120, 380, 560)), crop(want, image.Rect(0, 120, 380, 560))) {
+				t.Error("tiles scrolled into sight are different")
+			}
+		})
+	})
+}
+
+func crop(im *image.RGBA, r image.Rectangle) []byte {
+	var out []byte
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		out = append(out, im.Pix[im.PixOffset(r.Min.X, y):im.PixOffset(r.Max.X, y)]...)
+	}
+	return out
 }

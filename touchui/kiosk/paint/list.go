@@ -2,9 +2,11 @@ package paint
 
 import (
 	"image"
+	"reflect"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/test"
 	"fyne.io/fyne/v2/theme"
 )
 
@@ -13,11 +15,39 @@ func (p *Painter) collect(roots []fyne.CanvasObject) {
 	p.next = p.next[:0]
 	size := p.frame.Size
 	screen := Rect{0, 0, float32(size.X) / p.scale, float32(size.Y) / p.scale}
+	w := walker{visit: p.visit, meet: p.meet}
 	for _, root := range roots {
 		if root != nil {
-			Walk(root, screen, p.visit)
+			w.walk(root, fyne.Position{}, screen, false)
 		}
 	}
+}
+
+// known is the renderer a widget had when it was last painted.
+type known struct {
+	r    fyne.WidgetRenderer
+	seen uint64
+}
+
+// meet lays out a widget that has another renderer than when last painted. Fyne throws away the renderers of what was
+// not painted for a minute and makes new ones on demand, but lays those out only when the widget's size changes: a page
+// that comes back, or a tile that was scrolled out of sight, would stay empty.
+func (p *Painter) meet(w fyne.Widget) {
+	r := test.WidgetRenderer(w)
+	if r == nil || !reflect.TypeOf(r).Comparable() {
+		return
+	}
+	k := p.known[w]
+	if k.r != r {
+		if s := w.Size(); s.Width > 0 && s.Height > 0 {
+			r.Layout(s)
+		}
+		k.r = r
+	} else if k.seen == p.n {
+		return
+	}
+	k.seen = p.n
+	p.known[w] = k
 }
 
 func (p *Painter) visit(o fyne.CanvasObject, pos fyne.Position, clip Rect) bool {

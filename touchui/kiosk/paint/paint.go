@@ -56,6 +56,7 @@ type Painter struct {
 	pics   map[pictureKey]*texture
 	states map[fyne.CanvasObject]*content // rasters and images seen lately
 	stale  map[fyne.CanvasObject]struct{}
+	known  map[fyne.Widget]known
 	ras    rasteriser
 }
 
@@ -71,6 +72,7 @@ func New(cfg Config) *Painter {
 		frame: display.NewFrame(cfg.Width, cfg.Height, cfg.Format),
 		scale: cfg.Scale, swap: cfg.Format == display.XRGB8888,
 		states: map[fyne.CanvasObject]*content{}, stale: map[fyne.CanvasObject]struct{}{},
+		known: map[fyne.Widget]known{},
 	}
 	p.lru.init(cfg.CacheBytes)
 	p.DropTextures()

@@ -84,6 +84,11 @@ func (p *Painter) sweep() {
 			delete(p.states, o)
 		}
 	}
+	for w, k := range p.known {
+		if k.seen+every < p.n {
+			delete(p.known, w)
+		}
+	}
 }
 
 func (p *Painter) addImage(t *canvas.Image, pos fyne.Position, clip image.Rectangle) {

@@ -39,20 +39,29 @@ type Visit func(o fyne.CanvasObject, pos fyne.Position, clip Rect) (stop bool)
 // Walk visits root and what is visible below it in paint order: parents before children, earlier before later siblings.
 // Subtrees scrolled out of sight are skipped. It reports whether a visit ended it.
 func Walk(root fyne.CanvasObject, within Rect, fn Visit) bool {
-	return walk(root, fyne.Position{}, within, false, fn)
+	w := walker{visit: fn}
+	return w.walk(root, fyne.Position{}, within, false)
 }
 
-func walk(o fyne.CanvasObject, off fyne.Position, clip Rect, scrolled bool, fn Visit) bool {
+type walker struct {
+	visit Visit
+	meet  func(fyne.Widget) // optional: before the children of a widget are looked at
+}
+
+func (w *walker) walk(o fyne.CanvasObject, off fyne.Position, clip Rect, scrolled bool) bool {
 	if o == nil || !o.Visible() {
 		return false
 	}
 	pos := off.Add(o.Position())
+	if wid, ok := o.(fyne.Widget); ok && w.meet != nil {
+		w.meet(wid)
+	}
 	kids, isClip := Children(o)
 	if isClip {
 		clip = clip.Intersect(RectOf(pos, o.Size()))
 		scrolled = true
 	}
-	if fn(o, pos, clip) {
+	if w.visit(o, pos, clip) {
 		return true
 	}
 	if scrolled && clip.Empty() {
@@ -65,7 +74,7 @@ func walk(o fyne.CanvasObject, off fyne.Position, clip Rect, scrolled bool, fn V
 				continue
 			}
 		}
-		if walk(k, pos, clip, scrolled, fn) {
+		if w.walk(k, pos, clip, scrolled) {
 			return true
 		}
 	}
