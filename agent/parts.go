@@ -18,6 +18,7 @@ const (
 	settingLags      = "machine.lags"
 	settingInventory = "inventory"
 	settingSerial    = "unit.serial"
+	settingProbe     = "store.probe"
 	settingClock     = "clock.last_trusted"
 )
 

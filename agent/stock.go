@@ -25,6 +25,7 @@ const (
 	tagTimeout  = 2 * time.Second // of one tag
 	houseEvery  = time.Hour       // retiring old segments
 	healthEvery = time.Second
+	mendEvery   = 2 * time.Second
 	rigPatience = 2 * time.Second // a rig that is gone for longer is opened anew: by ending, the supervisor starts us again
 )
 
@@ -103,6 +104,9 @@ func (a *Agent) save() {
 func (a *Agent) housekeep(ctx context.Context) error {
 	house := time.NewTicker(houseEvery)
 	defer house.Stop()
+	mend := time.NewTicker(mendEvery)
+	defer mend.Stop()
+	failed := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -111,6 +115,8 @@ func (a *Agent) housekeep(ctx context.Context) error {
 			if err := a.fold(); err != nil {
 				a.log.Warn("save inventory", slog.Any(logkey.Err, err)) // folded again after the next pour, or at start
 			}
+		case <-mend.C:
+			failed = a.mend(failed)
 		case <-house.C:
 			if err := a.view.Idle(ctx); err != nil {
 				return nil
@@ -122,6 +128,25 @@ func (a *Agent) housekeep(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// mend tries a store that refused: while that blocks the unit, no pour would find out that it works again. failed tells
+// that it refused since the last time all was well; mend returns whether that still stands.
+func (a *Agent) mend(failed bool) bool {
+	if failed = failed || a.board.Has(alarmStore, ""); !failed {
+		return false
+	}
+	if err := a.store.PutSetting(settingProbe, []byte(time.Now().UTC().Format(time.RFC3339))); err != nil {
+		return true // the alarm stands
+	}
+	if a.board.Clear(alarmStore, "") {
+		a.log.Info("store works again")
+	}
+	if a.machine.State().Fault == pour.ReasonJournal { // no other fault is ours to clear
+		a.machine.ClearFault()
+		return true // until the machine says so
+	}
+	return false
 }
 
 // watchSlots reads the tags of all cartridge slots, again and again: reading one may block, so it is no work for the
