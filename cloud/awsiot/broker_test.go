@@ -1,6 +1,7 @@
 package awsiot_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/sha256"
@@ -18,6 +19,7 @@ import (
 
 	"fountain/cloud/awsiot"
 	"fountain/cloud/store"
+	"fountain/deploy"
 	"fountain/sync/wire"
 )
 
@@ -401,5 +403,22 @@ func expire(t *testing.T, db *store.SQLite, cert tls.Certificate) {
 	c.TokenExpires = time.Now().Add(-time.Second).UnixMilli()
 	if err := db.PutCertificate(t.Context(), c); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestTypoInTopic: a policy that loads but names the wrong topic is found by the first message.
+func TestTypoInTopic(t *testing.T) {
+	text := bytes.Replace(deploy.DeviceTemplate, []byte("fountain_consumption/c/$"), []byte("fountain_consumtion/c/$"), 1)
+	stack, err := awsiot.LoadStack(text, "device.yaml", awsiot.Location{Parameters: parameters})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCloud(t, func(cfg *awsiot.Config) { cfg.Stack = stack })
+	me, cert := c.provision("F0040")
+	cl := c.dial(me, cert)
+	cl.Publish(wire.BasicIngest("fountain_consumption", me), 1, false, "[]")
+	cl.hangsUp()
+	if len(c.queue) != 0 || !strings.Contains(c.denials(), "AUTH_ERROR") {
+		t.Fatalf("%d delivered, %s", len(c.queue), c.denials())
 	}
 }

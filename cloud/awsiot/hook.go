@@ -166,7 +166,7 @@ func (h *hook) judgeSubscribe(cl *mqtt.Client, s *session, pk *packets.Packet) (
 	n := cl.State.Subscriptions.Len()
 	for _, f := range filters {
 		if strings.HasPrefix(f, "$aws/rules/") {
-			return reasonForbidden, errors.New("Basic Ingest topics cannot be subscribed to")
+			return reasonForbidden, errors.New("nobody can subscribe to Basic Ingest")
 		}
 		if err := h.may(s, ActSubscribe, f); err != nil {
 			return reasonAuth, err

@@ -38,18 +38,24 @@ func TestShadowSemantics(t *testing.T) {
 		code    int    // of the last update; 0 accepted
 	}{
 		{name: "sections", updates: []string{`{"state":{"desired":{"a":1},"reported":{"a":2}}}`}, state: `{"desired":{"a":1},"reported":{"a":2}}`, delta: `{"a":1}`},
-		{name: "merge key by key", updates: []string{`{"state":{"desired":{"a":{"x":1,"y":2}}}}`, `{"state":{"desired":{"a":{"y":3}}}}`},
-			state: `{"desired":{"a":{"x":1,"y":3}}}`, delta: `{"a":{"x":1,"y":3}}`, meta: `{"desired":{"a":{"x":1,"y":2}}}`},
+		{
+			name: "merge key by key", updates: []string{`{"state":{"desired":{"a":{"x":1,"y":2}}}}`, `{"state":{"desired":{"a":{"y":3}}}}`},
+			state: `{"desired":{"a":{"x":1,"y":3}}}`, delta: `{"a":{"x":1,"y":3}}`, meta: `{"desired":{"a":{"x":1,"y":2}}}`,
+		},
 		{name: "null deletes a key", updates: []string{`{"state":{"desired":{"a":1,"b":2}}}`, `{"state":{"desired":{"a":null}}}`}, state: `{"desired":{"b":2}}`, delta: `{"b":2}`},
 		{name: "null of an absent key", updates: []string{`{"state":{"desired":{"a":1,"b":null}}}`}, state: `{"desired":{"a":1}}`, delta: `{"a":1}`},
 		{name: "null deletes a section", updates: []string{`{"state":{"desired":{"a":1},"reported":{"b":1}}}`, `{"state":{"desired":null}}`}, state: `{"reported":{"b":1}}`},
-		{name: "arrays are values", updates: []string{`{"state":{"desired":{"a":[1,2,3]},"reported":{"a":[1,2]}}}`}, state: `{"desired":{"a":[1,2,3]},"reported":{"a":[1,2]}}`,
-			delta: `{"a":[1,2,3]}`, meta: `{"desired":{"a":[1,1,1]},"reported":{"a":[1,1]}}`},
+		{
+			name: "arrays are values", updates: []string{`{"state":{"desired":{"a":[1,2,3]},"reported":{"a":[1,2]}}}`}, state: `{"desired":{"a":[1,2,3]},"reported":{"a":[1,2]}}`,
+			delta: `{"a":[1,2,3]}`, meta: `{"desired":{"a":[1,1,1]},"reported":{"a":[1,1]}}`,
+		},
 		{name: "array is replaced whole", updates: []string{`{"state":{"desired":{"a":[1,2,3]}}}`, `{"state":{"desired":{"a":[9]}}}`}, state: `{"desired":{"a":[9]}}`, delta: `{"a":[9]}`},
 		{name: "object replaces a value", updates: []string{`{"state":{"desired":{"a":1}}}`, `{"state":{"desired":{"a":{"b":2}}}}`}, state: `{"desired":{"a":{"b":2}}}`, delta: `{"a":{"b":2}}`},
 		{name: "value replaces an object", updates: []string{`{"state":{"desired":{"a":{"b":2}}}}`, `{"state":{"desired":{"a":1}}}`}, state: `{"desired":{"a":1}}`, delta: `{"a":1}`, meta: `{"desired":{"a":2}}`},
-		{name: "delta only where it differs", updates: []string{`{"state":{"desired":{"a":{"x":1,"y":2},"b":3},"reported":{"a":{"x":1,"y":9},"b":3,"c":4}}}`},
-			state: `{"desired":{"a":{"x":1,"y":2},"b":3},"reported":{"a":{"x":1,"y":9},"b":3,"c":4}}`, delta: `{"a":{"y":2}}`},
+		{
+			name: "delta only where it differs", updates: []string{`{"state":{"desired":{"a":{"x":1,"y":2},"b":3},"reported":{"a":{"x":1,"y":9},"b":3,"c":4}}}`},
+			state: `{"desired":{"a":{"x":1,"y":2},"b":3},"reported":{"a":{"x":1,"y":9},"b":3,"c":4}}`, delta: `{"a":{"y":2}}`,
+		},
 		{name: "no delta when equal", updates: []string{`{"state":{"desired":{"a":{"x":1}},"reported":{"a":{"x":1},"more":true}}}`}, state: `{"desired":{"a":{"x":1}},"reported":{"a":{"x":1},"more":true}}`},
 		{name: "large numbers keep their digits", updates: []string{`{"state":{"desired":{"n":9007199254740993}}}`}, state: `{"desired":{"n":9007199254740993}}`, delta: `{"n":9007199254740993}`},
 		{name: "right version", updates: []string{`{"state":{"desired":{"a":1}}}`, `{"state":{"desired":{"a":2}},"version":1}`}, state: `{"desired":{"a":2}}`, delta: `{"a":2}`},

@@ -287,7 +287,7 @@ func evalTemplate(v any, params map[string]string) (string, error) {
 		if ref, ok := v["Ref"].(string); ok {
 			s, ok := params[ref]
 			if !ok {
-				return "", fmt.Errorf("Ref %q is no parameter", ref)
+				return "", fmt.Errorf("there is no parameter %q to Ref", ref)
 			}
 			return s, nil
 		}

@@ -237,3 +237,53 @@ func TestMatchFilter(t *testing.T) {
 		}
 	}
 }
+
+// TestLeastPrivilege lists what the deployed policies grant, and things they must not.
+func TestLeastPrivilege(t *testing.T) {
+	s, err := LoadStack(deploy.DeviceTemplate, "device.yaml", Location{Parameters: map[string]string{
+		"PreProvisioningHookArn": "arn:aws:lambda:us-east-1:123456789012:function:claim",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit, claim := s.policies["fountain-unit"], s.policies["fountain-claim"]
+	me, claimant := Principal{ClientID: "fountain-1", Thing: "fountain-1"}, Principal{ClientID: "claim-1"}
+	for _, tc := range []struct {
+		policy *Policy
+		who    Principal
+		act    Action
+		name   string
+		want   bool
+	}{
+		{unit, me, ActConnect, "fountain-1", true},
+		{unit, me, ActConnect, "fountain-2", false},
+		{unit, me, ActPublish, "$aws/rules/fountain_consumption/c/fountain-1", true},
+		{unit, me, ActPublish, "$aws/rules/fountain_consumption/c/fountain-1/x", false},
+		{unit, me, ActPublish, "$aws/rules/fountain_consumption/c/fountain-2", false},
+		{unit, me, ActPublish, "$aws/things/fountain-1/shadow/name/ledger/update", true},
+		{unit, me, ActPublish, "$aws/things/fountain-1/shadow/name/ledger/delete", false},
+		{unit, me, ActPublish, "$aws/things/fountain-1/shadow/name/ledger/update/accepted", false},
+		{unit, me, ActPublish, "$aws/things/fountain-1/shadow/update", false},
+		{unit, me, ActSubscribe, "$aws/things/fountain-1/shadow/name/ledger/get/+", true},
+		{unit, me, ActSubscribe, "$aws/things/+/shadow/name/ledger/get/accepted", false},
+		{unit, me, ActSubscribe, "$aws/things/fountain-1/#", false},
+		{unit, me, ActReceive, "$aws/things/fountain-1/shadow/name/ledger/update/delta", true},
+		{unit, me, ActReceive, "$aws/things/fountain-2/shadow/name/ledger/update/delta", false},
+		{unit, me, ActRetain, "$aws/rules/fountain_consumption/c/fountain-1", false},
+		{unit, me, ActPublish, "$aws/certificates/create-from-csr/json", false},
+		{claim, claimant, ActConnect, "claim-1", true},
+		{claim, claimant, ActConnect, "fountain-1", false},
+		{claim, claimant, ActPublish, "$aws/certificates/create-from-csr/json", true},
+		{claim, claimant, ActPublish, "$aws/certificates/create/json", false},
+		{claim, claimant, ActPublish, "$aws/provisioning-templates/fountain-unit/provision/json", true},
+		{claim, claimant, ActPublish, "$aws/provisioning-templates/other/provision/json", false},
+		{claim, claimant, ActSubscribe, "$aws/provisioning-templates/fountain-unit/provision/json/accepted", true},
+		{claim, claimant, ActSubscribe, "#", false},
+		{claim, claimant, ActPublish, "$aws/rules/fountain_consumption/c/fountain-1", false},
+		{claim, claimant, ActReceive, "$aws/things/fountain-1/shadow/name/ledger/update/delta", false},
+	} {
+		if got := allowed([]*Policy{tc.policy}, s.arn, tc.who, tc.act, tc.name); got != tc.want {
+			t.Errorf("%s: %s %s: %v, want %v", tc.policy.Name, tc.act, tc.name, got, tc.want)
+		}
+	}
+}
