@@ -36,7 +36,7 @@ type fakeAgent struct {
 	alive     int
 	everAlive bool
 	push      chan struct{}
-	maxGap    time.Duration
+	lease     time.Duration
 }
 
 type fakePour struct {
@@ -61,7 +61,7 @@ func newFakeAgent(t *testing.T) *fakeAgent {
 		t.Fatal(err)
 	}
 	f := &fakeAgent{
-		t: t, socket: filepath.Join(dir, "agent.sock"), cat: raw, pours: map[string]*fakePour{}, rate: 75_000,
+		t: t, socket: filepath.Join(dir, "agent.sock"), cat: raw, pours: map[string]*fakePour{}, rate: 75_000, lease: api.LeaseLimit,
 		started: make(chan string, 16), push: make(chan struct{}, 1),
 		snap: api.Snapshot{Rev: 1, Unit: api.UnitReady, Blocked: map[beverage.ID]string{}, Catalogue: "sha256:one"},
 	}
@@ -138,7 +138,7 @@ func (f *fakeAgent) run(ctx context.Context) {
 				moved = true
 				p.PouredUL = min(int64(now.Sub(p.began).Seconds()*f.rate), p.TargetUL)
 				switch {
-				case now.Sub(p.beat) > api.LeaseLimit:
+				case now.Sub(p.beat) > f.lease:
 					p.Phase, p.Outcome, p.Reason = api.PhaseDone, "interrupted", "lease_lost"
 				case p.PouredUL == p.TargetUL:
 					p.Phase, p.Outcome = api.PhaseDone, "completed"
@@ -172,7 +172,6 @@ func (f *fakeAgent) routes() http.Handler {
 			return
 		}
 		now := time.Now()
-		f.maxGap = max(f.maxGap, now.Sub(p.beat))
 		p.beat = now
 		p.beats++
 		w.WriteHeader(http.StatusNoContent)

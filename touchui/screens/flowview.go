@@ -80,13 +80,12 @@ type bubble struct {
 
 func newFlowView(p *pourPage, s *sheet) *flowView {
 	g := p.ui.g
-	f := &flowView{p: p, at: -1, edgeH: g.i(48)}
+	f := &flowView{p: p, at: -1, edgeH: p.ui.edgeH()}
 	f.plan = flowPlan{
 		top: g.i(200), bottom: int(g.b(420)), sink: g.i(530), above: g.i(348), under: g.i(44), numberH: g.i(288),
 		nameGap: g.i(92), limit: int(g.b(400)),
 	}
 	if g.wide {
-		f.edgeH = g.i(28)
 		f.plan = flowPlan{top: g.i(20), bottom: g.i(440), sink: g.i(156), above: g.i(166), under: g.i(24), numberH: g.i(141), nameGap: g.i(46), limit: g.i(472)}
 	}
 	if p.done() {
@@ -97,7 +96,7 @@ func newFlowView(p *pourPage, s *sheet) *flowView {
 	}
 	f.field = s.box(0, 0, g.w, 0, p.c.Secondary)
 	f.liquid = s.box(0, 0, g.w, 0, p.c.Primary)
-	f.edge = s.pic(f.strip(), 0, 0)
+	f.edge = s.pic(p.strip(), 0, 0)
 	if !g.wide {
 		f.bubblesAndScale(s)
 	}
@@ -114,14 +113,59 @@ func (f *flowView) period() int {
 }
 
 // strip composes the surface, one period wider than the panel so that it can move sideways.
-func (f *flowView) strip() *image.RGBA {
-	p, u := f.p, f.p.ui
-	w, h := u.g.w+f.period(), f.edgeH
+func (p *pourPage) strip() *image.RGBA {
+	u := p.ui
+	period, h := u.g.i(art.WavePeriod), u.edgeH()
+	w := u.g.w + period
 	return u.compose(func() *image.RGBA {
 		q := art.NewPicture(u.fonts, w, h, p.c.Secondary)
-		q.Wave(0, 0, float64(w+f.period()), float64(h), float64(f.period()), p.c.Primary)
+		q.Wave(0, 0, float64(w+period), float64(h), float64(period), p.c.Primary)
 		return q.RGBA
 	}, "strip/%s/%dx%d", p.offer.Brand.ID, w, h)
+}
+
+// edgeH is how high a surface is.
+func (u *UI) edgeH() int {
+	if u.g.wide {
+		return u.g.i(28)
+	}
+	return u.g.i(48)
+}
+
+// digit composes one digit in a cell as wide as the widest, so that the number does not dance.
+func (u *UI) digit(d string, fg color.RGBA) (img *image.RGBA, cell int) {
+	sz := u.digitSize()
+	for n := range 10 {
+		cell = max(cell, int(u.fonts.Width(strconv.Itoa(n), sz.Cut, sz.PX, sz.Track)+.5))
+	}
+	return u.compose(func() *image.RGBA {
+		q := art.Clear(u.fonts, cell+int(sz.PX*.06), int(sz.PX*sz.Line))
+		w := u.fonts.Width(d, sz.Cut, sz.PX, sz.Track)
+		q.Text(d, (float64(cell)-w)/2, 0, art.Style{Size: sz, Color: fg}, art.Left)
+		return q.RGBA
+	}, "digit/%s/%v/%v", d, sz.PX, fg), cell
+}
+
+func (u *UI) digitSize() theme.Size {
+	if u.g.wide {
+		return u.g.at(150, .94, theme.Display, -.03)
+	}
+	return u.g.at(320, .9, theme.Display, -.03)
+}
+
+// warm composes ahead, beside the Fyne thread, what the first moments of a pour show: a press has to answer at once.
+func (p *pourPage) warm() {
+	if p.offer.Beverage == nil {
+		return
+	}
+	u := p.ui
+	u.wg.Go(func() {
+		p.strip()
+		for d := range 10 {
+			u.digit(strconv.Itoa(d), p.c.OnSecondary)
+			u.digit(strconv.Itoa(d), p.c.Ink)
+		}
+	})
 }
 
 // wave moves the surface sideways, once round in 2.4 s at 15 frames a second.
@@ -208,13 +252,6 @@ func (f *flowView) texts(s *sheet) {
 	s.add(f.value)
 }
 
-func (f *flowView) digitSize() theme.Size {
-	if f.p.ui.g.wide {
-		return f.p.ui.g.at(150, .94, theme.Display, -.03)
-	}
-	return f.p.ui.g.at(320, .9, theme.Display, -.03)
-}
-
 // level shows ul microlitres.
 func (f *flowView) level(ul int64) {
 	p, g := f.p, f.p.ui.g
@@ -278,11 +315,7 @@ func (f *flowView) number(ml, y int, dry bool) {
 	if dry {
 		fg = p.c.OnSecondary
 	}
-	sz := f.digitSize()
-	cell := 0
-	for d := range 10 {
-		cell = max(cell, int(u.fonts.Width(strconv.Itoa(d), sz.Cut, sz.PX, sz.Track)+.5))
-	}
+	sz := u.digitSize()
 	x := int(g.x(48))
 	if g.wide {
 		x = g.i(28)
@@ -294,13 +327,7 @@ func (f *flowView) number(ml, y int, dry bool) {
 		if i >= len(text) {
 			continue
 		}
-		d := text[i : i+1]
-		img := u.compose(func() *image.RGBA {
-			q := art.Clear(u.fonts, cell+int(sz.PX*.06), int(sz.PX*sz.Line))
-			w := u.fonts.Width(d, sz.Cut, sz.PX, sz.Track)
-			q.Text(d, (float64(cell)-w)/2, 0, art.Style{Size: sz, Color: fg}, art.Left)
-			return q.RGBA
-		}, "digit/%s/%v/%v", d, sz.PX, fg)
+		img, cell := u.digit(text[i:i+1], fg)
 		replace(c, img)
 		c.Move(fyne.NewPos(float32(x), float32(y)))
 		x += cell

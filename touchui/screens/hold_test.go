@@ -185,7 +185,9 @@ func TestTapInstead(t *testing.T) {
 
 func TestRestOfTheCup(t *testing.T) {
 	r := atBeverage(t)
+	r.agent.mu.Lock()
 	r.agent.rate = 400_000
+	r.agent.mu.Unlock()
 	x, y := r.press("beverage.pour")
 	r.until("100 ml", func() bool { return r.volume() >= 100 })
 	r.finger.Up(1, x, y)

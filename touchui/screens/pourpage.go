@@ -52,6 +52,7 @@ func newPour(u *UI, o Offer, wanted *Offer) *pourPage {
 	p.dome = newDome(u, "beverage.pour", roleHold, p.down, p.up)
 	p.root.Resize(fyne.NewSize(float32(u.g.w), float32(u.g.h)))
 	p.build()
+	p.warm()
 	return p
 }
 
