@@ -127,7 +127,7 @@ func (p *homePage) favourites(s *sheet, offers []Offer, history bool, k float64)
 	u := p.ui
 	title := "A good start"
 	if history {
-		title = "Most poured here"
+		title = "Favourites"
 	}
 	s.ink = u.roles.InkSoft
 	s.text(title, 40*k, 222*k, theme.Size{PX: 28 * k, Line: 1, Cut: theme.Text}, art.Left)
@@ -329,7 +329,7 @@ func (p *homePage) wide() []fyne.CanvasObject {
 	}
 	title := "A good start"
 	if history {
-		title = "Most poured"
+		title = "Favourites"
 	}
 	s.ink = u.roles.InkSoft
 	s.text(title, float64(x), float64(at), g.at(18, 1, theme.Text, 0), art.Left)

@@ -48,10 +48,10 @@ type Config struct {
 	Width  int
 	Height int
 	Log    *slog.Logger // nil: discard
-	Bytes  int          // budget of composed pictures; 0 = 24 MiB
+	Bytes  int          // budget of composed pictures; 0 = 16 MiB
 }
 
-const defaultBytes = 24 << 20 // about 80 tiles; one takes 1.2 ms to compose again
+const defaultBytes = 16 << 20 // about 55 tiles; one takes 1.2 ms to compose again
 
 // UI is the consumer's screens.
 type UI struct {
