@@ -20,7 +20,8 @@ const (
 	stateMagic = 0x31545346 // "FST1"
 	statePlace = 64 << 10
 	stateHead  = 24
-	stateEvery = 2 * time.Millisecond // while something changes
+	stateEvery = 4 * time.Millisecond  // while something changes
+	stateIdle  = 10 * time.Millisecond // how soon a first change is seen; a valve needs longer to open
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -47,18 +48,20 @@ func NewStateWriter(p *Plant, path string) (*StateWriter, error) {
 	return w, nil
 }
 
-// Run writes every change within about 2 ms until ctx ends, then the last state, and closes the file.
+// Run writes every change within about 4 ms (the first after a rest within 10 ms) until ctx ends, then the last state, and closes the file.
 func (w *StateWriter) Run(ctx context.Context) error {
-	tick := time.NewTicker(stateEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(stateIdle)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return errors.Join(w.write(), w.f.Close())
-		case <-tick.C:
+		case <-timer.C:
 			if w.p.Changes() == w.seen {
+				timer.Reset(stateIdle)
 				continue
 			}
+			timer.Reset(stateEvery)
 			if err := w.write(); err != nil {
 				return errors.Join(err, w.f.Close())
 			}
