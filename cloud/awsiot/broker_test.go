@@ -422,3 +422,25 @@ func TestTypoInTopic(t *testing.T) {
 		t.Fatalf("%d delivered, %s", len(c.queue), c.denials())
 	}
 }
+
+// TestPacketIDs: a delivery the unit has not acknowledged yet does not get in the way of its own packet ids.
+func TestPacketIDs(t *testing.T) {
+	c := newCloud(t)
+	me, cert := c.provision("F0041")
+	cl := c.dial(me, cert, func(o *paho.ClientOptions) { o.SetAutoAckDisabled(true) })
+	p := wire.Shadow(me, "ledger")
+	cl.sub(p.Accepted("update"))
+	var held []paho.Message
+	for i := range 20 {
+		if _, err := c.broker.UpdateShadow(t.Context(), me, "ledger", []byte(`{"desired":{"a":1}}`)); err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, cl.next())
+		cl.sub(p.Request(fmt.Sprint("x", i)))
+		cl.pub(wire.BasicIngest("fountain_consumption", me), []byte("[]"))
+	}
+	for _, m := range held {
+		m.Ack()
+	}
+	cl.sub(p.Delta())
+}

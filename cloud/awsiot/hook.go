@@ -28,7 +28,7 @@ func (h *hook) ID() string { return "awsiot" }
 func (h *hook) Provides(x byte) bool {
 	return bytes.IndexByte([]byte{
 		mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablished, mqtt.OnDisconnect, mqtt.OnPacketRead,
-		mqtt.OnPacketEncode, mqtt.OnACLCheck, mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnPublish, mqtt.OnPublished,
+		mqtt.OnPacketEncode, mqtt.OnACLCheck, mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnPublish, mqtt.OnPublished, mqtt.OnPacketProcessed,
 	}, x) >= 0
 }
 
@@ -45,11 +45,35 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	}
 	reason, err := h.judge(cl, s, &pk)
 	if err == nil {
+		s.setAside(cl, &pk)
 		return pk, nil
 	}
 	s.setReason(reason)
 	h.b.denied(s, reason, err)
 	return pk, packets.ErrRejectPacket
+}
+
+// setAside takes a delivery out of mochi's list while a packet of the client with the same id is handled. The two
+// sides count packet ids on their own, but mochi keeps one list: it would answer SUBSCRIBE with "identifier in use", and
+// forget the delivery on PUBLISH.
+func (s *session) setAside(cl *mqtt.Client, pk *packets.Packet) {
+	switch pk.FixedHeader.Type {
+	case packets.Publish, packets.Subscribe, packets.Unsubscribe:
+	default:
+		return
+	}
+	if out, ok := cl.State.Inflight.Get(pk.PacketID); ok && pk.PacketID != 0 && out.FixedHeader.Type == packets.Publish {
+		cl.State.Inflight.Delete(pk.PacketID)
+		s.aside = &out
+	}
+}
+
+// OnPacketProcessed puts back what setAside took.
+func (h *hook) OnPacketProcessed(cl *mqtt.Client, _ packets.Packet, _ error) {
+	if s := sessionOf(cl); s != nil && s.aside != nil {
+		cl.State.Inflight.Set(*s.aside)
+		s.aside = nil
+	}
 }
 
 func (b *Broker) denied(s *session, reason string, err error) {

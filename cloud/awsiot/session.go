@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mochi-mqtt/server/v2/packets"
 	"golang.org/x/time/rate"
 
 	"fountain/cloud/store"
@@ -41,6 +42,8 @@ type session struct {
 	done     chan struct{} // closed when mochi has let go of the client
 	bytes    *rate.Limiter // delays reads
 	messages *rate.Limiter // in and out together; what is above is dropped
+
+	aside *packets.Packet // see setAside; of the reading goroutine only
 
 	mu      sync.Mutex
 	who     Principal
