@@ -221,6 +221,15 @@ func (c *cloud) connect() *link {
 	return l
 }
 
+func (c *cloud) sent() int   { c.mu.Lock(); defer c.mu.Unlock(); return len(c.messages) }
+func (c *cloud) stored() int { c.mu.Lock(); defer c.mu.Unlock(); return len(c.order) }
+
+func (c *cloud) current() *link {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn
+}
+
 func (l *link) end(hung bool) {
 	l.once.Do(func() {
 		l.hung = hung

@@ -273,7 +273,7 @@ func TestAgainstTheLocalCloud(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err := wire.DecodeLedgerReport(rep); err != nil || r["Ltest"] == nil || r["Ltest"].Last != 400 {
+	if r, err := wire.DecodeLedgerReport(rep); err != nil || r["Ltest"] == nil || r["Ltest"].Last < 400 {
 		t.Errorf("reported %s %v", rep, err)
 	}
 	t.Logf("%d messages, %d lost after PUBACK, %+v", messages.Load(), lost.Load(), up.Status())
