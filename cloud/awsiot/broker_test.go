@@ -431,11 +431,13 @@ func TestPacketIDs(t *testing.T) {
 	p := wire.Shadow(me, "ledger")
 	cl.sub(p.Accepted("update"))
 	var held []paho.Message
-	for i := range 20 {
+	for range 20 { // ids 1 to 20 of the broker stay in flight
 		if _, err := c.broker.UpdateShadow(t.Context(), me, "ledger", []byte(`{"desired":{"a":1}}`)); err != nil {
 			t.Fatal(err)
 		}
 		held = append(held, cl.next())
+	}
+	for i := range 15 { // the client's own ids run through the same numbers
 		cl.sub(p.Request(fmt.Sprint("x", i)))
 		cl.pub(wire.BasicIngest("fountain_consumption", me), []byte("[]"))
 	}
