@@ -96,7 +96,7 @@ func (a *App) Quit() { a.queue.close() }
 // Do queues f for the Fyne thread, as fyne.Do does. Any goroutine; never blocks.
 func (a *App) Do(f func()) { a.queue.push(f) }
 
-// Call runs f on the Fyne thread and waits. Any goroutine but the Fyne thread's own queue order applies.
+// Call runs f on the Fyne thread and waits. Any goroutine; on the Fyne thread itself f runs at once.
 // It returns ErrStopped when Run has ended, or the context's error.
 func (a *App) Call(ctx context.Context, f func()) error { return a.queue.call(ctx, f) }
 
@@ -116,7 +116,7 @@ func (a *App) LastTouch() time.Time { return a.gest.lastTouch }
 // CancelTouches ends every touch as lost: widgets get TouchCancel, drags end without a fling. Fyne thread.
 func (a *App) CancelTouches() { a.gest.cancelAll() }
 
-// Tree lists the visible interactive objects of the top layer. Any goroutine but the Fyne thread.
+// Tree lists the visible interactive objects of the top layer. Any goroutine.
 func (a *App) Tree(ctx context.Context) ([]display.Element, error) {
 	var out []display.Element
 	err := a.Call(ctx, func() { out = a.Elements() })
