@@ -40,10 +40,6 @@ func TestBackoff(t *testing.T) {
 		p.refuse = errors.New("no route")
 		start := time.Now()
 		l, stop := startLink(t, p)
-		seed := rand.Uint64()
-		t.Logf("seed %d", seed)
-		rng := rand.New(rand.NewPCG(seed, 0))
-		l.jitter = func(most time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(most))) }
 		time.Sleep(2 * time.Hour)
 		if s := l.State(); s.Phase != Offline || s.LastErr == "" {
 			t.Errorf("state %+v", s)
