@@ -25,18 +25,17 @@ type fakeAgent struct {
 	srv    *http.Server
 	cat    []byte
 
-	mu        sync.Mutex
-	snap      api.Snapshot
-	pours     map[string]*fakePour
-	n         int
-	grant     chan struct{} // when set, POST waits for it
-	refuse    error
-	rate      float64 // µL per second
-	started   chan string
-	alive     int
-	everAlive bool
-	push      chan struct{}
-	lease     time.Duration
+	mu      sync.Mutex
+	snap    api.Snapshot
+	pours   map[string]*fakePour
+	n       int
+	grant   chan struct{} // when set, POST waits for it
+	refuse  error
+	rate    float64 // µL per second
+	started chan string
+	alive   int
+	push    chan struct{}
+	lease   time.Duration
 }
 
 type fakePour struct {

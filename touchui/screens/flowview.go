@@ -56,7 +56,6 @@ type flowView struct {
 	value   *control
 	digits  []*canvas.Image
 	unit    *canvas.Image
-	cell    int
 	brand   *canvas.Image
 	names   []*canvas.Image
 	lines   []string
@@ -89,9 +88,12 @@ func newFlowView(p *pourPage, s *sheet) *flowView {
 		f.plan = flowPlan{top: g.i(20), bottom: g.i(440), sink: g.i(156), above: g.i(166), under: g.i(24), numberH: g.i(141), nameGap: g.i(46), limit: g.i(472)}
 	}
 	if p.done() {
-		f.plan.limit = min(f.plan.limit, int(g.b(740)))
+		f.plan.limit = int(g.b(626)) // above the way home
+		if p.trouble() != "" {
+			f.plan.limit = int(g.b(750)) // and above the note
+		}
 		if g.wide {
-			f.plan.limit = g.i(390)
+			f.plan.limit = g.i(396)
 		}
 	}
 	f.field = s.box(0, 0, g.w, 0, p.c.Secondary)
@@ -112,62 +114,6 @@ func (f *flowView) period() int {
 	return f.p.ui.g.i(art.WavePeriod)
 }
 
-// strip composes the surface, one period wider than the panel so that it can move sideways.
-func (p *pourPage) strip() *image.RGBA {
-	u := p.ui
-	period, h := u.g.i(art.WavePeriod), u.edgeH()
-	w := u.g.w + period
-	return u.compose(func() *image.RGBA {
-		q := art.NewPicture(u.fonts, w, h, p.c.Secondary)
-		q.Wave(0, 0, float64(w+period), float64(h), float64(period), p.c.Primary)
-		return q.RGBA
-	}, "strip/%s/%dx%d", p.offer.Brand.ID, w, h)
-}
-
-// edgeH is how high a surface is.
-func (u *UI) edgeH() int {
-	if u.g.wide {
-		return u.g.i(28)
-	}
-	return u.g.i(48)
-}
-
-// digit composes one digit in a cell as wide as the widest, so that the number does not dance.
-func (u *UI) digit(d string, fg color.RGBA) (img *image.RGBA, cell int) {
-	sz := u.digitSize()
-	for n := range 10 {
-		cell = max(cell, int(u.fonts.Width(strconv.Itoa(n), sz.Cut, sz.PX, sz.Track)+.5))
-	}
-	return u.compose(func() *image.RGBA {
-		q := art.Clear(u.fonts, cell+int(sz.PX*.06), int(sz.PX*sz.Line))
-		w := u.fonts.Width(d, sz.Cut, sz.PX, sz.Track)
-		q.Text(d, (float64(cell)-w)/2, 0, art.Style{Size: sz, Color: fg}, art.Left)
-		return q.RGBA
-	}, "digit/%s/%v/%v", d, sz.PX, fg), cell
-}
-
-func (u *UI) digitSize() theme.Size {
-	if u.g.wide {
-		return u.g.at(150, .94, theme.Display, -.03)
-	}
-	return u.g.at(320, .9, theme.Display, -.03)
-}
-
-// warm composes ahead, beside the Fyne thread, what the first moments of a pour show: a press has to answer at once.
-func (p *pourPage) warm() {
-	if p.offer.Beverage == nil {
-		return
-	}
-	u := p.ui
-	u.wg.Go(func() {
-		p.strip()
-		for d := range 10 {
-			u.digit(strconv.Itoa(d), p.c.OnSecondary)
-			u.digit(strconv.Itoa(d), p.c.Ink)
-		}
-	})
-}
-
 // wave moves the surface sideways, once round in 2.4 s at 15 frames a second.
 func (f *flowView) wave() {
 	f.phase = (f.phase + max(f.period()/36, 1)) % f.period()
@@ -176,7 +122,7 @@ func (f *flowView) wave() {
 
 func (f *flowView) bubblesAndScale(s *sheet) {
 	p, u, g := f.p, f.p.ui, f.p.ui.g
-	if sparkling(p.offer.Beverage) {
+	if sparkling(p.offer.Beverage) && !p.done() {
 		for _, b := range [...][3]float64{{130, 1380, 26}, {250, 1220, 14}, {180, 1110, 34}, {860, 1330, 20}, {760, 1160, 30}, {860, 1040, 14}, {420, 1090, 18}, {640, 1270, 12}, {330, 1400, 12}} {
 			r := g.i(b[2])
 			img := u.compose(func() *image.RGBA {

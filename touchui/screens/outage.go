@@ -102,10 +102,10 @@ func (u *UI) emptyCups(s *sheet) {
 		at := g.s(w) * .06
 		for _, ch := range [...]float64{360, 440, 540} {
 			c := g.s(ch * cup)
-			q.Cup(at, g.s(h)-c-g.s(4), c*.62, c, 0, g.s(9*cup)+1, g.s(26*cup), u.roles.BG, u.roles.OutlineFizz)
+			q.Cup(at, g.s(h)-c-g.s(4), c*.62, c, 0, g.s(9*cup)+1, g.s(26*cup), u.roles.BG, u.roles.Outline)
 			at += c*.62 + g.s(w)*.05
 		}
-		q.Box(0, g.i(h)-max(g.i(6*cup), 2), g.i(w), max(g.i(6*cup), 2), u.roles.OutlineFizz)
+		q.Box(0, g.i(h)-max(g.i(6*cup), 2), g.i(w), max(g.i(6*cup), 2), u.roles.Outline)
 		return q.RGBA
 	}, "cups/%v", g.k)
 	s.pic(img, int(x), int(y))
@@ -194,7 +194,7 @@ func (p *noFizzPage) bubbles(s *sheet) {
 	img := u.compose(func() *image.RGBA {
 		q := art.NewPicture(u.fonts, int(440*k), int(520*k), u.roles.BG)
 		for _, c := range [...][3]float64{{270, 130, 112}, {108, 74, 46}, {330, 330, 76}, {216, 296, 26}, {400, 236, 18}} {
-			q.Fill((&art.Path{}).Circle(c[0]*k, c[1]*k, c[2]*k).Stroke(art.Pen{Width: 6 * k}), u.roles.OutlineFizz)
+			q.Fill((&art.Path{}).Circle(c[0]*k, c[1]*k, c[2]*k).Stroke(art.Pen{Width: 6 * k}), u.roles.Outline)
 		}
 		return q.RGBA
 	}, "rings/%v", k)

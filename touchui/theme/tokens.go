@@ -14,15 +14,15 @@ import (
 
 // Roles are the colours of a theme by what they are for.
 type Roles struct {
-	BG, Surface, Sunk, Line  color.RGBA // page, raised area, quiet control, hairline
-	Ink, InkSoft             color.RGBA // text
-	Active, OnActive         color.RGBA // the one chosen control
-	Go, OnGo, Stop, OnStop   color.RGBA
-	Warn, OnWarn             color.RGBA
-	Focus                    color.RGBA
-	Water, OnWater           color.RGBA // "Just water"
-	Drained, DrainedEdge     color.RGBA // outlines of what has run out, on Sunk
-	DrainedTile, OutlineFizz color.RGBA
+	BG, Surface, Sunk, Line color.RGBA // page, raised area, quiet control, hairline
+	Ink, InkSoft            color.RGBA // text
+	Active, OnActive        color.RGBA // the one chosen control
+	Go, OnGo, Stop, OnStop  color.RGBA
+	Warn, OnWarn            color.RGBA
+	Focus                   color.RGBA
+	Water, OnWater          color.RGBA // "Just water"
+	Drained, DrainedTile    color.RGBA // outlines of what has run out, on Sunk, large and on a tile
+	Outline                 color.RGBA // pictures of what is not there, on BG
 }
 
 // Light is the theme of the consumer screens.
@@ -33,7 +33,7 @@ func Light() Roles {
 		Go: Hex("#0B6B45"), OnGo: Hex("#FFFFFF"), Stop: Hex("#B3241A"), OnStop: Hex("#FFFFFF"),
 		Warn: Hex("#FFC93C"), OnWarn: Hex("#2B1D00"), Focus: Hex("#1F4FE0"),
 		Water: Hex("#BFE3F2"), OnWater: Hex("#0B3C5D"),
-		Drained: Hex("#9DAEAA"), DrainedEdge: Hex("#9DAEAA"), DrainedTile: Hex("#8FA19D"), OutlineFizz: Hex("#B9C6C3"),
+		Drained: Hex("#9DAEAA"), DrainedTile: Hex("#8FA19D"), Outline: Hex("#B9C6C3"),
 	}
 }
 

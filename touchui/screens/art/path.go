@@ -194,13 +194,3 @@ func reversed(c []Point) []Point {
 	}
 	return out
 }
-
-// area is twice the signed area of a contour.
-func area(c []Point) float64 {
-	var s float64
-	for i, q := range c {
-		n := c[(i+1)%len(c)]
-		s += q.X*n.Y - n.X*q.Y
-	}
-	return s
-}
