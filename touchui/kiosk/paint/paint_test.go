@@ -295,8 +295,8 @@ func TestIncrementalEqualsFull(t *testing.T) {
 		cache  int
 		frames int
 	}{
-		{"rgba", 400, 600, display.RGBA8888, 0, 250},
-		{"bgrx, tiny cache", 400, 600, display.XRGB8888, 20_000, 150},
+		{"rgba", 400, 600, display.RGBA8888, 0, 200},
+		{"bgrx, tiny cache", 400, 600, display.XRGB8888, 20_000, 120},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(7, uint64(c.w)))
