@@ -309,6 +309,9 @@ func TestClaimRules(t *testing.T) {
 		t.Fatal("connected with the identity that was replaced")
 	}
 	c.dial("fountain-"+serial, second).Disconnect(0)
+	if p := <-c.seen; !p.Online { // recorded right after CONNACK
+		t.Fatalf("presence %+v", p)
+	}
 
 	// Now it is taken.
 	_, token = claim.certificate(newKey(t))
