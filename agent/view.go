@@ -265,7 +265,7 @@ func (v *view) current(s machine.State) *api.Pour {
 // state is the unit's state and why, if it does not pour.
 func (v *view) state(s machine.State) (unit, reason string) {
 	switch blocking, blocked := v.a.board.Blocking("unit"); {
-	case s.Phase.Active():
+	case s.Phase.Active(), s.Busy:
 		return api.UnitPouring, ""
 	case s.Fault == machine.FaultStarting:
 		return api.UnitStarting, ""

@@ -34,6 +34,7 @@ type State struct {
 	Seq      uint64 // once recorded
 
 	Last uint64 // seq of the last recorded pour of this run
+	Busy bool   // a pour is active or not yet recorded: Start would refuse
 
 	Fault      string // why nothing can be poured now; empty when the unit is ready
 	Interlocks hal.Interlocks
@@ -73,6 +74,7 @@ func (m *Machine) State() State {
 	p := m.state.Load()
 	s := p.base
 	s.Empty = slices.Clone(s.Empty)
+	s.Busy = m.current.Load() != nil
 	s.HealthNote = slices.Clone(s.HealthNote)
 	if p.live != nil {
 		s.Phase = pour.Phase(p.live.phase.Load())

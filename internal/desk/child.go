@@ -36,7 +36,7 @@ type Child struct {
 	env   []string
 	log   *os.File // its stderr: a file, because a pipe would kill it with SIGPIPE when the desk is gone
 	slog  *slog.Logger
-	nice  int // scheduling priority, -20 to 19
+	nice  int                             // scheduling priority, -20 to 19
 	ready func(ctx context.Context) error // polled until nil
 
 	mu      sync.Mutex

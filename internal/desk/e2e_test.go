@@ -1,0 +1,205 @@
+package desk
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+
+	"fountain/agent/api"
+	"fountain/sync/wire"
+)
+
+// TestE2E is the consumer's journey in a real browser, as a person would follow it: fling the wall, open a drink, hold,
+// watch the number rise, let go, and find the pour on the console within three seconds. FOUNTAIN_SHOTS names a
+// directory for the pictures.
+func TestE2E(t *testing.T) {
+	if os.Getenv("FOUNTAIN_E2E") == "" {
+		t.Skip("needs Chromium: run make test-e2e")
+	}
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("SKIPPED: Chromium is not installed and could not be had")
+	}
+	d, u := startDesk(t, func(c *Config) { c.NoUI = false })
+	u.awaitReady(t)
+	e, err := ReadEndpoints(filepath.Join(d.dir, "cloud", "endpoints.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alloc, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.Flag("disable-background-timer-throttling", true))...)
+	defer stop()
+	screen := newTab(t, alloc, 1080, 1920, u.UI.URL())
+	screen.until("the screen is live", `window.fountain && fountain.live && fountain.frames > 0`)
+	screen.shot("home.png")
+
+	first := screen.tree()
+	screen.drag(540, 1400, 540, 700)
+	screen.until("the wall flings on", `true`)
+	await(t, 10*time.Second, "the wall moved", func() (bool, string) {
+		now := screen.tree()
+		_, top := now["home.brand.kolvane"]
+		return !top && len(now) > 10, fmt.Sprint(len(first), " then ", len(now), " objects")
+	})
+	time.Sleep(2 * time.Second) // the fling runs out
+	screen.shot("wall.png")
+	screen.drag(540, 700, 540, 1500)
+	screen.drag(540, 700, 540, 1500)
+	time.Sleep(2 * time.Second)
+
+	screen.tapID("home.brand.kolvane")
+	screen.wait("brand.beverage.kolvane.cherry-zero")
+	time.Sleep(400 * time.Millisecond)
+	screen.shot("brand.png")
+	screen.tapID("brand.beverage.kolvane.cherry-zero")
+	dome := screen.wait("beverage.pour")
+	time.Sleep(400 * time.Millisecond)
+	screen.shot("beverage.png")
+
+	x, y := dome.centre()
+	screen.mouse(chromedp.MousePressed, x, y)
+	var seen []int
+	await(t, 20*time.Second, "the number rises", func() (bool, string) {
+		if o, ok := screen.tree()["pour.volume"]; ok {
+			if ml, err := strconv.Atoi(strings.Fields(o.Value + " 0")[0]); err == nil && (len(seen) == 0 || ml > seen[len(seen)-1]) {
+				seen = append(seen, ml)
+			}
+		}
+		return len(seen) > 5 && seen[len(seen)-1] >= 180, fmt.Sprint(seen)
+	})
+	screen.shot("pouring.png")
+	screen.mouse(chromedp.MouseReleased, x, y)
+	released := time.Now()
+	t.Logf("volume while held: %v ml", seen)
+
+	console := newTab(t, alloc, 1280, 900, e.Console)
+	console.until("the pour is on the console", `document.querySelectorAll('#pours li.pour').length === 1`)
+	shown := time.Since(released)
+	t.Logf("on the console %v after letting go", shown.Round(time.Millisecond))
+	if shown > 3*time.Second {
+		t.Errorf("the console showed the pour after %v, want at most 3 s", shown)
+	}
+	cup := stillCup(t, u)
+	all := d.records(t)
+	if len(all) != 1 {
+		t.Fatalf("the cloud has %d records, want 1", len(all))
+	}
+	checkRecord(t, all[0], wire.Stopped, cup)
+	if got := seen[len(seen)-1]; int64(got)*1000 > cup+5000 {
+		t.Errorf("the screen showed %d ml, the cup holds %d µL", got, cup)
+	}
+	screen.shot("done.png")
+
+	// A second pour shows up on the open console by itself.
+	p, err := u.client(t).Hold(t.Context(), api.StartPour{Beverage: "lemonpark.classic", TargetUL: 355_000, Mode: api.ModePortion, Source: wire.SourceService}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := time.Now()
+	console.until("the second pour appears without a reload", `document.querySelectorAll('#pours li.pour').length === 2`)
+	t.Logf("pour %s appeared %v after it settled", p.ID, time.Since(ended).Round(time.Millisecond))
+	console.shot("console.png")
+}
+
+// tab is one page of the browser.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+func newTab(t *testing.T, alloc context.Context, w, h int64, url string) *tab {
+	t.Helper()
+	ctx, stop := chromedp.NewContext(alloc)
+	t.Cleanup(stop)
+	p := &tab{t, ctx}
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(w, h, chromedp.EmulatePortrait), chromedp.Navigate(url)); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *tab) until(what, js string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeoutCause(p.ctx, 20*time.Second, fmt.Errorf("never: %s", what))
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.Poll[chromedp.Void](js, chromedp.WithPollingInterval(20*time.Millisecond))); err != nil {
+		p.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+func (p *tab) mouse(kind input.DispatchMouseEventType, x, y float64) {
+	p.t.Helper()
+	if err := chromedp.Do(p.ctx, chromedp.MouseEvent(kind, x, y, chromedp.ButtonLeft, func(e *input.DispatchMouseEventParams) { e.Buttons = 1 })); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// drag moves a finger quickly and lets go on the move: a fling.
+func (p *tab) drag(x0, y0, x1, y1 float64) {
+	p.t.Helper()
+	const steps = 14
+	p.mouse(chromedp.MousePressed, x0, y0)
+	for i := 1; i <= steps; i++ {
+		k := float64(i) / steps
+		p.mouse(chromedp.MouseMoved, x0+(x1-x0)*k, y0+(y1-y0)*k)
+		time.Sleep(8 * time.Millisecond)
+	}
+	p.mouse(chromedp.MouseReleased, x1, y1)
+}
+
+func (p *tab) tree() map[string]object {
+	p.t.Helper()
+	list, err := chromedp.Run(p.ctx, chromedp.Evaluate[[]object](`fetch('tree').then(r => r.json())`, chromedp.EvalAwaitPromise))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	all := map[string]object{}
+	for _, o := range list {
+		all[o.ID] = o
+	}
+	return all
+}
+
+func (p *tab) wait(id string) object {
+	p.t.Helper()
+	var o object
+	await(p.t, 10*time.Second, "the screen shows "+id, func() (bool, string) {
+		var ok bool
+		o, ok = p.tree()[id]
+		return ok && o.Enabled, ""
+	})
+	return o
+}
+
+func (p *tab) tapID(id string) {
+	p.t.Helper()
+	x, y := p.wait(id).centre()
+	p.mouse(chromedp.MousePressed, x, y)
+	time.Sleep(50 * time.Millisecond)
+	p.mouse(chromedp.MouseReleased, x, y)
+}
+
+// shot keeps a picture when FOUNTAIN_SHOTS is set.
+func (p *tab) shot(name string) {
+	p.t.Helper()
+	dir := os.Getenv("FOUNTAIN_SHOTS")
+	if dir == "" {
+		return
+	}
+	b, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}
