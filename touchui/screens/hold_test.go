@@ -183,6 +183,15 @@ func TestTapInstead(t *testing.T) {
 	r.rest()
 }
 
+// A portion needs no finger; it still ends with the screen (newRig's cleanup looks).
+func TestPortionEndsWithTheScreen(t *testing.T) {
+	r := atBeverage(t)
+	r.tap("beverage.tap")
+	r.until("tap mode", func() bool { e, ok := r.find("beverage.tap"); return ok && e.Value == "on" })
+	r.tap("beverage.pour")
+	r.until("the pour", func() bool { return r.agent.active() == 1 && r.volume() > 0 })
+}
+
 func TestRestOfTheCup(t *testing.T) {
 	r := atBeverage(t)
 	r.agent.mu.Lock()

@@ -32,6 +32,7 @@ type pourer struct {
 	log     *slog.Logger
 	group   func(func()) // starts a goroutine somebody waits for
 	changed func()
+	quit    chan struct{} // closed when the screen ends: what still pours is stopped
 
 	lease    *api.Lease
 	stopTick func()
@@ -68,10 +69,13 @@ func (p *pourer) press(req api.StartPour) {
 	p.hold, p.problem, p.ended, p.live = next, "", nil, api.Pour{}
 	p.stopTick = p.stage.Every(api.BeatEvery, func() { p.do(evTick) })
 	p.group(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+		ctx, cancel := p.bounded(askLimit)
 		defer cancel()
 		lease, pour, err := p.agent.Lease(ctx, req)
 		p.stage.Do(func() { p.answered(lease, pour, err) })
+		if err == nil {
+			p.watch(lease)
+		}
 	})
 	p.changed()
 }
@@ -84,15 +88,36 @@ func (p *pourer) answered(l *api.Lease, pour api.Pour, err error) {
 		return
 	}
 	p.lease, p.live = l, pour
-	p.group(func() {
-		<-l.Ended()
+	p.do(evGranted)
+}
+
+// watch reports the end of a lease, and ends it with the screen. Not the Fyne thread.
+func (p *pourer) watch(l *api.Lease) {
+	select {
+	case <-l.Ended():
 		p.stage.Do(func() {
 			if p.lease == l {
 				p.do(evOver)
 			}
 		})
-	})
-	p.do(evGranted)
+	case <-p.quit:
+		if err := l.Stop(); err != nil {
+			p.log.Warn("stop pour", slog.String(logkey.Pour, l.ID()), slog.Any(logkey.Err, err)) // no beats follow: the lease ends it
+		}
+	}
+}
+
+// bounded is a context for a call that ends after limit or with the screen.
+func (p *pourer) bounded(limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	go func() { // ends with the context, which every caller cancels
+		select {
+		case <-p.quit:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // release lets go: the finger lifted, slid off or was lost, or the page changed.
@@ -108,7 +133,7 @@ func (p *pourer) stop() {
 		if err := l.Stop(); err != nil {
 			p.log.Warn("stop pour", slog.String(logkey.Pour, l.ID()), slog.Any(logkey.Err, err)) // no beats follow: the lease ends it
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), settleLimit)
+		ctx, cancel := p.bounded(settleLimit)
 		defer cancel()
 		last, err := p.agent.Settled(ctx, l.ID())
 		lost := l.Err()

@@ -104,13 +104,13 @@ func New(cfg Config) (*UI, error) {
 		stage: cfg.Stage, client: cfg.Client, log: cfg.Log, fonts: f, roles: theme.Light(), cache: art.NewCache(cfg.Bytes),
 		g: newGeo(cfg.Width, cfg.Height), filter: FilterAll, cup: 1, now: time.Now,
 	}
-	u.pour = pourer{stage: cfg.Stage, agent: cfg.Client, log: cfg.Log, group: u.wg.Go, changed: u.poured}
+	u.pour = pourer{stage: cfg.Stage, agent: cfg.Client, log: cfg.Log, group: u.wg.Go, changed: u.poured, quit: make(chan struct{})}
 	u.snap = api.Snapshot{Unit: api.UnitStarting}
 	u.show(newOutage(u))
 	return u, nil
 }
 
-// Run follows the agent until ctx ends, and waits for every call it started. Any goroutine; once.
+// Run follows the agent until ctx ends, stops what still pours, and waits for every call it started. Any goroutine; once.
 func (u *UI) Run(ctx context.Context) error {
 	u.stage.Do(func() { u.stage.Every(time.Second, u.tick) })
 	err := u.client.Events(ctx, func(s api.Snapshot) error {
@@ -128,6 +128,7 @@ func (u *UI) Run(ctx context.Context) error {
 			u.take(nil, s)
 		})
 	})
+	close(u.pour.quit)
 	u.wg.Wait()
 	if ctx.Err() != nil {
 		return nil

@@ -55,7 +55,9 @@ func newRig(t *testing.T, w, h int) *rig {
 	})
 	t.Cleanup(func() {
 		cancel()
+		hangs := time.AfterFunc(10*time.Second, func() { panic("the screen does not end") })
 		wg.Wait()
+		hangs.Stop()
 		client.Close()
 		if n := r.agent.active(); n != 0 {
 			t.Errorf("%d pours still active after the screen went away", n)
