@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"fountain/internal/lifeline"
 	"fountain/internal/logkey"
+	"fountain/internal/problem"
 )
 
 // Restart policy of DESIGN 7: at once, then 0.5 s doubling to 30 s; a child that lived for a minute starts over.
@@ -43,7 +45,8 @@ type Child struct {
 	proc    *os.Process // nil while down
 	url     string      // last URL it printed
 	starts  int
-	stopped bool
+	up      bool          // it was ready once: from then on it is started again
+	exit    int           // exit code of a child that never was
 	done    chan struct{} // the supervisor ended
 	cancel  context.CancelFunc
 }
@@ -73,13 +76,14 @@ func (c *Child) AwaitReady(ctx context.Context) error {
 	for {
 		err := c.ready(ctx)
 		if err == nil {
+			c.setUp()
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not ready: %w (%w)", c.Name, err, context.Cause(ctx))
 		case <-c.done:
-			return fmt.Errorf("%s ended before it was ready: see its log", c.Name)
+			return c.refusal()
 		case <-tick.C:
 		}
 	}
@@ -110,6 +114,10 @@ func (c *Child) supervise(ctx context.Context, lifelineEnd *os.File, first chan<
 			c.setProc(nil)
 		}
 		if ctx.Err() != nil {
+			return
+		}
+		if !c.isUp() {
+			c.setExit(cmd.ProcessState)
 			return
 		}
 		c.slog.Warn("child ended", slog.String(logkey.Child, c.Name), slog.Any(logkey.Err, err))
@@ -201,6 +209,48 @@ func (c *Child) setProc(p *os.Process) {
 	if p != nil {
 		c.starts++
 	}
+}
+
+func (c *Child) isUp() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.up
+}
+
+func (c *Child) setUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.up = true
+}
+
+func (c *Child) setExit(s *os.ProcessState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s != nil {
+		c.exit = s.ExitCode()
+	}
+}
+
+// refusal is why a child would not start, in its own words: the last line it wrote that is no log line.
+func (c *Child) refusal() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	said := "it ended before it was ready"
+	if b, err := os.ReadFile(c.log.Name()); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if l := strings.TrimSpace(line); l != "" && !strings.HasPrefix(l, "time=") {
+				said = l
+			}
+		}
+	}
+	p := &problem.Problem{Code: problem.CodeInternal, What: said, Where: c.log.Name(), Remedy: "see its log"}
+	switch c.exit {
+	case 2:
+		p.Code = problem.CodeBadConfig
+	case 3:
+		p.Code = problem.CodeUnsafe
+	}
+	return p
 }
 
 // urlTee passes a child's output on and reports each URL in it.
