@@ -124,21 +124,7 @@ func createBolt(path string, meta fileMeta, fill func(*bbolt.Tx) error) (err err
 	return atomicfile.SyncDir(dir)
 }
 
-// walkFile checks a file and its meta and calls visit for every other frame in it.
-func walkFile(path string, visit func(bucket string, key []byte, f frame) error) (fileMeta, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return fileMeta{}, err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return fileMeta{}, err
-	}
-	return walkFrames(f, st.Size(), path, visit)
-}
-
-// walkFrames is walkFile for anything that can be read; path is only for messages.
+// walkFrames checks a file and its meta and calls visit for every other frame in it; path is only for messages.
 func walkFrames(r io.ReaderAt, size int64, path string, visit func(bucket string, key []byte, f frame) error) (fileMeta, error) {
 	var meta fileMeta
 	found := false

@@ -103,7 +103,7 @@ type valve struct {
 
 	commanded bool
 	moveAt    time.Duration // the armature starts towards the commanded end then
-	pos, prev float64       // 0 seated … 1 open, now and one step before
+	pos       float64       // 0 seated … 1 open
 	avg       float64       // mean over the last step
 	jam       stuck
 	half      bool    // scaled up: half flow

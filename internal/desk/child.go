@@ -41,14 +41,14 @@ type Child struct {
 	nice  int                             // scheduling priority, -20 to 19
 	ready func(ctx context.Context) error // polled until nil
 
-	mu      sync.Mutex
-	proc    *os.Process // nil while down
-	url     string      // last URL it printed
-	starts  int
-	up      bool          // it was ready once: from then on it is started again
-	exit    int           // exit code of a child that never was
-	done    chan struct{} // the supervisor ended
-	cancel  context.CancelFunc
+	mu     sync.Mutex
+	proc   *os.Process // nil while down
+	url    string      // last URL it printed
+	starts int
+	up     bool          // it was ready once: from then on it is started again
+	exit   int           // exit code of a child that never was
+	done   chan struct{} // the supervisor ended
+	cancel context.CancelFunc
 }
 
 // urlPattern finds the URL in a ready line.

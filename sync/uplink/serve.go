@@ -199,7 +199,7 @@ func (r *run) fill(ctx context.Context) (time.Duration, error) {
 		if r.alone(b) {
 			return wait, nil // until the results are in
 		}
-		if hold := r.since.Add(r.u.cfg.Linger).Sub(time.Now()); !b.full && hold > 0 {
+		if hold := time.Until(r.since.Add(r.u.cfg.Linger)); !b.full && hold > 0 {
 			return min(wait, hold), nil
 		}
 		if b.bulk && r.held(ctx) {

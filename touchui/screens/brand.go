@@ -217,9 +217,11 @@ func glyphOf(o Offer) string {
 		}
 	}
 	for _, g := range []struct{ glyph, words string }{
-		{"cherry", "cherry"}, {"flower", "vanilla rose elderflower lavender hibiscus flower"},
+		{"cherry", "cherry"},
+		{"flower", "vanilla rose elderflower lavender hibiscus flower"},
 		{"citrus", "lemon lime orange yuzu grapefruit pomelo mandarin citrus"},
-		{"berry", "berry berries grape cranberry currant"}, {"leaf", "mint tea mate maté cucumber leaf"},
+		{"berry", "berry berries grape cranberry currant"},
+		{"leaf", "mint tea mate maté cucumber leaf"},
 	} {
 		for _, w := range strings.Fields(g.words) {
 			if strings.Contains(ids, w) {

@@ -33,6 +33,7 @@ func kcal(v *beverage.Beverage, ml int) int {
 }
 
 func sugarG(v *beverage.Beverage, ml int) int { return int(math.Round(v.Sugar * float64(ml) / 100)) }
+
 func caffeineMG(v *beverage.Beverage, ml int) int {
 	return int(math.Round(v.Caffeine * float64(ml) / 100))
 }

@@ -49,10 +49,12 @@ func (h *hold) TouchDown(*mobile.TouchEvent) {
 	h.down++
 	h.paint(color.NRGBA{R: 179, G: 36, B: 26, A: 255}, "Pouring")
 }
+
 func (h *hold) TouchUp(*mobile.TouchEvent) {
 	h.up++
 	h.paint(color.NRGBA{R: 11, G: 107, B: 69, A: 255}, "Hold to pour")
 }
+
 func (h *hold) TouchCancel(*mobile.TouchEvent) {
 	h.cancel++
 	h.paint(color.NRGBA{R: 11, G: 107, B: 69, A: 255}, "Hold to pour")

@@ -177,8 +177,17 @@ func TestNonsenseMotifs(t *testing.T) {
 		deep = beverage.Shape{T: "repeat", N: 1 << 30, Rot: 1, Of: []beverage.Shape{deep}}
 	}
 	shapes := []beverage.Shape{
-		deep, {T: "wave", Len: -1, Amp: 1e9, H: 5}, {T: "poly", Pts: []float64{1}}, {T: "nothing"}, {T: "circle", R: -5}, {T: "ring", R: 1e9, W: 1e9},
-		{T: "wedge", R: 10, R0: 20, From: 1e6, To: -1e6}, {T: "rect", W: -10, H: -10, R: 50}, {T: "drop"}, {T: "leaf"}, {T: "ellipse", RX: 1e12, RY: -1},
+		deep,
+		{T: "wave", Len: -1, Amp: 1e9, H: 5},
+		{T: "poly", Pts: []float64{1}},
+		{T: "nothing"},
+		{T: "circle", R: -5},
+		{T: "ring", R: 1e9, W: 1e9},
+		{T: "wedge", R: 10, R0: 20, From: 1e6, To: -1e6},
+		{T: "rect", W: -10, H: -10, R: 50},
+		{T: "drop"},
+		{T: "leaf"},
+		{T: "ellipse", RX: 1e12, RY: -1},
 	}
 	red := theme.Hex("#FF0000")
 	for i := range shapes {
