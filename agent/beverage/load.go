@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -103,7 +104,7 @@ func ParsePlanogram(b []byte, where string, c *Catalogue) (*Planogram, error) {
 func read(path, key string) ([]byte, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, &problem.Problem{Code: problem.CodeBadConfig, Where: path, What: fmt.Sprintf("cannot read the file: %v", errors.Unwrap(err)), Remedy: "check " + key}
+		return nil, &problem.Problem{Code: problem.CodeBadConfig, Where: path, What: fmt.Sprintf("cannot read the file: %v", errors.Unwrap(err)), Remedy: "correct " + key + ", or leave it out for the embedded one"}
 	}
 	return b, nil
 }
@@ -164,6 +165,9 @@ func syntaxError(b []byte, err error) string {
 	if errors.As(err, &s) {
 		line := 1 + bytes.Count(b[:min(int(s.Offset), len(b))], []byte("\n"))
 		return fmt.Sprintf("line %d: %v", line, err)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Sprintf("line %d: the file ends in the middle", 1+bytes.Count(b, []byte("\n")))
 	}
 	return err.Error()
 }

@@ -167,7 +167,7 @@ func (c *Config) together() []*problem.Problem {
 		}
 	}
 	if c.Cloud.Configured() && c.Unit.Serial == "" {
-		out = append(out, c.wrong("unit.serial", "unit.serial is empty", "set it: a unit cannot be claimed without its serial number"))
+		out = append(out, c.wrong("unit.serial", "unit.serial is empty", "set unit.serial in the configuration file, or FOUNTAIN_UNIT_SERIAL: a unit cannot be claimed without its serial number"))
 	}
 	if c.Cloud.Enabled && c.Cloud.EndpointsFile == "" && c.Cloud.MQTT != "" {
 		for _, k := range []string{"cloud.ca", "cloud.claim_cert", "cloud.claim_key", "cloud.template"} {

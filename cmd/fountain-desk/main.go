@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 
 	"fountain/agent/api"
 	"fountain/internal/build"
+	"fountain/internal/cmdline"
 	"fountain/internal/desk"
 	"fountain/internal/lifeline"
 	"fountain/internal/problem"
@@ -29,6 +29,7 @@ Usage:
 Examples:
   fountain-desk
   fountain-desk --units 3 --http 127.0.0.1:9000
+  fountain-desk --dir /tmp/desk --http 127.0.0.1:0 --mqtt 127.0.0.1:0
 
 Flags:
 `
@@ -46,11 +47,6 @@ func main() {
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	cfg := desk.Config{Log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	flags := flag.NewFlagSet("fountain-desk", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		flags.PrintDefaults()
-	}
 	flags.StringVar(&cfg.Dir, "dir", ".desk", "state `DIR`: DIR/cloud, DIR/unit-1 …")
 	flags.IntVar(&cfg.Units, "units", 1, "how many dispensers")
 	flags.StringVar(&cfg.HTTP, "http", "127.0.0.1:8080", "console `ADDR`; screens follow on the next ports, panels from port+51; port 0 picks all")
@@ -58,24 +54,17 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	flags.BoolVar(&cfg.NoUI, "no-ui", false, "leave the screens out")
 	flags.Uint64Var(&cfg.Seed, "seed", 0, "seed of the simulated noise; 0 takes the clock")
 	flags.DurationVar(&cfg.SwapCup, "swap-cup", 5*time.Second, "put a new cup under the nozzle when a used one stood so `long`; 0: never")
-	version := flags.Bool("version", false, "print the version and exit")
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2
-	case *version:
-		fmt.Fprintln(stdout, "fountain-desk", build.Version)
-		return 0
-	case flags.NArg() > 0:
-		fmt.Fprintf(stderr, "fountain-desk: unexpected argument: %s: see fountain-desk --help\n", flags.Arg(0))
-		return 2
+	err := cmdline.Parse(flags, args, usage, stdout)
+	if err == nil {
+		err = cmdline.NoArguments(flags)
 	}
-	err := serve(ctx, cfg, getenv, stdout)
-	if err != nil {
-		fmt.Fprintln(stderr, "fountain-desk:", err)
+	if err == nil && cfg.Units < 1 {
+		err = &problem.Problem{Code: problem.CodeBadRequest, Where: fmt.Sprintf("--units %d", cfg.Units), What: "there is nothing to run", Remedy: "give 1 to 40"}
 	}
-	return problem.ExitCode(err)
+	if err == nil {
+		err = serve(ctx, cfg, getenv, stdout)
+	}
+	return cmdline.Exit(flags.Name(), err, stderr)
 }
 
 func serve(ctx context.Context, cfg desk.Config, getenv func(string) string, stdout io.Writer) error {

@@ -22,6 +22,7 @@ import (
 	"fountain/hal"
 	"fountain/hal/sim"
 	"fountain/internal/build"
+	"fountain/internal/cmdline"
 	"fountain/internal/lifeline"
 	"fountain/internal/logkey"
 	"fountain/internal/problem"
@@ -32,11 +33,17 @@ const usage = `fountain-guard holds the master valve: it opens it only while the
 Usage:
   fountain-guard --state DIR [--rig sim|FILE]
 
-Example:
-  fountain-guard --state .desk/unit-1
+Examples:
+  fountain-guard --state /var/lib/fountain
+  fountain-guard --state .desk/unit-1 --rig sim
+
+With --rig sim it needs fountain-plant at DIR/run/plant.sock; fountain-desk starts both.
 
 Flags:
 `
+
+// maxSocketPath is what Linux allows: sun_path less its final zero.
+const maxSocketPath = 107
 
 // memoryLimit is soft: the loop allocates nothing, so the heap stays far below it (DESIGN 2: RSS ≤ 10 MB).
 const memoryLimit = 8 << 20
@@ -50,36 +57,22 @@ func main() {
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("fountain-guard", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		flags.PrintDefaults()
-	}
-	state := flags.String("state", "", "state directory of the unit; sockets are in DIR/run")
+	state := flags.String("state", "", "state directory `DIR` of the unit; sockets are in DIR/run")
 	rig := flags.String("rig", "sim", "sim, or a rig `FILE`")
-	version := flags.Bool("version", false, "print the version and exit")
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2
-	case *version:
-		fmt.Fprintln(stdout, "fountain-guard", build.Version)
-		return 0
+	err := cmdline.Parse(flags, args, usage, stdout)
+	if err == nil {
+		err = cmdline.NoArguments(flags)
 	}
-	err := serve(ctx, *state, *rig, flags.Args(), getenv, stderr)
-	if err != nil {
-		fmt.Fprintln(stderr, "fountain-guard:", err)
+	if err == nil {
+		err = serve(ctx, *state, *rig, getenv, stderr)
 	}
-	return problem.ExitCode(err)
+	return cmdline.Exit(flags.Name(), err, stderr)
 }
 
-func serve(ctx context.Context, state, rig string, rest []string, getenv func(string) string, stderr io.Writer) error {
+func serve(ctx context.Context, state, rig string, getenv func(string) string, stderr io.Writer) error {
 	switch {
-	case len(rest) > 0:
-		return &problem.Problem{Code: problem.CodeBadRequest, Where: rest[0], What: "unexpected argument", Remedy: "see fountain-guard --help"}
 	case state == "":
-		return &problem.Problem{Code: problem.CodeBadRequest, Where: "--state", What: "no state directory given", Remedy: "give the unit's state directory"}
+		return &problem.Problem{Code: problem.CodeBadRequest, Where: "--state", What: "no state directory given", Remedy: "give the unit's state directory, for example /var/lib/fountain"}
 	case rig != "sim":
 		return &problem.Problem{
 			Code: problem.CodeBadConfig, Where: "--rig " + rig, What: "this build drives no real lines yet",
@@ -107,7 +100,7 @@ func serve(ctx context.Context, state, rig string, rest []string, getenv func(st
 	defer last.Close()
 	lines, pacer, err := sim.Dial(ctx, filepath.Join(runDir, sim.SocketName), hal.OwnerGuard)
 	if err != nil {
-		return fmt.Errorf("open the rig: %w", err)
+		return err // it names the plant's socket and the remedy
 	}
 	defer lines.Close()
 	g, err := guard.New(guard.Deps{Rig: lines, Pacer: pacer, Beats: beats, Memory: last, Log: log}, 0)
@@ -123,6 +116,10 @@ func serve(ctx context.Context, state, rig string, rest []string, getenv func(st
 // describe adds the place and the remedy to what the run directory may refuse.
 func describe(err error, runDir string) error {
 	switch {
+	case errors.Is(err, unix.ENAMETOOLONG), len(filepath.Join(runDir, beat.SocketName)) > maxSocketPath:
+		return &problem.Problem{Code: problem.CodeBadRequest, Where: "--state " + filepath.Dir(runDir), What: fmt.Sprintf("the sockets' path is longer than %d bytes", maxSocketPath), Remedy: "choose a shorter directory"}
+	case errors.Is(err, unix.ENOTDIR):
+		return &problem.Problem{Code: problem.CodeNotWritable, Where: runDir, What: "the run directory cannot be made: a part of its path is a file", Remedy: "choose another --state"}
 	case errors.Is(err, unix.EADDRINUSE):
 		return &problem.Problem{Code: problem.CodeAddrInUse, Where: runDir, What: "another guard runs for this unit", Remedy: "stop it first", Retry: true}
 	case errors.Is(err, os.ErrPermission), errors.Is(err, unix.EROFS):

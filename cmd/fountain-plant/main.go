@@ -21,7 +21,7 @@ import (
 	"fountain/hal/rigfile"
 	"fountain/hal/sim"
 	"fountain/hal/sim/panel"
-	"fountain/internal/build"
+	"fountain/internal/cmdline"
 	"fountain/internal/lifeline"
 	"fountain/internal/localhttp"
 	"fountain/internal/logkey"
@@ -71,11 +71,6 @@ type options struct {
 func run(ctx context.Context, args []string, getenv func(string) string, _ io.Reader, stdout, stderr io.Writer) int {
 	var o options
 	flags := flag.NewFlagSet("fountain-plant", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(flags.Output(), usage)
-		flags.PrintDefaults()
-	}
 	flags.StringVar(&o.socket, "socket", "", "unix socket `PATH` for owners and tests")
 	flags.StringVar(&o.rig, "rig", "sim", "sim (the built-in demo rig), or a rig `FILE`")
 	flags.StringVar(&o.http, "http", "", "`ADDR` of the panel page, for example 127.0.0.1:0; empty: none")
@@ -84,33 +79,18 @@ func run(ctx context.Context, args []string, getenv func(string) string, _ io.Re
 	flags.StringVar(&o.token, "token", "", "`TOKEN` of the panel's URL; empty: a random one")
 	flags.Uint64Var(&o.seed, "seed", 0, "seed of everything random; 0 takes the clock")
 	flags.DurationVar(&o.swapCup, "swap-cup", 0, "put a new cup under the nozzle when nothing has flowed into a used one for so long; 0: never")
-	version := flags.Bool("version", false, "print the version and exit")
-	for _, a := range args {
-		if a == "-h" || a == "-help" || a == "--help" {
-			flags.SetOutput(stdout) // help that was asked for is no error
-		}
+	err := cmdline.Parse(flags, args, usage, stdout)
+	if err == nil {
+		err = cmdline.NoArguments(flags)
 	}
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2
-	case *version:
-		fmt.Fprintln(stdout, "fountain-plant", build.Version)
-		return 0
+	if err == nil {
+		err = serve(ctx, o, getenv, stdout, stderr)
 	}
-	if err := serve(ctx, o, flags.Args(), getenv, stdout, stderr); err != nil {
-		fmt.Fprintln(stderr, "fountain-plant:", err)
-		return problem.ExitCode(err)
-	}
-	return 0
+	return cmdline.Exit(flags.Name(), err, stderr)
 }
 
-func serve(ctx context.Context, o options, rest []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
-	switch {
-	case len(rest) > 0:
-		return &problem.Problem{Code: problem.CodeBadRequest, Where: rest[0], What: "unexpected argument", Remedy: "see fountain-plant --help"}
-	case o.socket == "":
+func serve(ctx context.Context, o options, getenv func(string) string, stdout, stderr io.Writer) (err error) {
+	if o.socket == "" {
 		return &problem.Problem{Code: problem.CodeBadRequest, Where: "--socket", What: "no socket given", Remedy: "give a path, usually STATE/run/" + sim.SocketName}
 	}
 	if o.seed == 0 {

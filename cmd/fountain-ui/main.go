@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -18,7 +17,7 @@ import (
 	"syscall"
 
 	"fountain/agent/api"
-	"fountain/internal/build"
+	"fountain/internal/cmdline"
 	"fountain/internal/lifeline"
 	"fountain/internal/problem"
 )
@@ -31,7 +30,9 @@ Usage:
 Examples:
   fountain-ui --socket .desk/unit-1/run/agent.sock
   fountain-ui --display web --http 127.0.0.1:8081 --size 800x480
-  fountain-ui --display none
+  fountain-ui --display none --socket /run/fountain/agent.sock
+
+It waits for an agent that is not there yet. FOUNTAIN_SOCKET names the socket too.
 
 Flags:
 `
@@ -55,25 +56,16 @@ func main() {
 
 func run(ctx context.Context, args []string, getenv func(string) string, _ io.Reader, stdout, stderr io.Writer) int {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	o, done, code := parse(args, getenv, stdout, stderr)
-	if done {
-		return code
+	o, err := parse(args, getenv, stdout)
+	if err == nil {
+		err = serve(ctx, o, getenv, stdout, log)
 	}
-	err := serve(ctx, o, getenv, stdout, log)
-	if err != nil {
-		fmt.Fprintln(stderr, "fountain-ui:", err)
-	}
-	return problem.ExitCode(err)
+	return cmdline.Exit("fountain-ui", err, stderr)
 }
 
-// parse reads the flags; done says that there is nothing left to do.
-func parse(args []string, getenv func(string) string, stdout, stderr io.Writer) (o options, done bool, code int) {
+// parse reads the flags.
+func parse(args []string, getenv func(string) string, stdout io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("fountain-ui", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		flags.PrintDefaults()
-	}
 	socket := filepath.Join("/run/fountain", api.AgentSocket)
 	if s := getenv("FOUNTAIN_SOCKET"); s != "" {
 		socket = s
@@ -83,29 +75,26 @@ func parse(args []string, getenv func(string) string, stdout, stderr io.Writer) 
 	flags.StringVar(&o.socket, "socket", socket, "the agent's `SOCKET`")
 	flags.StringVar(&o.token, "token", "", "token `T` of the printed URL; random when empty")
 	size := flags.String("size", "1080x1920", "`WxH` of the panel in pixels, for displays that have no size of their own")
-	version := flags.Bool("version", false, "print the version and exit")
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return o, true, 0
-	case err != nil:
-		return o, true, 2
-	case *version:
-		fmt.Fprintln(stdout, "fountain-ui", build.Version)
-		return o, true, 0
-	case flags.NArg() > 0:
-		fmt.Fprintf(stderr, "fountain-ui: unexpected argument: %s: see fountain-ui --help\n", flags.Arg(0))
-		return o, true, 2
+	if err := cmdline.Parse(flags, args, usage, stdout); err != nil {
+		return o, err
 	}
-	var err error
-	if o.width, o.height, err = parseSize(*size); err == nil {
-		err = checkDisplay(o.display)
+	if err := cmdline.NoArguments(flags); err != nil {
+		return o, err
 	}
-	if err != nil {
-		fmt.Fprintln(stderr, "fountain-ui:", err)
-		return o, true, problem.ExitCode(err)
+	if o.width, o.height, err = parseSize(*size); err != nil {
+		return o, err
 	}
-	return o, false, 0
+	if len(o.socket) > maxSocketPath {
+		return o, &problem.Problem{
+			Code: problem.CodeBadRequest, Where: "--socket " + o.socket, What: fmt.Sprintf("the path has %d bytes, Linux allows %d", len(o.socket), maxSocketPath),
+			Remedy: "choose a shorter one",
+		}
+	}
+	return o, checkDisplay(o.display)
 }
+
+// maxSocketPath is what Linux allows: sun_path less its final zero.
+const maxSocketPath = 107
 
 // Limits of a panel: below, nothing fits; above, a frame takes more memory than a unit has to spare.
 const (

@@ -63,8 +63,8 @@ func TestWrongUse(t *testing.T) {
 			if code := run(t.Context(), c.args, env, nil, &out, &errs); code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
-			if !strings.Contains(errs.String(), c.says) {
-				t.Errorf("says %q, want %q", errs.String(), c.says)
+			if said := errs.String() + out.String(); !strings.Contains(said, c.says) || (c.code == 0) != (errs.String() == "") {
+				t.Errorf("says %q, want %q", said, c.says)
 			}
 		})
 	}

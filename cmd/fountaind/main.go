@@ -21,11 +21,13 @@ import (
 
 	"fountain/agent"
 	"fountain/agent/beat"
+	"fountain/agent/beverage"
 	"fountain/agent/config"
 	"fountain/hal"
 	"fountain/hal/rigfile"
 	"fountain/hal/sim"
 	"fountain/internal/build"
+	"fountain/internal/cmdline"
 	"fountain/internal/lifeline"
 	"fountain/internal/logkey"
 	"fountain/internal/problem"
@@ -43,6 +45,18 @@ Examples:
   fountaind check-config fountaind.yaml --print
 
 Every key can also be set by the environment: FOUNTAIN_SYNC_DRAIN_RATE=20 is sync.drain_rate.
+
+Flags:
+`
+
+const checkUsage = `fountaind check-config names every problem of a configuration with its place, and of the catalogue and planogram it names.
+
+Usage:
+  fountaind check-config FILE [--print]
+
+Examples:
+  fountaind check-config testdata/config/demo.yaml
+  fountaind check-config /etc/fountain/fountaind.yaml --print
 
 Flags:
 `
@@ -68,24 +82,13 @@ func run(ctx context.Context, args, environ []string, _ io.Reader, stdout, stder
 	} else {
 		err = serve(ctx, args, environ, stdout, stderr)
 	}
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case errors.Is(err, errUsage):
-		return 2 // package flag has said what is wrong
-	case errors.Is(err, errReported):
+	if errors.Is(err, errReported) {
 		return 2
 	}
-	fmt.Fprintln(stderr, "fountaind:", err)
-	return problem.ExitCode(err)
+	return cmdline.Exit("fountaind", err, stderr)
 }
 
-var (
-	errUsage    = errors.New("wrong use")
-	errReported = errors.New("problems were printed")
-)
+var errReported = errors.New("problems were printed")
 
 func wrong(where, what, remedy string) error {
 	return &problem.Problem{Code: problem.CodeBadRequest, Where: where, What: what, Remedy: remedy}
@@ -96,46 +99,28 @@ type options struct {
 	config, state, rig, endpoints, run string
 }
 
-func parse(args []string, stdout, stderr io.Writer) (o options, done bool, err error) {
+func parse(args []string, stdout io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("fountaind", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(flags.Output(), usage)
-		flags.PrintDefaults()
-	}
 	flags.StringVar(&o.config, "config", "", "configuration `FILE`; without one the defaults apply")
 	flags.StringVar(&o.state, "state", "", "state directory `DIR`: pours, identity and, unless this is a device, sockets")
 	flags.StringVar(&o.rig, "rig", "", "sim, or a rig `FILE` (default: the configuration's rig)")
 	flags.StringVar(&o.endpoints, "endpoints", "", "endpoints `FILE` of fountain-cloud (same as cloud.endpoints_file)")
 	flags.StringVar(&o.run, "run", "", "run directory `DIR` for the sockets (default: "+deviceRun+" on a device, else STATE/run)")
-	version := flags.Bool("version", false, "print the version and exit")
-	for _, a := range args {
-		if a == "-h" || a == "--help" || a == "-help" {
-			flags.SetOutput(stdout) // asked for, so it is output
-		}
+	if err := cmdline.Parse(flags, args, usage, stdout); err != nil {
+		return o, err
 	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return o, true, err
-		}
-		return o, true, errUsage
-	}
-	if *version {
-		fmt.Fprintln(stdout, "fountaind", build.Version)
-		return o, true, nil
-	}
-	if flags.NArg() > 0 {
-		return o, true, wrong(flags.Arg(0), "unexpected argument", "see fountaind --help")
+	if err := cmdline.NoArguments(flags); err != nil {
+		return o, err
 	}
 	if o.state == "" {
-		return o, true, wrong("--state", "no state directory given", "give the unit's state directory, for example "+deviceRoot)
+		return o, wrong("--state", "no state directory given", "give the unit's state directory, for example "+deviceRoot)
 	}
-	return o, false, nil
+	return o, nil
 }
 
 func serve(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
-	o, done, err := parse(args, stdout, stderr)
-	if done {
+	o, err := parse(args, stdout)
+	if err != nil {
 		return err
 	}
 	if o.endpoints != "" {
@@ -225,7 +210,7 @@ func openSim(ctx context.Context, run string) (hal.Rig, hal.Pacer, error) {
 		}
 		if errors.Is(err, hal.ErrBusy) || time.Now().After(end) || ctx.Err() != nil {
 			p := &problem.Problem{
-				Code: problem.CodeUnreachable, Where: socket, What: fmt.Sprintf("the rig does not answer: %v", err),
+				Code: problem.CodeUnreachable, Where: socket, What: "the rig does not answer: " + problem.From(err).What,
 				Remedy: "start fountain-plant for this state directory, or use fountain-desk", Retry: true,
 			}
 			if errors.Is(err, hal.ErrBusy) {
@@ -252,19 +237,11 @@ func runDir(state string) string {
 
 func checkConfig(args, environ []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("fountaind check-config", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "Usage: fountaind check-config FILE [--print]\n\nExample: fountaind check-config fountaind.yaml --print\n\nFlags:")
-		flags.PrintDefaults()
-	}
 	show := flags.Bool("print", false, "print every key with its value and where it comes from")
 	var files []string
 	for rest := args; ; { // flags may stand before and after the file
-		if err := flags.Parse(rest); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
-				return err
-			}
-			return errUsage
+		if err := cmdline.Parse(flags, rest, checkUsage, stdout); err != nil {
+			return err
 		}
 		if flags.NArg() == 0 {
 			break
@@ -272,9 +249,14 @@ func checkConfig(args, environ []string, stdout, stderr io.Writer) error {
 		files, rest = append(files, flags.Arg(0)), flags.Args()[1:]
 	}
 	if len(files) != 1 {
-		return wrong("check-config", fmt.Sprintf("%d files named", len(files)), "name one configuration file")
+		return wrong("check-config", fmt.Sprintf("%d files named", len(files)), "name one configuration file; see fountaind check-config --help")
 	}
 	cfg, problems := config.Check(files[0], environ)
+	if len(problems) == 0 {
+		if err := checkFiles(cfg); err != nil {
+			problems = append(problems, problem.From(err))
+		}
+	}
 	for _, p := range problems {
 		fmt.Fprintln(stderr, p)
 	}
@@ -286,6 +268,16 @@ func checkConfig(args, environ []string, stdout, stderr io.Writer) error {
 	}
 	fmt.Fprintf(stdout, "%s: good\n", files[0])
 	return nil
+}
+
+// checkFiles reads the catalogue and the planogram as the agent would.
+func checkFiles(cfg *config.Config) error {
+	cat, err := beverage.Load(cfg.Catalogue.File)
+	if err != nil {
+		return err
+	}
+	_, err = beverage.LoadPlanogram(cfg.Planogram.File, cat)
+	return err
 }
 
 func getenv(environ []string) func(string) string {
