@@ -248,7 +248,7 @@ func (c *cloud) endpoints() (endpoints, error) {
 		}
 		var file endpoints
 		if err := json.Unmarshal(b, &file); err != nil {
-			return ep, &problem.Problem{Code: problem.CodeBadConfig, Where: cfg.EndpointsFile, What: fmt.Sprintf("cannot read the endpoints: %v", err)}
+			return ep, &problem.Problem{Code: problem.CodeBadConfig, Where: cfg.EndpointsFile, What: fmt.Sprintf("this is no endpoints file: %v", err), Remedy: "name the endpoints.json of fountain-cloud serve in cloud.endpoints_file"}
 		}
 		for _, f := range []struct {
 			into *string
@@ -257,6 +257,12 @@ func (c *cloud) endpoints() (endpoints, error) {
 			if *f.into == "" {
 				*f.into = f.from
 			}
+		}
+	}
+	if ep.MQTT == "" && cfg.EndpointsFile != "" {
+		return ep, &problem.Problem{
+			Code: problem.CodeBadConfig, Where: cfg.EndpointsFile, What: "the endpoints file names no mqtt",
+			Remedy: "name the endpoints.json of fountain-cloud serve in cloud.endpoints_file, or set cloud.mqtt",
 		}
 	}
 	if ep.MQTT == "" {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -156,6 +157,12 @@ func serve(ctx context.Context, f serveFlags, stderr io.Writer) (err error) {
 	})
 }
 
+// What AWS gives: https://docs.aws.amazon.com/general/latest/gr/ (account identifiers, regions).
+var (
+	account = regexp.MustCompile(`^[0-9]{12}$`)
+	region  = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$`)
+)
+
 func (f *serveFlags) check() error {
 	bad := func(flag, what, remedy string) error {
 		return &problem.Problem{Code: problem.CodeBadRequest, Where: flag, What: what, Remedy: remedy}
@@ -165,6 +172,10 @@ func (f *serveFlags) check() error {
 		return bad("--dir", "no directory given", "give a directory for the cloud's data")
 	case f.role != "all":
 		return bad("--role "+f.role, "this build runs everything in one process", "leave --role away or give all")
+	case !account.MatchString(f.account):
+		return bad("--account "+f.account, "that is no AWS account", "give 12 digits")
+	case !region.MatchString(f.region):
+		return bad("--region "+f.region, "that is no AWS region", "give one such as us-east-1")
 	case f.ledger <= 0:
 		return bad("--ledger-interval", "must be above 0", "give a duration such as 2s or 15m")
 	}

@@ -34,6 +34,9 @@ var places = [...]string{
 	filepath.Join(".desk", "unit-1", "run", api.ServiceSocket),
 }
 
+// maxSocketPath is what Linux allows: sun_path less its final zero.
+const maxSocketPath = 107
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
@@ -83,7 +86,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused for safety.`,
 		Version:       build.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          args(cobra.NoArgs),
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
@@ -120,11 +123,18 @@ func (t *tool) do(f func(ctx context.Context, c *api.Client, args []string) erro
 }
 
 func (t *tool) client() (*api.Client, error) {
-	if t.socket != "" {
-		return api.NewClient(t.socket), nil
+	named, by := t.socket, "--socket "
+	if named == "" {
+		named, by = t.getenv(envSocket), "$"+envSocket+" "
 	}
-	if s := t.getenv(envSocket); s != "" {
-		return api.NewClient(s), nil
+	if len(named) > maxSocketPath {
+		return nil, &problem.Problem{
+			Code: problem.CodeBadRequest, Where: by + named, What: fmt.Sprintf("the path has %d bytes, Linux allows %d", len(named), maxSocketPath),
+			Remedy: "name it by a shorter path, for example a relative one",
+		}
+	}
+	if named != "" {
+		return api.NewClient(named), nil
 	}
 	for _, p := range places {
 		if _, err := os.Stat(p); err == nil || !errors.Is(err, os.ErrNotExist) {

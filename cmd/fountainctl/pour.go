@@ -35,7 +35,7 @@ A cup has to stand under the nozzle. Interlocks apply as for every pour; what th
 			case !cmd.Flags().Changed("ml"):
 				return errors.New("how much: --ml is missing: see fountainctl pour --help")
 			case !(millilitres > 0) || millilitres > 1e6: // also not a number
-				return fmt.Errorf("--ml %v: give millilitres, more than 0", millilitres)
+				return fmt.Errorf("that is no volume: --ml %v: give millilitres, more than 0; see fountainctl pour --help", millilitres)
 			}
 			return nil
 		},
@@ -57,7 +57,7 @@ func (t *tool) pour(ctx context.Context, c *api.Client, id beverage.ID, millilit
 	p, err := c.Hold(ctx, req, line.show)
 	line.clear()
 	if err != nil {
-		return suggest(ctx, c, id, err)
+		return suggest(ctx, c, id, millilitres, err)
 	}
 	if t.json {
 		if p.Record == nil {
@@ -88,9 +88,14 @@ func notRecorded(p api.Pour) error {
 	}
 }
 
-// suggest adds what could have been meant to an unknown beverage.
-func suggest(ctx context.Context, c *api.Client, id beverage.ID, err error) error {
+// suggest adds what could have been meant to an unknown beverage, and calls the volume what it is called here.
+func suggest(ctx context.Context, c *api.Client, id beverage.ID, millilitres float64, err error) error {
 	var p *problem.Problem
+	if errors.As(err, &p) && p.Where == "target_ul" {
+		with := *p
+		with.Where = fmt.Sprintf("--ml %g", millilitres)
+		return &with
+	}
 	if !errors.As(err, &p) || p.Code != problem.CodeNotFound || !strings.HasPrefix(p.Where, string(id)) {
 		return err
 	}
