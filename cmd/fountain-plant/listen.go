@@ -24,7 +24,11 @@ func listenUnix(path string) (net.Listener, error) {
 		return nil, &problem.Problem{Code: problem.CodeBadConfig, Where: path, What: fmt.Sprintf("the socket's path has %d bytes, Linux allows %d", len(path), maxSocketPath), Remedy: "choose a shorter state directory"}
 	}
 	dir := filepath.Dir(path)
-	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+	st, err := os.Stat(dir)
+	if errors.Is(err, syscall.ENOTDIR) || err == nil && !st.IsDir() {
+		return nil, &problem.Problem{Code: problem.CodeNotWritable, Where: dir, What: "the socket's directory is a file", Remedy: "choose a --socket path in a directory"}
+	}
+	if err != nil {
 		return nil, &problem.Problem{Code: problem.CodeBadConfig, Where: dir, What: "the socket's directory does not exist", Remedy: "make it first: mkdir -p " + dir}
 	}
 	l, err := net.Listen("unix", path)
@@ -43,7 +47,7 @@ func listenUnix(path string) (net.Listener, error) {
 	}
 	if err != nil {
 		code := problem.CodeBadConfig
-		if errors.Is(err, fs.ErrPermission) {
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 			code = problem.CodeNotWritable
 		}
 		return nil, &problem.Problem{Code: code, Where: path, What: "cannot listen: " + err.Error(), Remedy: "choose a --socket path in a directory this user may write"}

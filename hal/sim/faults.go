@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"fountain/hal"
@@ -132,7 +133,11 @@ func (p *Plant) checkFault(f Fault) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("fault %q: there is no such kind", f.Kind)
+	known := make([]string, 0, len(faultParts))
+	for _, k := range faultParts {
+		known = append(known, string(k.kind))
+	}
+	return fmt.Errorf("fault %q: there is no such kind; there are %s", f.Kind, strings.Join(known, ", "))
 }
 
 func (p *Plant) valveIndex(id string) int {

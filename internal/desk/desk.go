@@ -188,10 +188,10 @@ func (cfg Config) withDefaults() (Config, error) {
 // prepare takes the directory for this desk alone and opens the lifeline.
 func (d *Desk) prepare() (err error) {
 	if err := os.MkdirAll(filepath.Join(d.dir, "log"), 0o755); err != nil {
-		return &problem.Problem{Code: problem.CodeNotWritable, Where: d.dir, What: err.Error(), Remedy: "choose another --dir"}
+		return &problem.Problem{Code: problem.CodeNotWritable, Where: d.dir, What: fmt.Sprintf("the desk's state cannot be written: %v", err), Remedy: "give this user write access, or choose another --dir"}
 	}
 	if d.lock, err = os.OpenFile(filepath.Join(d.dir, "desk.lock"), os.O_RDWR|os.O_CREATE, 0o644); err != nil {
-		return &problem.Problem{Code: problem.CodeNotWritable, Where: d.dir, What: err.Error(), Remedy: "choose another --dir"}
+		return &problem.Problem{Code: problem.CodeNotWritable, Where: d.dir, What: fmt.Sprintf("the desk's state cannot be written: %v", err), Remedy: "give this user write access, or choose another --dir"}
 	}
 	if err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return &problem.Problem{Code: problem.CodeConflict, Where: d.dir, What: "another desk runs in this directory", Remedy: "stop it, or choose another --dir"}

@@ -159,7 +159,7 @@ func (h *handler) done(w http.ResponseWriter, r *http.Request, err error) {
 	if err != nil {
 		var p *problem.Problem
 		if !errors.As(err, &p) {
-			p = &problem.Problem{Code: problem.CodeBadRequest, Where: r.URL.Path, What: err.Error()}
+			p = &problem.Problem{Code: problem.CodeBadRequest, Where: r.URL.Path, What: err.Error(), Remedy: "see fountain-plant --help"}
 		}
 		problem.Write(w, p)
 		return
