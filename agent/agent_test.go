@@ -294,7 +294,7 @@ func firstDose(t *testing.T, a *Agent, id beverage.ID) string {
 }
 
 func TestLostLeaseStops(t *testing.T) {
-	for _, how := range []string{"no beats", "connection gone", "released"} {
+	for _, how := range []string{"no beats", "connection gone", "released", "screen lost"} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
@@ -313,13 +313,18 @@ func TestLostLeaseStops(t *testing.T) {
 				now, err := c.Pour(t.Context(), p.ID)
 				return err == nil && now.PouredUL > 10_000
 			})
-			want := wire.Interrupted
+			want, reason := wire.Interrupted, "lease_lost"
 			switch how {
 			case "connection gone":
 				holder.Close()
 			case "released":
-				want = wire.Stopped
+				want, reason = wire.Stopped, "released"
 				if err := holder.Stop(t.Context(), p.ID); err != nil {
+					t.Fatal(err)
+				}
+			case "screen lost":
+				reason = "screen_lost"
+				if err := holder.StopFor(t.Context(), p.ID, api.StopScreenLost); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -330,8 +335,8 @@ func TestLostLeaseStops(t *testing.T) {
 			if end.Outcome != string(want) || end.Seq != 1 || end.Mode != api.ModeHold {
 				t.Errorf("pour = %+v, want %s", end, want)
 			}
-			if want == wire.Interrupted && end.Reason != "lease_lost" {
-				t.Errorf("reason = %s", end.Reason)
+			if end.Reason != reason {
+				t.Errorf("reason = %s, want %s", end.Reason, reason)
 			}
 			b.shut()
 			holder.Close()

@@ -55,15 +55,17 @@ func (c commands) Start(ctx context.Context, req api.StartPour) (api.Pour, error
 func (c commands) Beat(id string) error { return c.a.machine.Beat(id) }
 
 // Stop ends a pour.
-func (c commands) Stop(id string, leaseLost bool) error {
+func (c commands) Stop(id, why string) error {
 	p, err := c.a.view.Pour(id)
 	if err != nil {
 		return err
 	}
 	reason := pour.ReasonStopped
 	switch {
-	case leaseLost:
+	case why == apiserver.StopLeaseLost:
 		reason = pour.ReasonLeaseLost
+	case why == api.StopScreenLost:
+		reason = pour.ReasonScreenLost
 	case p.Mode == api.ModeHold:
 		reason = pour.ReasonReleased
 	}

@@ -11,7 +11,8 @@
 //	POST   /v1/pours             StartPour -> 201 Pour; a lease begins
 //	POST   /v1/pours/{id}/beat   204; every BeatEvery while the consumer holds
 //	GET    /v1/pours/{id}        Pour (its record once it is settled)
-//	DELETE /v1/pours/{id}        204; stops the pour, also when it already ended
+//	DELETE /v1/pours/{id}        204; stops the pour, also when it already ended; ?reason=released (default) or
+//	                             screen_lost says who let go
 //	PUT    /v1/ui/alive          204; the UI has drawn a frame
 //	GET    /v1/metrics           Prometheus text
 //
@@ -49,6 +50,12 @@ type StartPour struct {
 	Mode     string      `json:"mode"`
 	Source   string      `json:"source"` // touch | service
 }
+
+// Reasons a holder may give when it stops a pour.
+const (
+	StopReleased   = "released"    // a person let go
+	StopScreenLost = "screen_lost" // nobody did: the screen lost its input, or ends
+)
 
 // Phases of a pour.
 const (

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -100,8 +101,15 @@ func (c *Client) Beat(ctx context.Context, id string) error {
 }
 
 // Stop stops pour id; a pour that already ended is no error.
-func (c *Client) Stop(ctx context.Context, id string) error {
-	return c.do(ctx, c.plain, http.MethodDelete, "/v1/pours/"+id, nil, nil)
+func (c *Client) Stop(ctx context.Context, id string) error { return c.StopFor(ctx, id, StopReleased) }
+
+// StopFor is Stop with a reason, one of Stop….
+func (c *Client) StopFor(ctx context.Context, id, reason string) error {
+	path := "/v1/pours/" + id
+	if reason != StopReleased {
+		path += "?reason=" + url.QueryEscape(reason)
+	}
+	return c.do(ctx, c.plain, http.MethodDelete, path, nil, nil)
 }
 
 // Pour returns one pour, with its record once it is settled.

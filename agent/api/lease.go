@@ -61,11 +61,14 @@ func (l *Lease) Err() error {
 }
 
 // Stop ends the beats and stops the pour. It works whatever happened to the caller's context. Repeated calls are fine.
-func (l *Lease) Stop() error {
+func (l *Lease) Stop() error { return l.StopFor(StopReleased) }
+
+// StopFor is Stop with a reason, one of Stop…. The first that arrives counts.
+func (l *Lease) StopFor(reason string) error {
 	l.once.Do(func() { close(l.quit) })
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	err := l.c.Stop(ctx, l.id) // at once: not behind a beat that is under way
+	err := l.c.StopFor(ctx, l.id, reason) // at once: not behind a beat that is under way
 	<-l.gone
 	return err
 }

@@ -60,12 +60,15 @@ type Pours interface {
 	Start(ctx context.Context, req api.StartPour) (api.Pour, error)
 	// Beat renews the lease; an error when the pour is not active any more.
 	Beat(id string) error
-	// Stop ends the pour; no error when it already ended, CodeNotFound when it is unknown. leaseLost tells that the
-	// holder went away, not that it let go.
-	Stop(id string, leaseLost bool) error
+	// Stop ends the pour; no error when it already ended, CodeNotFound when it is unknown. The reason is one of api.Stop…,
+	// or StopLeaseLost when the holder went away.
+	Stop(id, reason string) error
 	// Pour returns an active or a recent pour.
 	Pour(id string) (api.Pour, error)
 }
+
+// StopLeaseLost is the reason of a stop that nobody asked for: the holder's connection is gone.
+const StopLeaseLost = "lease_lost"
 
 // Config of a Server.
 type Config struct {
@@ -197,7 +200,7 @@ func (s *Server) start(w http.ResponseWriter, r *http.Request, service bool) {
 		return
 	}
 	if !s.hold(r, p.ID) { // the caller hung up while the pour was started
-		_ = s.pours.Stop(p.ID, true) // it may have ended by itself
+		_ = s.pours.Stop(p.ID, StopLeaseLost) // it may have ended by itself
 		return
 	}
 	w.Header().Set("Location", "/v1/pours/"+p.ID)
@@ -234,7 +237,7 @@ func (s *Server) beat(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.hold(r, id) {
-		_ = s.pours.Stop(id, true) // it may have ended by itself
+		_ = s.pours.Stop(id, StopLeaseLost) // it may have ended by itself
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -242,12 +245,32 @@ func (s *Server) beat(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) stop(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
+	reason, err := stopReason(r)
+	if err != nil { // nothing has happened: the lease still bounds the pour
+		problem.Write(w, err)
+		return
+	}
 	s.release(id)
-	if err := s.pours.Stop(id, false); err != nil {
+	if err := s.pours.Stop(id, reason); err != nil {
 		problem.Write(w, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// stopReason is the reason a holder gives: api.StopReleased when it gives none.
+func stopReason(r *http.Request) (string, error) {
+	given, ok := r.URL.Query()["reason"]
+	if !ok {
+		return api.StopReleased, nil
+	}
+	if len(given) == 1 && (given[0] == api.StopReleased || given[0] == api.StopScreenLost) {
+		return given[0], nil
+	}
+	return "", &problem.Problem{
+		Code: problem.CodeBadRequest, Where: "reason", What: fmt.Sprintf("%q is no reason to stop a pour", given),
+		Remedy: "give " + api.StopReleased + " or " + api.StopScreenLost + ", or none",
+	}
 }
 
 func (s *Server) pour(w http.ResponseWriter, r *http.Request) {
@@ -307,7 +330,7 @@ func (s *Server) connGone(c net.Conn) {
 	if lost == "" {
 		return
 	}
-	if err := s.pours.Stop(lost, true); err != nil {
+	if err := s.pours.Stop(lost, StopLeaseLost); err != nil {
 		s.cfg.Log.Warn("stop pour of lost connection", slog.String(logkey.Pour, lost), slog.Any(logkey.Err, err))
 	}
 }

@@ -32,6 +32,7 @@ type fake struct {
 	changed chan struct{}
 	pour    *api.Pour
 	lost    []string // pours stopped because their holder went away
+	reasons []string // of every stop
 	beats   int
 	alive   bool
 	refuse  error
@@ -111,13 +112,14 @@ func (f *fake) end(o wire.Outcome, reason string) {
 	f.bump()
 }
 
-func (f *fake) Stop(id string, leaseLost bool) error {
+func (f *fake) Stop(id, reason string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.pour == nil || f.pour.ID != id {
 		return &problem.Problem{Code: problem.CodeNotFound, Where: id, What: "no such pour"}
 	}
-	if leaseLost {
+	f.reasons = append(f.reasons, reason)
+	if reason == apiserver.StopLeaseLost {
 		f.lost = append(f.lost, id)
 	}
 	if f.pour.Phase == api.PhaseFlowing {
@@ -251,6 +253,54 @@ func TestLeaseBeatsOnlyForItsCaller(t *testing.T) {
 	}
 }
 
+func TestWhoLetGo(t *testing.T) {
+	f := newFake()
+	c := api.NewClient(filepath.Join(serve(t, f), api.AgentSocket))
+	defer c.Close()
+	for _, tc := range []struct {
+		stop func(*api.Lease) error
+		want string
+	}{
+		{(*api.Lease).Stop, "released"},
+		{func(l *api.Lease) error { return l.StopFor(api.StopReleased) }, "released"},
+		{func(l *api.Lease) error { return l.StopFor(api.StopScreenLost) }, "screen_lost"},
+	} {
+		l, _, err := c.Lease(t.Context(), api.StartPour{Beverage: "b", TargetUL: 1e6, Mode: api.ModeHold, Source: "touch"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tc.stop(l); err != nil {
+			t.Error(err)
+		}
+		f.mu.Lock()
+		if len(f.reasons) != 1 || f.reasons[0] != tc.want {
+			t.Errorf("the pour was stopped for %q, want %q alone", f.reasons, tc.want)
+		}
+		f.reasons = nil
+		f.mu.Unlock()
+	}
+
+	// A reason nobody may give stops nothing: the lease goes on, and ends for lack of beats.
+	l, p, err := c.Lease(t.Context(), api.StartPour{Beverage: "b", TargetUL: 1e6, Mode: api.ModeHold, Source: "touch"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reason := range []string{"lease_lost", "target", "", "screen_lost&reason=released"} {
+		err := c.StopFor(t.Context(), p.ID, reason)
+		if code := problem.From(err).Code; code != problem.CodeBadRequest {
+			t.Errorf("reason %q: %v, want %s", reason, err, problem.CodeBadRequest)
+		}
+	}
+	f.mu.Lock()
+	if len(f.reasons) != 0 {
+		t.Errorf("refused reasons stopped the pour: %q", f.reasons)
+	}
+	f.mu.Unlock()
+	if err := l.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLeaseEndsWithItsConnection(t *testing.T) {
 	f := newFake()
 	dir := serve(t, f)
@@ -305,6 +355,8 @@ func TestRefuses(t *testing.T) {
 		{"no such call", "GET", "/v1/valves", "fountain", "", plain, 404, problem.CodeNotFound},
 		{"wrong method", "GET", "/v1/pours", "fountain", "", plain, 404, problem.CodeNotFound},
 		{"no such pour", "GET", "/v1/pours/nope", "fountain", "", plain, 404, problem.CodeNotFound},
+		{"stop for no reason anybody may give", "DELETE", "/v1/pours/nope?reason=lease_lost", "fountain", "", plain, 400, problem.CodeBadRequest},
+		{"stop for two reasons", "DELETE", "/v1/pours/nope?reason=released&reason=screen_lost", "fountain", "", plain, 400, problem.CodeBadRequest},
 		{"beat of nothing", "POST", "/v1/pours/nope/beat", "fountain", "", plain, 409, problem.CodeConflict},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -237,6 +237,10 @@ func TestLoss(t *testing.T) {
 			"lease is lost", func(_ *unit, letGo func()) { letGo() },
 			func(*unit) {}, pour.ReasonLeaseLost, 302 * ms,
 		},
+		{
+			"screen lost the finger", func(u *unit, _ func()) { u.m.Stop(u.m.State().Pour, pour.ReasonScreenLost) },
+			func(*unit) {}, pour.ReasonScreenLost, 20 * ms,
+		},
 	} {
 		for _, hold := range []bool{false, true} {
 			t.Run(tc.name+map[bool]string{false: "/portion", true: "/hold"}[hold], func(t *testing.T) {

@@ -20,8 +20,8 @@
 //	                                                                               stopped: StopPumps, Master off)
 //	Settle              water stands still, owed strokes are confirmed    Done, Faulted  Master off, Learn, Commit
 //
-// An end is: target reached (completed); Stop by a person (stopped); Stop because the lease, the guard, the loop or the
-// rig was lost or the unit shuts down (interrupted); everything else, that is an interlock, no flow, an empty
+// An end is: target reached (completed); Stop by a person (stopped); Stop because the lease, the screen, the guard, the
+// loop or the rig was lost or the unit shuts down (interrupted); everything else, that is an interlock, no flow, an empty
 // cartridge, a bound, a valve that does not shut (faulted). The first end decides; only a valve stuck open or an empty
 // cartridge found while settling turns completed or stopped into faulted.
 //
@@ -89,6 +89,7 @@ const (
 	ReasonReleased    = "released" // the consumer let go
 	ReasonStopped     = "stopped"  // stopped by a person
 	ReasonLeaseLost   = "lease_lost"
+	ReasonScreenLost  = "screen_lost" // the screen lost the finger: its browser or touch device went away, or it ended
 	ReasonGuardGone   = "guard_gone"
 	ReasonLoopGap     = "loop_gap"
 	ReasonShutdown    = "shutdown"
@@ -113,7 +114,7 @@ func OutcomeOf(reason string) wire.Outcome {
 	switch reason {
 	case "":
 		return wire.Completed
-	case ReasonLeaseLost, ReasonGuardGone, ReasonLoopGap, ReasonShutdown, ReasonRigLost:
+	case ReasonLeaseLost, ReasonScreenLost, ReasonGuardGone, ReasonLoopGap, ReasonShutdown, ReasonRigLost:
 		return wire.Interrupted
 	case ReasonEStop, ReasonLeak, ReasonDoor, ReasonTrayFull, ReasonCupRemoved, ReasonInterlock, ReasonNoFlow,
 		ReasonStuckOpen, ReasonSoldOut, ReasonVolumeBound, ReasonTimeBound, ReasonMaster, ReasonJournal:

@@ -190,7 +190,7 @@ func TestAnySequence(t *testing.T) {
 			case 2:
 				if rapid.IntRange(0, 9).Draw(t, "stop") == 0 {
 					step(Event{Kind: Stop, Reason: rapid.SampledFrom([]string{
-						ReasonReleased, ReasonLeaseLost, ReasonGuardGone, ReasonLoopGap, ReasonRigLost, ReasonShutdown, "recalled",
+						ReasonReleased, ReasonLeaseLost, ReasonScreenLost, ReasonGuardGone, ReasonLoopGap, ReasonRigLost, ReasonShutdown, "recalled",
 					}).Draw(t, "reason")})
 				}
 			case 3:
