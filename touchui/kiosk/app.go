@@ -113,6 +113,10 @@ func (a *App) Touching() bool { return len(a.gest.contacts) > 0 }
 // LastTouch is when the screen was last touched; zero if never. Fyne thread.
 func (a *App) LastTouch() time.Time { return a.gest.lastTouch }
 
+// InputLost tells a widget's TouchCancel what it is: true when the input lost the finger (its device or browser is gone
+// or silent, or Run ends), false when the finger slid off or the screen changed under it. Fyne thread.
+func (a *App) InputLost() bool { return a.gest.lost }
+
 // CancelTouches ends every touch as lost: widgets get TouchCancel, drags end without a fling. Fyne thread.
 func (a *App) CancelTouches() { a.gest.cancelAll() }
 

@@ -27,12 +27,14 @@ const (
 //	                  ├─ moves beyond slop in a direction a scroller can go ─ TouchCancel, Dragged …, then fling
 //	                  └─ Cancel, layer changed, object removed or hidden, input gone, stop ─ TouchCancel or DragEnd
 //
-// What ended by itself while the finger is down stays ended until that finger comes down again.
+// What ended by itself while the finger is down stays ended until that finger comes down again. Of these ends only
+// Cancel, input gone and stop happen to a finger without anybody's will: lost is true while they are told to widgets.
 type gestures struct {
 	app       *App
 	contacts  []*contact
 	flings    []*fling
 	lastTouch time.Time
+	lost      bool              // the touches that end now are lost by the input, see loseInput
 	tapped    fyne.CanvasObject // for double taps
 	tappedAt  time.Time
 }
@@ -63,7 +65,7 @@ func (g *gestures) handle(t input.Touch) {
 	i := slices.IndexFunc(g.contacts, func(c *contact) bool { return c.id == t.ID })
 	if t.Phase == input.Down {
 		if i >= 0 { // its Up was lost
-			g.lift(i)
+			g.loseInput(func() { g.lift(i) })
 		}
 		g.down(t, pos)
 		return
@@ -82,8 +84,15 @@ func (g *gestures) handle(t input.Touch) {
 		g.contacts = slices.Delete(g.contacts, i, i+1)
 		g.up(c, pos, t.At)
 	default:
-		g.lift(i)
+		g.loseInput(func() { g.lift(i) })
 	}
+}
+
+// loseInput runs f, which ends touches that nobody wanted to end.
+func (g *gestures) loseInput(f func()) {
+	defer func(was bool) { g.lost = was }(g.lost)
+	g.lost = true
+	f()
 }
 
 // lift ends a contact as lost.

@@ -141,6 +141,52 @@ func TestLostFingersCancel(t *testing.T) {
 	})
 }
 
+// A widget learns whether its finger was lost or had a reason to end.
+func TestInputLost(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(r *rig, page *fyne.Container)
+		lost bool
+	}{
+		{"cancelled by the source", func(r *rig, _ *fyne.Container) { r.finger.Cancel(1) }, true},
+		{"its up was lost", func(r *rig, _ *fyne.Container) { r.finger.Down(1, 350, 250) }, true},
+		{"device gone", func(r *rig, _ *fyne.Container) { _ = r.finger.Close() }, true},
+		{"screen stopped", func(r *rig, _ *fyne.Container) { r.app.Quit() }, true},
+		{"slid off", func(r *rig, _ *fyne.Container) { r.finger.Move(1, 350, 250) }, false},
+		{"slid off, then lost", func(r *rig, _ *fyne.Container) { r.finger.Move(1, 350, 250); r.finger.Cancel(1) }, false},
+		{"lifted outside", func(r *rig, _ *fyne.Container) { r.finger.Up(1, 350, 250) }, false},
+		{"page changed", func(r *rig, _ *fyne.Container) { r.app.Do(func() { r.app.SetContent(container.NewWithoutLayout()) }) }, false},
+		{"overlay shown", func(r *rig, _ *fyne.Container) {
+			r.app.Do(func() { r.app.Canvas().Overlays().Add(newPad("o", 10, 10)) })
+		}, false},
+		{"hidden", func(r *rig, page *fyne.Container) { r.app.Do(page.Hide) }, false},
+		{"told to", func(r *rig, _ *fyne.Container) { r.app.Do(r.app.CancelTouches) }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, 400, 300)
+				p := newPad("a", 100, 100)
+				var told []bool
+				p.onCancel = func() { told = append(told, r.app.InputLost()) }
+				page := row(placed(p, 50, 50, 100, 100))
+				r.app.SetContent(page)
+				r.run(func() {
+					r.finger.Down(1, 100, 100)
+					r.settle()
+					tt.do(r, page)
+					r.settle()
+				})
+				if len(told) != 1 || told[0] != tt.lost {
+					t.Errorf("the pad was told %v, want [%v]", told, tt.lost)
+				}
+				if r.app.InputLost() {
+					t.Error("it stays lost")
+				}
+			})
+		})
+	}
+}
+
 func TestPressThatLeavesThePageIsNoTap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 400, 300)

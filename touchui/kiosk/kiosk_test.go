@@ -30,6 +30,7 @@ type pad struct {
 	broken           string // first violation of Down, then exactly one Up or Cancel
 	onDown           func()
 	onUp             func()
+	onCancel         func()
 	min              fyne.Size
 	lastPos          fyne.Position
 }
@@ -79,13 +80,20 @@ func (p *pad) TouchUp(*mobile.TouchEvent) {
 		p.onUp()
 	}
 }
-func (p *pad) TouchCancel(*mobile.TouchEvent) { p.cancel++; p.release("cancel") }
-func (p *pad) Tapped(*fyne.PointEvent)        { p.taps++ }
-func (p *pad) AccessibleID() string           { return p.id }
-func (p *pad) AccessibleRole() string         { return "button" }
-func (p *pad) AccessibleName() string         { return "Pad " + p.id }
-func (p *pad) AccessibleValue() string        { return fmt.Sprint(p.taps) }
-func (p *pad) AccessibleEnabled() bool        { return true }
+
+func (p *pad) TouchCancel(*mobile.TouchEvent) {
+	p.cancel++
+	p.release("cancel")
+	if p.onCancel != nil {
+		p.onCancel()
+	}
+}
+func (p *pad) Tapped(*fyne.PointEvent) { p.taps++ }
+func (p *pad) AccessibleID() string    { return p.id }
+func (p *pad) AccessibleRole() string  { return "button" }
+func (p *pad) AccessibleName() string  { return "Pad " + p.id }
+func (p *pad) AccessibleValue() string { return fmt.Sprint(p.taps) }
+func (p *pad) AccessibleEnabled() bool { return true }
 
 func (p *pad) counts() string {
 	return fmt.Sprintf("down %d up %d cancel %d taps %d", p.down, p.up, p.cancel, p.taps)

@@ -48,7 +48,7 @@ func (l *loop) run(ctx context.Context) error {
 	}
 	defer close(a.queue.done)
 	defer a.fyne.life.stopped()
-	defer a.gest.cancelAll()
+	defer a.gest.loseInput(a.gest.cancelAll)
 	a.fyne.life.started()
 	l.render()
 
@@ -132,7 +132,7 @@ func (l *loop) touch(t input.Touch, ok bool) {
 	if !ok {
 		l.events = nil
 		l.app.log.Warn("touch input is gone")
-		l.app.gest.cancelAll()
+		l.app.gest.loseInput(l.app.gest.cancelAll)
 		return
 	}
 	if t.At.IsZero() {

@@ -183,7 +183,10 @@ func (f *fakeAgent) routes() http.Handler {
 	m.HandleFunc("DELETE /v1/pours/{id}", func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		if p := f.pours[r.PathValue("id")]; p != nil && p.Phase != api.PhaseDone {
-			p.Phase, p.Outcome, p.Reason = api.PhaseDone, "stopped", "released"
+			p.Phase, p.Outcome, p.Reason = api.PhaseDone, "stopped", api.StopReleased
+			if why := r.URL.Query().Get("reason"); why == api.StopScreenLost {
+				p.Outcome, p.Reason = "interrupted", why
+			}
 		}
 		f.mu.Unlock()
 		f.poke()

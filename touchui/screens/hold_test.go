@@ -115,25 +115,54 @@ func TestLettingGoBeforeTheAgentAnswers(t *testing.T) {
 }
 
 func TestWhatElseStopsAPour(t *testing.T) {
-	for name, end := range map[string]func(r *rig, x, y int){
-		"slid off":     func(r *rig, _, _ int) { r.finger.Move(1, 10, 10) },
-		"finger lost":  func(r *rig, _, _ int) { r.finger.Cancel(1) },
-		"page changed": func(r *rig, _, _ int) { _ = r.app.Call(r.t.Context(), r.ui.goHome) },
-		"out of order": func(r *rig, _, _ int) {
+	for _, tc := range []struct {
+		name string
+		end  func(r *rig)
+		want string
+	}{
+		{"slid off", func(r *rig) { r.finger.Move(1, 10, 10) }, "released"},
+		{"page changed", func(r *rig) { _ = r.app.Call(r.t.Context(), r.ui.goHome) }, "released"},
+		{"out of order", func(r *rig) {
 			r.agent.set(func(s *api.Snapshot) { s.Unit, s.Reason = api.UnitOutOfOrder, "e_stop" })
-		},
-		"input is gone": func(r *rig, _, _ int) { _ = r.finger.Close() },
+		}, "released"},
+		{"finger lost", func(r *rig) { r.finger.Cancel(1) }, "screen_lost"},
+		{"input is gone", func(r *rig) { _ = r.finger.Close() }, "screen_lost"},
+		{"screen ends", func(r *rig) { r.app.Quit() }, "screen_lost"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tc.name, func(t *testing.T) {
 			r := atBeverage(t)
-			x, y := r.press("beverage.pour")
+			r.press("beverage.pour")
 			r.until("the pour", func() bool { return r.agent.active() == 1 && r.volume() > 0 })
-			end(r, x, y)
+			tc.end(r)
 			r.rest()
-			if p := r.agent.last(); p.Reason != "released" {
-				t.Errorf("the pour ended by %q, not by a stop", p.Reason)
+			if p := r.agent.last(); p.Reason != tc.want {
+				t.Errorf("the pour ended by %q, want %q", p.Reason, tc.want)
 			}
 		})
+	}
+}
+
+// Who lets go first decides what is recorded, also while the agent is still asked.
+func TestFingerLostBeforeTheAgentAnswers(t *testing.T) {
+	r := atBeverage(t)
+	grant := make(chan struct{})
+	r.agent.mu.Lock()
+	r.agent.grant = grant
+	r.agent.mu.Unlock()
+	r.press("beverage.pour")
+	<-r.agent.started
+	r.finger.Cancel(1)
+	r.until("the loss to be seen", func() bool {
+		var lost bool
+		_ = r.app.Call(t.Context(), func() { lost = r.ui.pour.lost })
+		return lost
+	})
+	_ = r.app.Call(t.Context(), r.ui.goHome) // a release that comes too late
+	close(grant)
+	r.until("the pour", func() bool { return r.agent.last().ID != "" })
+	r.rest()
+	if p := r.agent.last(); p.Reason != "screen_lost" {
+		t.Errorf("the pour ended by %q, not by the loss", p.Reason)
 	}
 }
 
@@ -185,7 +214,13 @@ func TestTapInstead(t *testing.T) {
 
 // A portion needs no finger; it still ends with the screen (newRig's cleanup looks).
 func TestPortionEndsWithTheScreen(t *testing.T) {
-	r := atBeverage(t)
+	var r *rig
+	t.Cleanup(func() { // after newRig's
+		if p := r.agent.last(); p.Reason != "screen_lost" {
+			t.Errorf("the portion ended by %q", p.Reason)
+		}
+	})
+	r = atBeverage(t)
 	r.tap("beverage.tap")
 	r.until("tap mode", func() bool { e, ok := r.find("beverage.tap"); return ok && e.Value == "on" })
 	r.tap("beverage.pour")

@@ -35,6 +35,7 @@ type pourer struct {
 	quit    chan struct{} // closed when the screen ends: what still pours is stopped
 
 	lease    *api.Lease
+	lost     bool // nobody let go: the screen lost its input or its agent
 	stopTick func()
 	live     api.Pour // the active pour as last heard of
 	ended    *api.Pour
@@ -66,7 +67,7 @@ func (p *pourer) press(req api.StartPour) {
 	if effect != doAsk {
 		return
 	}
-	p.hold, p.problem, p.ended, p.live = next, "", nil, api.Pour{}
+	p.hold, p.lost, p.problem, p.ended, p.live = next, false, "", nil, api.Pour{}
 	p.stopTick = p.stage.Every(api.BeatEvery, func() { p.do(evTick) })
 	p.group(func() {
 		ctx, cancel := p.bounded(askLimit)
@@ -101,9 +102,14 @@ func (p *pourer) watch(l *api.Lease) {
 			}
 		})
 	case <-p.quit:
-		if err := l.Stop(); err != nil {
-			p.log.Warn("stop pour", slog.String(logkey.Pour, l.ID()), slog.Any(logkey.Err, err)) // no beats follow: the lease ends it
-		}
+		p.end(l, api.StopScreenLost)
+	}
+}
+
+// end stops a pour. Not the Fyne thread.
+func (p *pourer) end(l *api.Lease, reason string) {
+	if err := l.StopFor(reason); err != nil {
+		p.log.Warn("stop pour", slog.String(logkey.Pour, l.ID()), slog.Any(logkey.Err, err)) // no beats follow: the lease ends it
 	}
 }
 
@@ -120,19 +126,25 @@ func (p *pourer) bounded(limit time.Duration) (context.Context, context.CancelFu
 	return ctx, cancel
 }
 
-// release lets go: the finger lifted, slid off or was lost, or the page changed.
-func (p *pourer) release() {
-	if p.active() {
-		p.do(evRelease)
+// release lets go: the finger lifted or slid off, or the page changed; or, when lost, nobody did and the screen lost its
+// input or its agent. The first release of a pour decides which.
+func (p *pourer) release(lost bool) {
+	if !p.active() {
+		return
 	}
+	if p.state != ending && !p.released {
+		p.lost = lost
+	}
+	p.do(evRelease)
 }
 
 func (p *pourer) stop() {
-	l := p.lease
+	l, reason := p.lease, api.StopReleased
+	if p.lost {
+		reason = api.StopScreenLost
+	}
 	p.group(func() {
-		if err := l.Stop(); err != nil {
-			p.log.Warn("stop pour", slog.String(logkey.Pour, l.ID()), slog.Any(logkey.Err, err)) // no beats follow: the lease ends it
-		}
+		p.end(l, reason)
 		ctx, cancel := p.bounded(settleLimit)
 		defer cancel()
 		last, err := p.agent.Settled(ctx, l.ID())

@@ -139,7 +139,7 @@ func (p *pourPage) left() int64 {
 func (p *pourPage) down() {
 	u := p.ui
 	if u.tap && p.active() {
-		u.pour.release()
+		u.pour.release(false)
 		return
 	}
 	if u.pour.active() || p.offer.Beverage == nil {
@@ -162,7 +162,7 @@ func (p *pourPage) down() {
 
 func (p *pourPage) up() {
 	if !p.ui.tap {
-		p.ui.pour.release()
+		p.ui.pour.release(p.ui.stage.InputLost())
 	}
 }
 

@@ -37,6 +37,7 @@ type Stage interface {
 	Touching() bool
 	LastTouch() time.Time
 	CancelTouches()
+	InputLost() bool
 }
 
 var _ Stage = (*kiosk.App)(nil)
@@ -178,7 +179,7 @@ func (u *UI) take(cat *beverage.Catalogue, s api.Snapshot) {
 	switch down := s.Unit == api.UnitOutOfOrder || s.Unit == api.UnitStarting; {
 	case down && !isPage[*outagePage](u.page):
 		if u.pour.active() { // the pour page says how it ended; the outage comes after
-			u.pour.release()
+			u.pour.release(s.Reason == agentAway)
 			u.page.update(changed)
 			return
 		}
@@ -213,7 +214,7 @@ func (u *UI) show(p page) {
 	first := u.page == nil
 	u.page = p // before release, which tells the page of it
 	if !first {
-		u.pour.release()
+		u.pour.release(false)
 		u.stage.CancelTouches()
 	}
 	u.stage.SetContent(p.content())

@@ -170,6 +170,8 @@ func endWords(p api.Pour) string {
 	switch p.Reason {
 	case "e_stop":
 		return "Someone pressed the stop button."
+	case "screen_lost":
+		return "This screen lost your finger, so it stopped."
 	case "lease_lost":
 		return "This screen lost touch with the machine, so it stopped."
 	case "cup_removed":
