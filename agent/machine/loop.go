@@ -42,6 +42,7 @@ type loop struct {
 	wake     time.Duration // pour asked to run then; 0 = no
 	urgent   bool          // beat at once
 	rigFault bool          // an output or pump did not obey
+	unshut   bool          // a valve or pump was told to stop and did not obey: told again every tick
 	seen     uint64        // beats of the lease
 	seenAt   time.Duration
 	commitAt time.Duration
@@ -137,6 +138,9 @@ func (lo *loop) once(now time.Duration, stopping bool) {
 	}
 	if lo.m.clear.CompareAndSwap(true, false) {
 		lo.sticky = ""
+	}
+	if lo.unshut {
+		lo.shut()
 	}
 	lo.accept(now, stopping)
 	if lo.lease != nil {
@@ -245,6 +249,9 @@ func (lo *loop) settled(now time.Duration) {
 			lo.sticky = pour.ReasonJournal
 		default:
 			lo.last = r.seq
+			if lo.sticky == pour.ReasonJournal { // it was only slow
+				lo.sticky = ""
+			}
 		}
 	}
 	lo.commitAt = 0
@@ -292,12 +299,12 @@ func (lo *loop) do(e pour.Effect) {
 	case pour.Open:
 		lo.obeyed(rig.Outputs().Apply(l.valve, l.valve))
 	case pour.Shut:
-		lo.obeyed(rig.Outputs().Apply(lo.m.all, 0))
+		lo.ended(rig.Outputs().Apply(lo.m.all, 0))
 	case pour.Dose:
 		lo.obeyed(l.pumps[e.Index].Dose(int(e.N), 0))
 	case pour.StopPumps:
 		for i := range l.plan.Doses {
-			lo.obeyed(l.pumps[i].Stop())
+			lo.ended(l.pumps[i].Stop())
 		}
 	case pour.Wake:
 		lo.wake = e.At
@@ -319,6 +326,23 @@ func (lo *loop) do(e pour.Effect) {
 func (lo *loop) obeyed(err error) {
 	if err != nil {
 		lo.rigFault = true
+	}
+}
+
+// ended is obeyed for what makes things stop: until that is done, shut goes on trying and nothing new is poured, for
+// the next pour would open MASTER with the valve of this one open.
+func (lo *loop) ended(err error) {
+	lo.unshut = lo.unshut || err != nil
+	lo.obeyed(err)
+}
+
+// shut tells every valve and pump again to stop.
+func (lo *loop) shut() {
+	lo.unshut = lo.m.deps.Rig.Outputs().Apply(lo.m.all, 0) != nil
+	for _, p := range lo.m.pumps {
+		if p.Stop() != nil {
+			lo.unshut = true
+		}
 	}
 }
 
@@ -354,7 +378,7 @@ func (lo *loop) fault(now time.Duration) string {
 		return pour.ReasonDoor
 	case lo.sticky != "":
 		return lo.sticky
-	case lo.locksErr != nil && gone(lo.locksErr):
+	case lo.unshut, lo.locksErr != nil && gone(lo.locksErr):
 		return pour.ReasonRigLost
 	case lo.locksErr != nil:
 		return pour.ReasonInterlock

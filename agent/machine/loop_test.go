@@ -20,6 +20,7 @@ type still struct {
 	shots uint64
 	safe  int
 	boom  bool
+	deaf  bool // outputs do not obey
 }
 
 func (r *still) Now() time.Duration         { return r.now }
@@ -48,13 +49,20 @@ type (
 	stillLocks  still
 )
 
-func (r *stillValves) Apply(mask, bits uint64) error   { r.open = r.open&^mask | bits&mask; return nil }
 func (r *stillValves) Commanded() uint64               { return r.open }
 func (r *stillValves) Bit(string) (uint64, error)      { return 1, nil }
 func (r *stillMeter) Count() hal.Count                 { return r.count }
 func (r *stillPump) Dose(n int, _ time.Duration) error { r.shots += uint64(n); return nil }
 func (r *stillPump) Delivered() uint64                 { return r.shots }
 func (r *stillPump) Stop() error                       { return nil }
+func (r *stillValves) Apply(mask, bits uint64) error {
+	if r.deaf {
+		return hal.ErrGone
+	}
+	r.open = r.open&^mask | bits&mask
+	return nil
+}
+
 func (r *stillLocks) Now() (hal.Interlocks, error) {
 	if r.boom {
 		panic("boom")
