@@ -212,7 +212,7 @@ func TestLoseTheScreenMidPour(t *testing.T) {
 		lose func(*testing.T, *Unit, *finger)
 		want wire.Outcome
 	}{
-		{"browser gone", func(_ *testing.T, _ *Unit, f *finger) { f.close() }, wire.Stopped},
+		{"browser gone", func(_ *testing.T, _ *Unit, f *finger) { f.close() }, wire.Interrupted},
 		{"screen killed", func(t *testing.T, u *Unit, _ *finger) { signal(t, u.UI, syscall.SIGKILL) }, wire.Interrupted},
 		{"screen stopped and continued", func(t *testing.T, u *Unit, _ *finger) {
 			signal(t, u.UI, syscall.SIGSTOP)
@@ -238,6 +238,9 @@ func TestLoseTheScreenMidPour(t *testing.T) {
 				return len(all) == 1, fmt.Sprint(len(all), " records")
 			})
 			checkRecord(t, all[0], tc.want, cup)
+			if tc.name == "browser gone" && all[0].Reason != "screen_lost" {
+				t.Errorf("reason %q, want screen_lost", all[0].Reason)
+			}
 			u.awaitReady(t)
 			checkStill(t, u, cup)
 		})
