@@ -21,11 +21,10 @@ import (
 	"fountain/internal/problem"
 )
 
-// Restart policy of DESIGN 7: at once, then 0.5 s doubling to 30 s; a child that lived for a minute starts over.
+// Restart policy of DESIGN 7: at once, then 0.5 s doubling to 30 s; a child that lived for Config.Healthy starts over.
 const (
 	restartFirst = 500 * time.Millisecond
 	restartMax   = 30 * time.Second
-	restartReset = time.Minute
 	stopGrace    = 5 * time.Second
 )
 
@@ -33,13 +32,15 @@ const (
 type Child struct {
 	Name string
 
-	path  string
-	args  func() []string // asked at each start: a port picked once stays
-	env   []string
-	log   *os.File // its stderr: a file, because a pipe would kill it with SIGPIPE when the desk is gone
-	slog  *slog.Logger
-	nice  int                             // scheduling priority, -20 to 19
-	ready func(ctx context.Context) error // polled until nil
+	path string
+	args func() []string // asked at each start: a port picked once stays
+	env  []string
+	log  *os.File // its stderr: a file, because a pipe would kill it with SIGPIPE when the desk is gone
+	slog *slog.Logger
+	nice int // scheduling priority, -20 to 19
+
+	healthy time.Duration                   // a life of this length forgets the deaths before it
+	ready   func(ctx context.Context) error // polled until nil
 
 	mu     sync.Mutex
 	proc   *os.Process // nil while down
@@ -121,7 +122,7 @@ func (c *Child) supervise(ctx context.Context, lifelineEnd *os.File, first chan<
 			return
 		}
 		c.slog.Warn("child ended", slog.String(logkey.Child, c.Name), slog.Any(logkey.Err, err))
-		if time.Since(began) > restartReset {
+		if time.Since(began) > c.healthy {
 			delay = 0
 		}
 		select {

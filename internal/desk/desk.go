@@ -46,6 +46,7 @@ type Config struct {
 	Cloud []string     // more arguments for fountain-cloud serve
 	Rig   string       // rig file of the plants; default: the built-in demo rig
 
+	Healthy time.Duration // a child that lived so long is started again at once; default 1 min
 	SwapCup time.Duration // the plant puts a new cup under the nozzle when a used one stood so long; 0: never
 }
 
@@ -176,6 +177,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.HTTP == "" {
 		cfg.HTTP = "127.0.0.1:0"
+	}
+	if cfg.Healthy == 0 {
+		cfg.Healthy = time.Minute
 	}
 	if cfg.MQTT == "" {
 		cfg.MQTT = "127.0.0.1:0"
@@ -318,7 +322,7 @@ func (d *Desk) child(cfg Config, name, binary string, args func() []string, read
 		return nil, fmt.Errorf("open log of %s: %w", name, err)
 	}
 	d.logs = append(d.logs, log)
-	c := &Child{Name: name, path: filepath.Join(cfg.Bin, binary), args: args, log: log, slog: cfg.Log, ready: ready}
+	c := &Child{Name: name, path: filepath.Join(cfg.Bin, binary), args: args, log: log, slog: cfg.Log, ready: ready, healthy: cfg.Healthy}
 	switch binary {
 	case "fountain-guard", "fountaind", "fountain-plant":
 		c.nice = controlNice

@@ -55,7 +55,7 @@ func startDesk(t *testing.T, change func(*Config)) (*Desk, *Unit) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Dir: dir, Bin: bin, Seed: 1, NoUI: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Cloud: []string{"--ledger-interval", "500ms"}}
+	cfg := Config{Dir: dir, Bin: bin, Seed: 1, NoUI: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Cloud: []string{"--ledger-interval", "500ms"}, Healthy: time.Second}
 	if change != nil {
 		change(&cfg)
 	}
