@@ -60,8 +60,10 @@ test-e2e: build test-deps
 test-long: build
 	FOUNTAIN_LONG=1 $(GO) test -count=1 -v -timeout 60m -run 'Chaos|Long' ./internal/desk ./agent/machine
 
-bench:
-	$(GO) test -run '^$$' -bench '$(BENCH)' ./...
+bench: # one JSON line a figure on stdout, all else on stderr
+	@$(MAKE) --no-print-directory build >&2
+	@$(GO) test -c -o bin/bench.test ./internal/bench
+	@cd internal/bench && ../../bin/bench.test -figures -prefix '$(BENCH)' -bin '$(CURDIR)/bin' -test.run '^TestFigures$$' -test.timeout 30m
 
 clean:
 	rm -rf bin out

@@ -41,6 +41,7 @@ var levels = map[string]int{
 	"cloud/…": 5,
 
 	"cmd/…":           6,
+	"internal/bench":  6,
 	"internal/desk":   6,
 	"internal/layers": 6,
 }
@@ -53,6 +54,7 @@ var sameLevel = []edge{
 	{"cloud/…", "cloud/…", "ingest and console read the cloud's store; ingest writes the ledger shadow through awsiot"},
 	{"agent/pour", "agent/recipe", "a pour runs a Plan"},
 	{"cmd/…", "internal/desk", "the command is the flags of the package"},
+	{"internal/bench", "internal/desk", "figures of whole processes are taken on a desk"},
 }
 
 // never lists edges that the levels would allow and the design forbids.

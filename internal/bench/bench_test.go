@@ -1,0 +1,155 @@
+package bench
+
+import (
+	"flag"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+)
+
+var (
+	figures = flag.Bool("figures", false, "measure and print the figures")
+	prefix  = flag.String("prefix", "", "only figures whose name begins with this")
+	binDir  = flag.String("bin", "", "directory of the built commands")
+)
+
+// figuresTo is the real standard output; everything else that the test binary says goes to standard error.
+var figuresTo io.Writer
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if *figures {
+		figuresTo, os.Stdout = os.Stdout, os.Stderr
+	}
+	os.Exit(m.Run())
+}
+
+// group is figures that are measured together.
+type group struct {
+	names   []string
+	measure func(*testing.T, func(Figure))
+}
+
+var groups = []group{
+	{[]string{"pour/accuracy_120..590_mean", "pour/accuracy_120..590_p99", "pour/ratio_240"}, measureAnySize},
+	{[]string{"pour/accuracy_120_mean", "pour/accuracy_120_p99"}, measure120},
+	{[]string{"pour/accuracy_120_gain_1pct_p99"}, measureGain},
+	{[]string{"stop/api_to_shut", "stop/door_to_shut"}, measureStop},
+	{[]string{"guard/last_beat_to_shut"}, measureGuard},
+	{[]string{"stop/valves_open_at_end"}, measureOpenAtEnd}, // after all that pour
+	{[]string{"store/append", "store/append_backlog"}, measureAppend},
+	{[]string{"store/open_backlog"}, measureOpen},
+	{[]string{"ui/scroll_1080x1920", "ui/still"}, measurePainter},
+	{[]string{"ui/press", "ui/idle_frames", "size/agent_rss", "size/guard_rss", "size/ui_rss"}, measureDesk},
+	{[]string{"ingest/put"}, measureIngest},
+	{[]string{"size/agent_arm64", "size/guard_arm64"}, measureSize},
+}
+
+// TestFigures prints the figures. A goal that is missed is a result, not a failure: its line says ok:false. It fails
+// when something could not be measured.
+func TestFigures(t *testing.T) {
+	if !*figures {
+		t.Skip("make bench runs it")
+	}
+	found := false
+	for _, g := range groups {
+		wanted := false
+		for _, n := range g.names {
+			wanted = wanted || strings.HasPrefix(n, *prefix)
+		}
+		if !wanted {
+			continue
+		}
+		found = true
+		t.Run(g.names[0], func(t *testing.T) {
+			missing := map[string]bool{}
+			for _, n := range g.names {
+				missing[n] = true
+			}
+			g.measure(t, func(f Figure) {
+				if !missing[f.Name] {
+					t.Errorf("figure %s is not in the list, or came twice", f.Name)
+				}
+				delete(missing, f.Name)
+				if !strings.HasPrefix(f.Name, *prefix) {
+					return
+				}
+				if err := f.Write(figuresTo); err != nil {
+					t.Error(err)
+				}
+			})
+			for n := range missing {
+				t.Errorf("%s was not measured", n)
+			}
+		})
+	}
+	if !found {
+		t.Errorf("no figure begins with %q; there are:", *prefix)
+		for _, g := range groups {
+			t.Log(strings.Join(g.names, " "))
+		}
+	}
+}
+
+// goBench runs benchmarks that stand beside the code they measure.
+func goBench(t *testing.T, pkg, pattern, count string) Results {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", "1s", "-count", count, pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("benchmarks of %s: %v\n%s", pkg, err, out)
+	}
+	r, err := ParseBenchmarks(string(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// median of a benchmark that has to be there.
+func median(t *testing.T, r Results, name, unit string) float64 {
+	t.Helper()
+	x, ok := r.Median(name, unit)
+	if !ok {
+		t.Fatalf("benchmark %s reported no %s", name, unit)
+	}
+	return x
+}
+
+// painter runs the painter's benchmarks once, with Fyne's own painter in the same run: the base of the screen's figures.
+var painter = func() func(*testing.T) Results {
+	var once sync.Once
+	var r Results
+	return func(t *testing.T) Results {
+		once.Do(func() {
+			r = goBench(t, "fountain/touchui/kiosk/paint", "^Benchmark(Scroll|Unchanged|FynePainterNaive)1080x1920$", "3")
+		})
+		return r
+	}
+}()
+
+const naive = "Fyne's software painter on the naive grid"
+
+func fyneMS(t *testing.T) float64 {
+	return median(t, painter(t), "FynePainterNaive1080x1920", "ns/op") / 1e6
+}
+
+func measurePainter(t *testing.T, emit func(Figure)) {
+	r := painter(t)
+	emit(Figure{Name: "ui/scroll_1080x1920", Value: median(t, r, "Scroll1080x1920", "ns/op") / 1e6, Unit: "ms", Goal: "ratio<=0.002"}.Over(naive, fyneMS(t)))
+	emit(Figure{Name: "ui/still", Value: median(t, r, "Unchanged1080x1920", "allocs/op"), Unit: "allocations per unchanged frame", Goal: "value==0"})
+}
+
+func measureAppend(t *testing.T, emit func(Figure)) {
+	r := goBench(t, "fountain/agent/store", "^BenchmarkAppend$", "3")
+	const empty, full = "Append/empty", "Append/after_50k_unacknowledged"
+	x, xFull := median(t, r, empty, "x-floor"), median(t, r, full, "x-floor")
+	emit(Figure{Name: "store/append", Value: median(t, r, empty, "append-p50-µs") / 1000, Unit: "ms p50", Goal: "ratio<=1.25"}.
+		Times("4 KiB pwrite and fdatasync, in turns", x))
+	emit(Figure{Name: "store/append_backlog", Value: median(t, r, full, "append-p50-µs") / 1000, Unit: "ms p50", Goal: "ratio<=1.1"}.
+		Times("store/append, each over its floor: "+short(xFull)+" to "+short(x), xFull/x))
+}

@@ -1,0 +1,231 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fountain/agent/store"
+	"fountain/cloud/ingest"
+	cloudstore "fountain/cloud/store"
+	"fountain/sync/wire"
+)
+
+// record is a pour of three ingredients, as long as real ones are.
+func record(t *testing.T, thing string, seq uint64) []byte {
+	b, err := json.Marshal(wire.Record{
+		V: wire.RecordVersion, ID: "01KB2V9Y3M6Q0R8T5W7X1Z4A2C", Thing: thing, Log: "lq2w3e4r5t6y7", Seq: seq, Boot: "3f1c2b9a-7d58-4e61-9c0f-5a2b8d7e6f10",
+		Started: "2026-11-22T20:59:38.123Z", Clock: "trusted", DurationMS: 5120, Beverage: "kolvane.zero",
+		Catalogue: "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", TargetUL: 355_000, CountedUL: 355_000,
+		Parts: []wire.Part{
+			{Ingredient: "water.sparkling", UL: 296_000, How: "metered"},
+			{Ingredient: "kolvane-zero.syrup", Cartridge: "C-000417", UL: 59_000, How: "strokes"},
+		},
+		Outcome: wire.Completed, Source: wire.SourceTouch, SW: "1.0.0", Rig: "hw",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// measureOpen opens one store twice: with two segments, and with four more behind. The newest is as full both times.
+func measureOpen(t *testing.T, emit func(Figure)) {
+	dir := t.TempDir()
+	open := func() (*store.Store, time.Duration) {
+		began := time.Now()
+		s, err := store.Open(dir, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, time.Since(began)
+	}
+	s, _ := open()
+	body := record(t, "fountain-demo-0001", 1)
+	fill := func(until func(store.Stats) bool) {
+		for !until(s.Stats()) {
+			if _, err := s.Append(t.Context(), "", func(string, uint64) ([]byte, error) { return body, nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	reopen := func() float64 {
+		var took []float64
+		for range 7 {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			var d time.Duration
+			s, d = open()
+			took = append(took, d.Seconds()*1000)
+		}
+		return Quantile(took, 0.5)
+	}
+	fill(func(st store.Stats) bool { return st.Segments == 2 })
+	each := s.Last() - 1
+	fill(func(st store.Stats) bool { return st.Last >= each*19/10 })
+	few := reopen()
+	fill(func(st store.Stats) bool { return st.Last >= each*59/10 })
+	many := reopen()
+	st := s.Stats()
+	if len(s.Damages()) > 0 || st.Pending != st.Last {
+		t.Fatalf("%+v %+v", st, s.Damages())
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	emit(Figure{Name: "store/open_backlog", Value: many, Unit: fmt.Sprintf("ms at %d unsent", st.Last), Goal: "ratio<=1.25"}.
+		Times(fmt.Sprintf("the same store at %d unsent: %s ms", each*19/10, short(few)), many/few))
+}
+
+// floor writes 4 KiB pages with fdatasync into a file that is there already, n times, and returns how many a second.
+func floor(t *testing.T, dir string, n int) float64 {
+	t.Helper()
+	f, err := os.Create(filepath.Join(dir, "floor"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(make([]byte, 4<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	page := bytes.Repeat([]byte{1}, 4096)
+	began := time.Now()
+	for i := range n {
+		if _, err := f.WriteAt(page, int64(i%1024)*4096); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Fdatasync(int(f.Fd())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return float64(n) / time.Since(began).Seconds()
+}
+
+// deaf takes ledger writes.
+type deaf struct{}
+
+func (deaf) UpdateShadow(context.Context, string, string, []byte) (int64, error) { return 1, nil }
+
+// measureIngest hands ingest what the topic rule would, and counts what is committed, until nothing is left.
+func measureIngest(t *testing.T, emit func(Figure)) {
+	const rounds, things, messages, batch = 3, 50, 40, 6 // six records are what fits a message of 5 KB
+	dir := t.TempDir()
+	db, err := cloudstore.OpenSQLite(t.Context(), filepath.Join(dir, "cloud.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	committed := make(chan int, 4096)
+	in := ingest.New(ingest.Config{Store: db, Ledger: deaf{}, LedgerInterval: time.Second, OnCommit: func(ps []cloudstore.Pour) { committed <- len(ps) }})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- in.Run(ctx) }()
+
+	var rates, ratios, floors []float64
+	seq := make([]uint64, things)
+	for range rounds {
+		var queue [][]byte
+		for range messages {
+			for i := range things {
+				thing, records := fmt.Sprintf("unit-%d", i), [][]byte(nil)
+				for range batch {
+					seq[i]++
+					records = append(records, record(t, thing, seq[i]))
+				}
+				b, err := json.Marshal(map[string]any{"batch": wire.AppendBatch(nil, records...), "thing": thing, "received_ms": time.Now().UnixMilli()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				queue = append(queue, b)
+			}
+		}
+		before := floor(t, dir, 500)
+		began := time.Now()
+		left := things * messages * batch
+		handled := make(chan error, 1)
+		go func() {
+			for _, b := range queue {
+				if err := in.Handle(ctx, b); err != nil {
+					handled <- err
+					return
+				}
+			}
+			handled <- nil
+		}()
+		for limit := time.After(time.Minute); left > 0; {
+			select {
+			case n := <-committed:
+				left -= n
+			case <-limit:
+				t.Fatalf("%d records are not committed", left)
+			}
+		}
+		rate := things * messages * batch / time.Since(began).Seconds()
+		if err := <-handled; err != nil {
+			t.Fatal(err)
+		}
+		pages := (before + floor(t, dir, 500)) / 2
+		rates, floors, ratios = append(rates, rate), append(floors, pages), append(ratios, rate/pages)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if c, err := db.Counts(t.Context()); err != nil || c.Pours != rounds*things*messages*batch || c.Conflicts+c.Quarantined > 0 {
+		t.Fatalf("%+v %v", c, err)
+	}
+	// 8,000 pours/s where a flush costs 0.1 ms (9,283 pages/s, spec/store.md) is a ratio of 0.86.
+	emit(Figure{Name: "ingest/put", Value: Quantile(rates, 0.5), Unit: "durable pours/s", Goal: "ratio>=0.86"}.
+		Times("4 KiB pwrite and fdatasync: "+short(Quantile(floors, 0.5))+"/s", Quantile(ratios, 0.5)))
+}
+
+// sizeOf builds a command as make build-all does and returns its megabytes.
+func sizeOf(t *testing.T, dir, command string) float64 {
+	t.Helper()
+	path := filepath.Join(dir, command)
+	run(t, []string{"GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0"}, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "fountain/cmd/"+command)
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return float64(st.Size()) / 1e6
+}
+
+func measureSize(t *testing.T, emit func(Figure)) {
+	dir := t.TempDir()
+	for _, c := range []struct{ name, command, goal string }{
+		{"size/agent_arm64", "fountaind", "value<=25"},
+		{"size/guard_arm64", "fountain-guard", "value<=10"},
+	} {
+		emit(Figure{Name: c.name, Value: sizeOf(t, dir, c.command), Unit: "MB, static, stripped", Goal: c.goal})
+	}
+}
+
+// rss of a process in MB, as the kernel says.
+func rss(t *testing.T, pid int) float64 {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		var kb float64
+		if n, _ := fmt.Sscanf(line, "VmRSS: %f kB", &kb); n == 1 {
+			return kb * 1024 / 1e6
+		}
+	}
+	t.Fatalf("process %d has no VmRSS", pid)
+	return 0
+}
