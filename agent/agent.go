@@ -53,8 +53,9 @@ type Config struct {
 type Deps struct {
 	Rig   hal.Rig // opened as hal.OwnerAgent; the caller closes it after Run
 	Pacer hal.Pacer
-	// Open is used when Rig is nil: New calls it once everything that needs no hardware is found good, so that a wrong
-	// file is told before a rig that does not answer. The caller closes what it opened.
+	// Open is used when Rig is nil: New calls it at once, on another goroutine, and waits for it. Opening shuts what the
+	// last process left open, whatever New finds wrong meanwhile; yet a wrong file is told before a rig that does not
+	// answer. The caller closes what it opened.
 	Open  func(context.Context) (hal.Rig, hal.Pacer, error)
 	Guard machine.GuardLink
 	Log   *slog.Logger
@@ -109,6 +110,12 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 		cfg: cfg, deps: deps, log: deps.Log, board: alarm.New(nil), started: time.Now(),
 		refold: make(chan struct{}, 1), marked: map[string]uint64{},
 	}
+	rig := a.openRig(ctx)
+	defer func() {
+		if err != nil {
+			rig.giveUp()
+		}
+	}()
 	if err := a.loadCatalogue(); err != nil {
 		return nil, err
 	}
@@ -144,10 +151,8 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 	if err := a.fold(); err != nil {
 		return nil, err
 	}
-	if a.deps.Rig == nil {
-		if a.deps.Rig, a.deps.Pacer, err = deps.Open(ctx); err != nil {
-			return nil, err
-		}
+	if a.deps.Rig, a.deps.Pacer, err = rig.wait(); err != nil {
+		return nil, err
 	}
 	a.menu = newMenu(a.catalogue, a.deps.Rig.Parts(), a.cfg.Config)
 	if err := a.wire(); err != nil {

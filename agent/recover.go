@@ -58,11 +58,7 @@ func (r *recovery) run(ctx context.Context) ([]*wire.Record, error) {
 		case errors.As(err, &p): // a newer schema: never touched
 			return made, p
 		case err != nil:
-			r.board.Set(alarm.Alarm{
-				Name: alarmIntent, Scope: o.ID, Severity: alarm.Warns, What: "a pour was interrupted and what is known of it cannot be read",
-				Evidence: err.Error(), Remedy: "keep the state directory and call support",
-			})
-			r.log.Error("intent is damaged", slog.String(logkey.Pour, o.ID), slog.Any(logkey.Err, err))
+			r.setAside(o.ID, err)
 			continue
 		}
 		pour := record.Interrupted(in, last, r.unit.Boot)
@@ -72,7 +68,11 @@ func (r *recovery) run(ctx context.Context) ([]*wire.Record, error) {
 			rec = made
 			return b, err
 		})
-		if err != nil {
+		switch {
+		case errors.Is(err, wire.ErrRecord): // no retry heals it, and the unit must start
+			r.setAside(o.ID, err)
+			continue
+		case err != nil:
 			return made, fmt.Errorf("record interrupted pour %s: %w", o.ID, err)
 		}
 		if rec != nil {
@@ -85,6 +85,15 @@ func (r *recovery) run(ctx context.Context) ([]*wire.Record, error) {
 		}
 	}
 	return made, nil
+}
+
+// setAside tells of an intent that no record can be made of; it stays in the store.
+func (r *recovery) setAside(id string, err error) {
+	r.board.Set(alarm.Alarm{
+		Name: alarmIntent, Scope: id, Severity: alarm.Warns, What: "a pour was interrupted and what is known of it cannot be read",
+		Evidence: err.Error(), Remedy: "keep the state directory and call support",
+	})
+	r.log.Error("intent is damaged", slog.String(logkey.Pour, id), slog.Any(logkey.Err, err))
 }
 
 // lastBeat reads the guard's last beat and waits until it knows when MASTER was shut: a restart can be faster than

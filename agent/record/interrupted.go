@@ -82,7 +82,7 @@ type LastBeat struct {
 	ReceivedAt   time.Duration
 	MasterShut   bool // MasterShutAt is known
 	MasterShutAt time.Duration
-	NeverOpened  bool // MASTER was never open in this session: nothing can have flowed
+	NeverOpened  bool // this guard never opened MASTER in this session; one before it may have
 }
 
 // Reasons of interrupted records.
@@ -96,7 +96,8 @@ const (
 // Interrupted makes the pour an open intent became. boot is the present boot id; beat is nil when the guard has none.
 //
 //	same boot, beat of this pour, MASTER's close known  counted + estimated (rate × time to shut + lag)
-//	same boot, same session, MASTER never opened in it  zero
+//	same boot, same session, MASTER never opened in it
+//	by a guard that lived through it, nothing counted   zero
 //	anything else                                       at least what was counted, at most the limit
 func Interrupted(in Intent, beat *LastBeat, boot string) Pour {
 	p := Pour{
@@ -114,7 +115,7 @@ func Interrupted(in Intent, beat *LastBeat, boot string) Pour {
 	}
 	sameBoot := in.Boot != "" && in.Boot == boot
 	switch {
-	case sameBoot && beat != nil && beat.Boot == in.Boot && beat.Session == in.Session && beat.NeverOpened:
+	case sameBoot && beat != nil && beat.Boot == in.Boot && beat.Session == in.Session && beat.NeverOpened && beat.CountedUL <= 0:
 		p.Reason = ReasonNotStarted
 	case sameBoot && ours && beat.MasterShut:
 		p.Reason = ReasonAgentGone

@@ -133,7 +133,13 @@ func TestInterrupted(t *testing.T) {
 		{name: "beat of another pour", change: func(_ *Intent, b *LastBeat) { b.Pour[0] ^= 1 }, atMost: 340_000, reason: ReasonUnknown},
 		{name: "beat of another session", change: func(_ *Intent, b *LastBeat) { b.Session++ }, atMost: 340_000, reason: ReasonUnknown},
 		{name: "beat of an earlier boot", change: func(_ *Intent, b *LastBeat) { b.Boot = "boot-1" }, atMost: 340_000, reason: ReasonUnknown},
-		{name: "MASTER never opened", change: func(_ *Intent, b *LastBeat) { b.Pour = [16]byte{}; b.MasterShut = false; b.NeverOpened = true }, reason: ReasonNotStarted},
+		{name: "MASTER never opened", change: func(_ *Intent, b *LastBeat) {
+			b.Pour = [16]byte{}
+			b.MasterShut = false
+			b.NeverOpened = true
+			b.CountedUL = 0
+		}, reason: ReasonNotStarted},
+		{name: "guard started again while water was counted", change: func(_ *Intent, b *LastBeat) { b.MasterShut = false; b.NeverOpened = true }, counted: 100_000, atLeast: 100_000, atMost: 340_000, reason: ReasonUnknown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in, boot := intent(), "boot-2"
