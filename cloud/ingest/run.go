@@ -59,6 +59,9 @@ func New(cfg Config) *Ingest {
 	return i
 }
 
+// maxPourUL is far above any pour, a thousand litres, and far below what would make the sums of all units overflow.
+const maxPourUL = 1_000_000_000
+
 // message is what the consumption rule puts into the queue (deploy/cfn/device.yaml).
 type message struct {
 	Batch    []byte `json:"batch"` // base64 of the payload
@@ -113,6 +116,8 @@ func (i *Ingest) open(body []byte) *parcel {
 			why = fmt.Sprintf("the record says it is of %q", it.Record.Thing)
 		case it.Record.Seq > math.MaxInt64:
 			why = "seq is too large"
+		case it.Record.CountedUL > maxPourUL || it.Record.EstimatedUL > maxPourUL:
+			why = "the volume is larger than any pour"
 		}
 		if why != "" {
 			p.bad = append(p.bad, store.Bad{Thing: m.Thing, Body: it.Raw, Why: why, Received: m.Received})
@@ -410,7 +415,7 @@ func (l *ledger) state(ctx context.Context, thing string) (state, gaps string, e
 	for k, m := range marks {
 		ack[m.Log] = nil // null takes an old log out
 		if k < wire.MaxLedgerLogs {
-			ack[m.Log] = &wire.Ack{Upto: m.Upto, Missing: m.Missing}
+			ack[m.Log] = &wire.Ack{Upto: m.Upto, Missing: m.Missing, Seen: m.Last}
 		}
 	}
 	b, err := json.Marshal(map[string]any{"desired": map[string]any{"ack": ack}})
