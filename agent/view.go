@@ -16,6 +16,7 @@ import (
 	"fountain/agent/pour"
 	"fountain/internal/build"
 	"fountain/internal/problem"
+	"fountain/internal/units"
 	"fountain/sync/wire"
 )
 
@@ -282,7 +283,7 @@ func (v *view) Snapshot() api.Snapshot {
 	m := v.a.machine.State()
 	s := api.Snapshot{
 		Cup: m.Cup, Pour: v.current(m), Alarms: v.alarms(), Online: v.a.cloud.online(), Catalogue: v.a.catalogue.Digest,
-		Interlocks: []string{},
+		Interlocks: []string{}, Sizes: v.a.sizes(),
 	}
 	if m.Interlocks != 0 {
 		s.Interlocks = strings.Split(m.Interlocks.String(), ",")
@@ -292,6 +293,15 @@ func (v *view) Snapshot() api.Snapshot {
 	defer v.mu.Unlock()
 	s.Rev, s.Blocked, s.Favourites = v.rev, maps.Clone(v.blocked), slices.Clone(v.favours)
 	return s
+}
+
+// sizes are the configured cups.
+func (a *Agent) sizes() []api.Size {
+	out := make([]api.Size, len(a.cfg.Config.Pour.Sizes))
+	for i, s := range a.cfg.Config.Pour.Sizes {
+		out[i] = api.Size{ID: s.ID, UL: int64(units.FromMillilitres(s.ML))}
+	}
+	return out
 }
 
 func (v *view) alarms() []api.Alarm {

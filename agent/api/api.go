@@ -88,6 +88,15 @@ const (
 	UnitStarting   = "starting"
 )
 
+// MaxSizes is how many cup sizes a unit has at most: a screen shows them side by side.
+const MaxSizes = 3
+
+// Size is one cup.
+type Size struct {
+	ID string `json:"id"`
+	UL int64  `json:"ul"`
+}
+
 // Snapshot is everything a screen needs to draw itself.
 type Snapshot struct {
 	Rev        uint64                 `json:"rev"` // grows with every change
@@ -96,6 +105,7 @@ type Snapshot struct {
 	Cup        bool                   `json:"cup"`              // a cup stands under the nozzle
 	Pour       *Pour                  `json:"pour,omitempty"`   // the active pour, or the last one until the next
 	Blocked    map[beverage.ID]string `json:"blocked"`          // beverages that cannot be poured now -> sold_out | not_stocked | no_fizz | recalled
+	Sizes      []Size                 `json:"sizes"`            // cups of the unit, small to large, 1 to MaxSizes
 	Favourites []beverage.ID          `json:"favourites"`       // most poured first, at most 8, all pourable
 	Interlocks []string               `json:"interlocks"`
 	Alarms     []Alarm                `json:"alarms"`

@@ -49,7 +49,7 @@ func TestDefaults(t *testing.T) {
 			File: path, origins: c.origins,
 			Unit: Unit{Timezone: "UTC"}, Rig: "sim", Cloud: Cloud{Enabled: true},
 			Sync: Sync{DrainRate: 10, Linger: time.Second, Rule: "fountain_consumption", Window: 20, LedgerInterval: 15 * time.Minute},
-			Pour: Pour{Sizes: []Size{{"small", 355}, {"medium", 473}, {"large", 591}}, MaxML: 1000},
+			Pour: Pour{Sizes: []Size{{"small", 355}, {"medium", 473}, {"large", 710}}, MaxML: 1000},
 			API:  API{Metrics: true},
 			Log:  Log{Level: "info", Format: "text", Rotation: Rotation{10, 720 * time.Hour, 5}},
 		}
@@ -142,7 +142,7 @@ func TestRefused(t *testing.T) {
 			`ranges.yaml:8|sync.linger is 2h0m0s|between 0s and 1m0s`,
 			`ranges.yaml:12|log.level is "chatty"|debug, info, warn, error`,
 			`pour.sizes|medium is 473 ml, more than pour.max_ml 400|`,
-			`pour.sizes|large is 591 ml, more than pour.max_ml 400|`,
+			`pour.sizes|large is 710 ml, more than pour.max_ml 400|`,
 			`cloud.ca|empty|`, `cloud.claim_cert|empty|`, `cloud.claim_key|empty|`, `cloud.template|empty|`,
 		}},
 		{"bad/sizes.yaml", nil, []string{`sizes.yaml:2|pour.sizes|id "small" appears twice`}},

@@ -55,7 +55,7 @@ func keys() []key {
 		{path: "sync.rule", kind: text, def: "fountain_consumption", doc: "topic rule that takes consumption", check: pattern(`^[A-Za-z0-9_]{1,128}$`, "use 1 to 128 letters, digits and _")},
 		{path: "sync.window", kind: whole, def: 20, doc: "messages in flight", check: between(1, 100)},
 		{path: "sync.ledger_interval", kind: duration, def: 15 * time.Minute, doc: "how often the cloud writes its ledger at most; resend after three of them", check: within(time.Second, 24*time.Hour)},
-		{path: "pour.sizes", kind: sizes, def: []Size{{"small", 355}, {"medium", 473}, {"large", 591}}, doc: "portions offered", check: sound},
+		{path: "pour.sizes", kind: sizes, def: []Size{{"small", 355}, {"medium", 473}, {"large", 710}}, doc: "portions offered", check: sound},
 		{path: "pour.max_ml", kind: number, def: 1000.0, doc: "no pour is larger, ml", file: true, check: between(50, 2000)},
 		{path: "api.metrics", kind: boolean, def: true, doc: "serve /v1/metrics"},
 		{path: "log.level", kind: text, def: "info", doc: "debug, info, warn or error", check: oneOf("debug", "info", "warn", "error")},
@@ -225,8 +225,8 @@ var sizeID = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 
 func sound(v any) string {
 	list := v.([]Size)
-	if len(list) < 1 || len(list) > 6 {
-		return "must list 1 to 6 sizes"
+	if len(list) < 1 || len(list) > 3 {
+		return "must list 1 to 3 sizes: a screen shows them side by side"
 	}
 	seen := map[string]bool{}
 	for _, s := range list {

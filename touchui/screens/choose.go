@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/color"
 
+	"fountain/agent/api"
 	"fountain/touchui/screens/art"
 	"fountain/touchui/theme"
 )
@@ -30,7 +31,7 @@ func (p *pourPage) chooseTall(s *sheet) {
 			s.sign("beverage.title", v.Name, t)
 		}
 	}
-	for i := range Cups {
+	for i := range u.cups {
 		p.plate(s, i, int(g.x(40+float64(i)*339)+.5), g.i(892), 322, 384, g.k)
 	}
 	p.figures(s, 1306, 339, 60, 32)
@@ -93,9 +94,12 @@ func (p *pourPage) satellites(s *sheet, y int, h, px, icon float64, fill, fg col
 	s.control(c)
 }
 
+// cupHeights are the drawn heights of the largest cups, small to large; api promises at most three sizes.
+var cupHeights = [api.MaxSizes]float64{164, 198, 240}
+
 // plate is one cup size.
 func (p *pourPage) plate(s *sheet, i, x, y int, w, h, k float64) {
-	u, cup, on := p.ui, Cups[i], p.ui.cup == i
+	u, cup, on := p.ui, p.ui.cups[i], p.ui.cup == i
 	pw, ph := int(w*k+.5), int(h*k+.5)
 	img := u.compose(func() *image.RGBA {
 		fg, liquid := p.c.Ink, p.c.Tint(.45)
@@ -119,7 +123,7 @@ func (p *pourPage) plate(s *sheet, i, x, y int, w, h, k float64) {
 		}
 		top := bottom - 4*f - name.PX*1.1
 		cf := min(f, (top-30*f)/250) // of the cups: relative to each other they keep their size
-		ch := [...]float64{164, 198, 240}[i] * cf
+		ch := cupHeights[len(cupHeights)-len(u.cups)+i] * cf
 		q.Cup((float64(pw)-ch*.66)/2, top-10*f-ch, ch*.66, ch, .86, max(7*cf, 3), 16*cf, liquid, fg)
 		q.Text(words, float64(pw)/2, bottom, art.Style{Size: ml, Color: fg}, art.Centre)
 		q.Text(cup.Name, float64(pw)/2, top, art.Style{Size: name, Color: fg}, art.Centre)
@@ -127,7 +131,7 @@ func (p *pourPage) plate(s *sheet, i, x, y int, w, h, k float64) {
 			q.Icon("check", float64(pw)-70*f, 22*f, 48*f, fg)
 		}
 		return q.RGBA
-	}, "plate/%s/%d/%v/%d", p.offer.Brand.ID, i, on, pw)
+	}, "plate/%s/%s/%d/%v/%d", p.offer.Brand.ID, cup.Key, cup.ML, on, pw)
 	c := newControl("beverage.size."+cup.Key, roleSwitch, fmt.Sprintf("%s, %d ml", cup.Name, cup.ML), img, x, y, func() { p.pick(i) })
 	c.value = onOff(on)
 	s.control(c)
@@ -170,7 +174,7 @@ func (p *pourPage) chooseWide(s *sheet) {
 			s.sign("beverage.title", v.Name, t)
 		}
 	}
-	for i := range Cups {
+	for i := range u.cups {
 		p.plate(s, i, g.i(28+float64(i)*136), g.i(150), 126, 146, g.k)
 	}
 	p.figures(s, 306, 136, 28, 18)

@@ -62,7 +62,7 @@ func newFakeAgent(t *testing.T) *fakeAgent {
 	f := &fakeAgent{
 		t: t, socket: filepath.Join(dir, "agent.sock"), cat: raw, pours: map[string]*fakePour{}, rate: 75_000, lease: api.LeaseLimit,
 		started: make(chan string, 16), push: make(chan struct{}, 1),
-		snap: api.Snapshot{Rev: 1, Unit: api.UnitReady, Blocked: map[beverage.ID]string{}, Catalogue: "sha256:one"},
+		snap: api.Snapshot{Rev: 1, Unit: api.UnitReady, Sizes: []api.Size{{ID: "small", UL: 355_000}, {ID: "medium", UL: 473_000}, {ID: "large", UL: 710_000}}, Blocked: map[beverage.ID]string{}, Catalogue: "sha256:one"},
 	}
 	l, err := net.Listen("unix", f.socket)
 	if err != nil {

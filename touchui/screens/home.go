@@ -136,7 +136,7 @@ func (p *homePage) favourites(s *sheet, offers []Offer, history bool, k float64)
 	x := 40 * k
 	h := 0
 	for i, o := range offers {
-		card := art.FavouriteCard(o.Brand, o.Beverage.Name, favouriteNote(o.Beverage)).Scaled(k)
+		card := art.FavouriteCard(o.Brand, o.Beverage.Name, favouriteNote(o.Beverage, u.cups[usual(u.cups)])).Scaled(k)
 		img := u.compose(func() *image.RGBA { return card.Draw(u.fonts, u.roles.BG) }, "fav/%s/%v", o.Beverage.ID, k)
 		c := newControl(fmt.Sprintf("home.favourite.%d", i), roleTile, o.Brand.Name+" "+o.Beverage.Name, img, int(x), 0, func() { u.open(o.Beverage.ID) })
 		c.value = string(o.Beverage.ID)

@@ -1,6 +1,7 @@
 package screens
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -182,7 +183,7 @@ func TestFlowPlanKeepsTextApart(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	v := &beverage.Beverage{KCal: 1, Caffeine: 9.6, Sweeteners: []string{"aspartame"}, Notices: []string{"phenylalanine"}, Allergens: []string{"almond"}}
-	if got, want := facts(v, Cups[1]), "Medium cup without ice. Sweeteners: aspartame. Contains a source of phenylalanine. Contains almond."; got != want {
+	if got, want := facts(v, Cup{"medium", "Medium", 473, 16}), "Medium cup without ice. Sweeteners: aspartame. Contains a source of phenylalanine. Contains almond."; got != want {
 		t.Errorf("facts: %q", got)
 	}
 	if kcal(v, 473) != 5 || caffeineMG(v, 473) != 45 || sugarG(v, 473) != 0 {
@@ -193,5 +194,16 @@ func TestWords(t *testing.T) {
 		if title == "" || text == "" {
 			t.Errorf("%s has no words", code)
 		}
+	}
+}
+
+func TestCupsFollowTheUnit(t *testing.T) {
+	cups := cupsOf([]api.Size{{ID: "small", UL: 300_000}, {ID: "large", UL: 591_000}})
+	want := []Cup{{"small", "Small", 300, 10}, {"large", "Large", 591, 20}}
+	if !slices.Equal(cups, want) || usual(cups) != 0 {
+		t.Errorf("got %v, usual %d", cups, usual(cups))
+	}
+	if one := cupsOf(nil); len(one) != 1 || one[usual(one)].ML != 473 {
+		t.Errorf("before the agent has spoken: %v", one)
 	}
 }

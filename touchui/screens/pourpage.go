@@ -125,7 +125,7 @@ func (p *pourPage) poured() int64 {
 	return p.base
 }
 
-func (p *pourPage) size() Cup { return Cups[p.ui.cup] }
+func (p *pourPage) size() Cup { return p.ui.cups[p.ui.cup] }
 
 // left is what still fits in, µL; a rest too small to pour well is none.
 func (p *pourPage) left() int64 {

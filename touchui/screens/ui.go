@@ -72,6 +72,7 @@ type UI struct {
 	pour   pourer
 	idle   Idle
 	filter Filter
+	cups   []Cup
 	cup    int
 	tap    bool // tap instead of hold
 	now    func() time.Time
@@ -107,6 +108,7 @@ func New(cfg Config) (*UI, error) {
 	}
 	u.pour = pourer{stage: cfg.Stage, agent: cfg.Client, log: cfg.Log, group: u.wg.Go, changed: u.poured, quit: make(chan struct{})}
 	u.snap = api.Snapshot{Unit: api.UnitStarting}
+	u.cups = cupsOf(nil)
 	u.show(newOutage(u))
 	return u, nil
 }
@@ -164,6 +166,11 @@ func (u *UI) take(cat *beverage.Catalogue, s api.Snapshot) {
 	}
 	was := u.snap
 	u.snap = s
+	if !slices.Equal(s.Sizes, was.Sizes) && len(s.Sizes) > 0 {
+		u.cups = cupsOf(s.Sizes)
+		u.cup = usual(u.cups)
+		changed = true
+	}
 	u.pour.heard(s)
 	if u.cat == nil {
 		u.page.update(true)
@@ -252,7 +259,7 @@ func (u *UI) tick() {
 	case *outagePage, *attractPage:
 		return
 	}
-	u.filter, u.tap, u.cup = FilterAll, false, 1
+	u.filter, u.tap, u.cup = FilterAll, false, usual(u.cups)
 	u.show(newAttract(u))
 }
 

@@ -20,8 +20,24 @@ type Cup struct {
 	OZ   int
 }
 
-// Cups are the sizes of the unit, small to large.
-var Cups = [...]Cup{{"small", "Small", 355, 12}, {"medium", "Medium", 473, 16}, {"large", "Large", 710, 24}}
+// mlPerFlOz is the US fluid ounce.
+const mlPerFlOz = 29.5735
+
+// cupsOf turns the unit's sizes into cups; without any (an agent that has not spoken yet) there is one medium cup.
+func cupsOf(sizes []api.Size) []Cup {
+	if len(sizes) == 0 {
+		sizes = []api.Size{{ID: "medium", UL: 473_000}}
+	}
+	out := make([]Cup, len(sizes))
+	for i, s := range sizes {
+		ml := int(s.UL / 1000)
+		out[i] = Cup{Key: s.ID, Name: strings.ToUpper(s.ID[:1]) + s.ID[1:], ML: ml, OZ: int(math.Round(float64(ml) / mlPerFlOz))}
+	}
+	return out
+}
+
+// usual is the cup that is chosen before anybody chooses: the middle one, the smaller of two.
+func usual(cups []Cup) int { return (len(cups) - 1) / 2 }
 
 // kcal, sugarG and caffeineMG are the figures of a cup of ml, rounded as on a label: calories to 5 above 5.
 func kcal(v *beverage.Beverage, ml int) int {
@@ -47,11 +63,11 @@ func sugarWords(v *beverage.Beverage) string {
 }
 
 // favouriteNote is the last line of a favourite.
-func favouriteNote(v *beverage.Beverage) string {
-	if noSugar(v) && kcal(v, Cups[1].ML) < 8 {
+func favouriteNote(v *beverage.Beverage, c Cup) string {
+	if noSugar(v) && kcal(v, c.ML) < 8 {
 		return "No sugar"
 	}
-	return fmt.Sprintf("%d kcal", kcal(v, Cups[1].ML))
+	return fmt.Sprintf("%d kcal", kcal(v, c.ML))
 }
 
 // facts says in sentences what the figures leave out.
