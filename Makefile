@@ -28,9 +28,12 @@ build-all: build
 	  GOOS=$$os GOARCH=$$arch GOARM=$$arm $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $$dir/ $(addprefix ./cmd/,$(CMDS)) || exit 1; \
 	done
 
-# The whole loop runs last and alone: it has deadlines in real time.
+# Most tests run in virtual time and share the cores. Those with deadlines in real time run one package after the
+# other, the whole loop last.
+LIVE := /agent$$|/agent/apiserver|/cmd/|/hal/sim|/internal/desk
 test: lint
-	$(GO) test $$($(GO) list ./... | grep -v /internal/desk)
+	$(GO) test $$($(GO) list ./... | grep -vE '$(LIVE)')
+	$(GO) test -p 1 $$($(GO) list ./... | grep -E '$(LIVE)' | grep -v /internal/desk)
 	@$(MAKE) --no-print-directory race
 	$(GO) test -v ./internal/desk
 	@echo "make test: all passed"
@@ -48,7 +51,7 @@ fmt:
 
 RACE := ./agent/... ./hal/... ./sync/... ./cloud/...
 race:
-	@if command -v $${CC:-gcc} >/dev/null 2>&1; then echo "go test -race $(RACE)"; CGO_ENABLED=1 $(GO) test -race $(RACE); \
+	@if command -v $${CC:-gcc} >/dev/null 2>&1; then echo "go test -race $(RACE)"; CGO_ENABLED=1 $(GO) test -race -p 1 $(RACE); \
 	else echo "SKIPPED: the race run needs a C compiler (gcc), which is not installed here"; fi
 
 test-deps:
