@@ -109,6 +109,27 @@ func TestDamagedNewestSegment(t *testing.T) {
 	wantRange(t, seqs(t, s, newLog), 1, 1)
 }
 
+// A pour whose record is damaged was recorded all the same: its intent must not become a second record of it.
+func TestDamagedRecordKeepsItsIntentClosed(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, small())
+	for _, id := range []string{"poured", "open"} {
+		if err := s.PutIntent(id, []byte(`{}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seq, log := add(t, s, "poured"), s.Log()
+	closeNow(t, s)
+	spoil(t, segmentOf(t, dir, log, seq), log, seq)
+	s = open(t, dir, small())
+	if len(s.Damages()) != 1 {
+		t.Fatalf("damages %v", s.Damages())
+	}
+	if list, err := s.OpenIntents(); err != nil || len(list) != 1 || list[0].ID != "open" {
+		t.Errorf("open intents %v, %v; want the one without a record", list, err)
+	}
+}
+
 func TestDamagedOlderSegmentFoundByReading(t *testing.T) {
 	for _, how := range []string{"Read", "Verify"} {
 		t.Run(how, func(t *testing.T) {

@@ -262,7 +262,9 @@ func (s *Store) missingFront(l *logInfo) (bool, error) {
 }
 
 // legible finds the frames of a damaged file by their magic and checksum, wherever they lie: the intents they closed and
-// the newest seq. It only informs; a frame of a commit that never completed may be among them.
+// the newest seq. It only informs; a frame of a commit that never completed may be among them. Of a frame whose checksum
+// is wrong the id still counts: an intent's name is in no segment without its record, and a record that was sent already
+// must not be made a second time as an interrupted pour.
 func legible(path string) (ids map[string]uint64, last uint64) {
 	ids = map[string]uint64{}
 	b, err := os.ReadFile(path)
@@ -278,11 +280,13 @@ func legible(path string) (ids map[string]uint64, last uint64) {
 		b = b[i:]
 		n := uint64(frameHead) + uint64(binary.LittleEndian.Uint16(b[24:])) + uint64(binary.LittleEndian.Uint32(b[28:]))
 		if n <= uint64(len(b)) {
-			if f, err := decodeFrame(b[:n]); err == nil && f.seq > 0 {
-				last = max(last, f.seq)
-				if f.id != "" {
-					ids[f.id] = f.seq
-				}
+			f, err := decodeFrame(b[:n])
+			if err != nil {
+				f = frame{id: string(b[frameHead : frameHead+int(binary.LittleEndian.Uint16(b[24:]))])}
+			}
+			last = max(last, f.seq)
+			if f.id != "" && (err != nil || f.seq > 0) {
+				ids[f.id] = f.seq
 			}
 		}
 		b = b[len(magic):]
