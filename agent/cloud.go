@@ -56,7 +56,7 @@ type endpoints struct {
 //
 //	endpoints ──► identity (claim once) ──► link ──► per connection: ledger shadow ──► one uplink per log
 //
-// State it owns: what it is doing, the present link, the sources by log.
+// State it owns: what it is doing, the present link, sources and uplinks by log.
 type cloud struct {
 	a *Agent
 
@@ -65,11 +65,12 @@ type cloud struct {
 	name    string // thing of the identity; empty before
 	link    *mqttlink.Link
 	sources map[string]*logSource
+	uplinks map[[2]string]*uplink.Uplink // by thing and log
 	change  chan struct{}
 }
 
 func newCloud(a *Agent) *cloud {
-	c := &cloud{a: a, now: api.Cloud{State: cloudOff}, sources: map[string]*logSource{}, change: make(chan struct{})}
+	c := &cloud{a: a, now: api.Cloud{State: cloudOff}, sources: map[string]*logSource{}, uplinks: map[[2]string]*uplink.Uplink{}, change: make(chan struct{})}
 	if id, err := provision.LoadIdentity(c.dir()); err == nil {
 		c.identity(id.Thing)
 	}

@@ -17,36 +17,62 @@ import (
 	"fountain/sync/wire"
 )
 
-// drain serves every log that has records to bring up, the current one always, over one connection.
+// drain serves every log that has records to bring up over one connection.
 func (c *cloud) drain(ctx context.Context, conn *mqttlink.Conn, led *ledger) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return led.pump(ctx) })
-	var all []*uplink.Uplink
-	for _, l := range c.a.store.Logs() {
-		if !l.Current && l.Acked >= l.Last {
-			continue
-		}
-		up, err := uplink.New(c.uplinkConfig(), c.source(l.Log))
-		if err != nil {
-			return err
-		}
-		reader := led.reader()
-		all = append(all, up)
-		g.Go(func() error { return up.Serve(ctx, conn, reader) })
-	}
+	g.Go(func() error { return c.serve(ctx, conn, func() uplink.Shadow { return led.reader() }) })
+	return g.Wait()
+}
+
+// serve runs an uplink for the current log and for every older one with something left. Damage may begin a new log at
+// any time, so it looks again and again.
+func (c *cloud) serve(ctx context.Context, conn uplink.Publisher, reader func() uplink.Shadow) error {
+	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
+		var all []*uplink.Uplink
+		served := map[string]bool{}
 		tick := time.NewTicker(judgeEvery)
 		defer tick.Stop()
 		for {
+			for _, l := range c.a.store.Logs() {
+				if served[l.Log] || !l.Current && l.Acked >= l.Last {
+					continue
+				}
+				up, err := c.uplinkOf(l.Log)
+				if err != nil {
+					return err
+				}
+				served[l.Log] = true
+				all = append(all, up)
+				g.Go(func() error { return up.Serve(ctx, conn, reader()) })
+			}
 			c.judge(all)
 			select {
 			case <-ctx.Done():
-				return nil
+				return ctx.Err()
 			case <-tick.C:
 			}
 		}
 	})
 	return g.Wait()
+}
+
+// uplinkOf returns the one uplink of a log: what it has found out about a record the cloud hangs up on has to outlive
+// the connection.
+func (c *cloud) uplinkOf(log string) (*uplink.Uplink, error) {
+	cfg, src := c.uplinkConfig(), c.source(log)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := [2]string{cfg.Thing, log}
+	if up := c.uplinks[key]; up != nil {
+		return up, nil
+	}
+	up, err := uplink.New(cfg, src)
+	if err == nil {
+		c.uplinks[key] = up
+	}
+	return up, err
 }
 
 // judgeEvery is how often the uplinks are asked for complaints.

@@ -71,9 +71,10 @@ func (l lagStore) Save(lags map[string]pour.Lag) error {
 
 // logSource is one log of the store as the uplink sees it.
 type logSource struct {
-	store  *store.Store
-	log    string
-	notify chan struct{} // one signal: an append
+	store   *store.Store
+	log     string
+	notify  chan struct{}   // one signal: an append
+	rejects map[uint64]bool // read from the store at first use; owned by the uplink's goroutine
 }
 
 var _ uplink.Source = (*logSource)(nil)
@@ -96,14 +97,42 @@ func (s *logSource) Last() uint64 { return s.state().Last }
 // Acked is its settled mark.
 func (s *logSource) Acked() uint64 { return s.state().Acked }
 
-// Read reads records as they were stored.
+// Read reads records as they were stored, without those that were set aside, in this process or an earlier one.
 func (s *logSource) Read(from uint64, limit, maxBytes int) ([]uplink.Entry, error) {
-	got, err := s.store.ReadLog(s.log, from, limit, maxBytes)
-	out := make([]uplink.Entry, len(got))
-	for i, e := range got {
-		out[i] = uplink.Entry{Seq: e.Seq, Body: e.Body}
+	rejects, err := s.rejected()
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	for {
+		got, err := s.store.ReadLog(s.log, from, limit, maxBytes)
+		out := make([]uplink.Entry, 0, len(got))
+		for _, e := range got {
+			if !rejects[e.Seq] {
+				out = append(out, uplink.Entry{Seq: e.Seq, Body: e.Body})
+			}
+		}
+		if len(out) > 0 || len(got) == 0 || err != nil {
+			return out, err
+		}
+		from = got[len(got)-1].Seq + 1
+	}
+}
+
+func (s *logSource) rejected() (map[uint64]bool, error) {
+	if s.rejects != nil {
+		return s.rejects, nil
+	}
+	list, err := s.store.Rejects()
+	if err != nil {
+		return nil, err
+	}
+	s.rejects = map[uint64]bool{}
+	for _, r := range list {
+		if r.Log == s.log {
+			s.rejects[r.Seq] = true
+		}
+	}
+	return s.rejects, nil
 }
 
 // SetAcked moves the settled mark.
@@ -111,7 +140,11 @@ func (s *logSource) SetAcked(upto uint64) error { return s.store.SetAckedLog(s.l
 
 // Quarantine notes a record the cloud refuses; its bytes stay in the store.
 func (s *logSource) Quarantine(seq uint64, reason string, _ []byte) error {
-	return s.store.Reject(store.Rejected{Log: s.log, Seq: seq, Reason: reason})
+	if err := s.store.Reject(store.Rejected{Log: s.log, Seq: seq, Reason: reason}); err != nil {
+		return err
+	}
+	s.rejects = nil // read again
+	return nil
 }
 
 // Notify receives after an append.

@@ -61,8 +61,10 @@ func (r *run) following() (*batch, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read log from %d: %w", r.next, err)
 		}
-		if len(entries) == 0 {
-			return nil, nil
+		if len(entries) == 0 { // the newest are gone: nothing waits for them
+			r.gap(r.next, last+1)
+			r.next = last + 1
+			return nil, r.advance()
 		}
 		r.gap(r.next, entries[0].Seq)
 		r.next = entries[0].Seq

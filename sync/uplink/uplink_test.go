@@ -342,6 +342,26 @@ func TestGapInTheLog(t *testing.T) {
 	}
 }
 
+// The newest records are gone, or were set aside before a restart: they hold back neither the mark nor the sending again.
+func TestGapAtTheEndOfTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		var dropping atomic.Bool
+		dropping.Store(true)
+		b.cloud.accept = func([]wire.Item) (bool, bool) { return !dropping.Load(), false }
+		b.log.append(30, 440)
+		b.log.lose(28, 30)
+		b.start()
+		time.Sleep(time.Minute) // accepted and dropped: only silence tells
+		dropping.Store(false)
+		b.settled(4 * testInterval)
+		b.log.append(2, 440)
+		b.settled(2 * testInterval)
+		b.stop()
+		b.complete()
+	})
+}
+
 type gate struct{ busy atomic.Bool }
 
 func (g *gate) Idle(ctx context.Context) error {
