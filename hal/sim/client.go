@@ -237,6 +237,7 @@ func (r *remoteRig) Apply(mask, bits uint64) error {
 		return hal.ErrGone
 	}
 	if err := r.send(command{op: opApply, a: mask, b: bits}); err != nil {
+		r.overdue(mask &^ bits)
 		return err
 	}
 	r.note(mask&^goneMask, bits)
@@ -244,6 +245,19 @@ func (r *remoteRig) Apply(mask, bits uint64) error {
 		return hal.ErrGone
 	}
 	return nil
+}
+
+// overdue leaves it to the dead-man to shut what could not be told to shut; out is held.
+func (r *remoteRig) overdue(mask uint64) {
+	for i, d := range r.deadline {
+		if mask&(1<<i) != 0 && d > 0 {
+			r.deadline[i] = r.now()
+		}
+	}
+	select {
+	case r.arm <- struct{}{}:
+	default:
+	}
 }
 
 // note keeps what was commanded and until when; out is held.
@@ -301,9 +315,13 @@ func (r *remoteRig) Safe(error) error {
 	if r.closed {
 		return hal.ErrClosed
 	}
+	if err := r.send(command{op: opSafe}); err != nil {
+		r.overdue(^uint64(0))
+		return err
+	}
 	r.commanded = 0
 	clear(r.deadline)
-	return r.send(command{op: opSafe})
+	return nil
 }
 
 // Close implements hal.Rig. It waits until the plant has let go of the lines, at most 200 ms.
