@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"fountain/agent/api"
+	_ "fountain/internal/clocale" // before Fyne reads the locale
 	"fountain/internal/cmdline"
 	"fountain/internal/lifeline"
 	"fountain/internal/problem"

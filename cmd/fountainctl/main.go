@@ -81,7 +81,7 @@ func (t *tool) root() *cobra.Command {
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused for safety.`,
 		Example: `  fountainctl status
   fountainctl brands
-  fountainctl pour kolvane.classic --ml 240
+  fountainctl pour kolvane.zero --ml 240
   fountainctl --socket .desk/unit-2/run/service.sock watch`,
 		Version:       build.Version,
 		SilenceErrors: true,

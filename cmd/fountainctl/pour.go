@@ -27,8 +27,8 @@ func (t *tool) pourCmd() *cobra.Command {
 connection or a killed fountainctl closes them. It prints what flowed, also when you stop it.
 
 A cup has to stand under the nozzle. Interlocks apply as for every pour; what they refuse ends with exit code 3.`,
-		Example: `  fountainctl pour kolvane.classic --ml 240
-  fountainctl pour kolvane.classic --ml 240 --json | jq .counted_ul`,
+		Example: `  fountainctl pour kolvane.zero --ml 240
+  fountainctl pour kolvane.zero --ml 240 --json | jq .counted_ul`,
 		Args: args(cobra.ExactArgs(1)),
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			switch {

@@ -197,7 +197,7 @@ func command(t *testing.T, dir, env string, args ...string) (code int, stdout, s
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, args[0]), args[1:]...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "FOUNTAIN_SOCKET=", "LANG=en_US.UTF-8")
+	cmd.Env = append(os.Environ(), "FOUNTAIN_SOCKET=", "LC_ALL=C")
 	if env != "" {
 		cmd.Env = append(cmd.Env, env)
 	}
