@@ -84,7 +84,7 @@ type Server struct {
 	pours Pours
 
 	mu     sync.Mutex
-	holder map[string]net.Conn // pour id -> the connection that carried its last beat; one entry while a pour is active
+	holder map[string]net.Conn // pour id -> the connection that carried its last beat; the active one and late ones before it
 }
 
 // New makes a server; Run serves.
@@ -199,7 +199,7 @@ func (s *Server) start(w http.ResponseWriter, r *http.Request, service bool) {
 		problem.Write(w, err)
 		return
 	}
-	if !s.hold(r, p.ID) { // the caller hung up while the pour was started
+	if !s.hold(r, p.ID, true) { // the caller hung up while the pour was started
 		_ = s.pours.Stop(p.ID, StopLeaseLost) // it may have ended by itself
 		return
 	}
@@ -236,7 +236,7 @@ func (s *Server) beat(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, err)
 		return
 	}
-	if !s.hold(r, id) {
+	if !s.hold(r, id, false) {
 		_ = s.pours.Stop(id, StopLeaseLost) // it may have ended by itself
 		return
 	}
@@ -294,8 +294,9 @@ func (s *Server) catalogue(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body) // the client may be gone
 }
 
-// hold notes that r's connection carries the lease of pour id; false when that connection is gone already.
-func (s *Server) hold(r *http.Request, id string) bool {
+// hold notes that r's connection carries the lease of pour id; false when that connection is gone already. A start
+// forgets the pours before; a beat does not, for it may be a late one of a pour that has ended meanwhile.
+func (s *Server) hold(r *http.Request, id string, started bool) bool {
 	c, _ := r.Context().Value(connKey{}).(net.Conn)
 	if c == nil {
 		return true // a handler without its server (tests): no connection to lose
@@ -305,7 +306,9 @@ func (s *Server) hold(r *http.Request, id string) bool {
 	if r.Context().Err() != nil {
 		return false
 	}
-	clear(s.holder) // one pour at a time
+	if started {
+		clear(s.holder) // one pour at a time
+	}
 	s.holder[id] = c
 	return true
 }
@@ -319,19 +322,18 @@ func (s *Server) release(id string) {
 // connGone stops the pour whose lease c carried.
 func (s *Server) connGone(c net.Conn) {
 	s.mu.Lock()
-	lost := ""
+	var lost []string // one, and at most those that have ended already
 	for id, h := range s.holder {
 		if h == c {
-			lost = id
+			lost = append(lost, id)
 			delete(s.holder, id)
 		}
 	}
 	s.mu.Unlock()
-	if lost == "" {
-		return
-	}
-	if err := s.pours.Stop(lost, StopLeaseLost); err != nil {
-		s.cfg.Log.Warn("stop pour of lost connection", slog.String(logkey.Pour, lost), slog.Any(logkey.Err, err))
+	for _, id := range lost {
+		if err := s.pours.Stop(id, StopLeaseLost); err != nil {
+			s.cfg.Log.Warn("stop pour of lost connection", slog.String(logkey.Pour, id), slog.Any(logkey.Err, err))
+		}
 	}
 }
 
