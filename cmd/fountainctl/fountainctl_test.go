@@ -192,7 +192,7 @@ func (u *unit) end(o wire.Outcome, reason string) {
 		`"parts":[{"ingredient":"water.still","ul":%d,"how":"metered"}]}`, p.ID, p.PouredUL, o, p.PouredUL))
 }
 
-func (u *unit) Stop(string, bool) error {
+func (u *unit) Stop(string, string) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.pour.Phase == api.PhaseFlowing {
