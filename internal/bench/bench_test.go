@@ -94,10 +94,10 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// goBench runs benchmarks that stand beside the code they measure.
-func goBench(t *testing.T, pkg, pattern, count string) Results {
+// goBench runs benchmarks that stand beside the code they measure, three times.
+func goBench(t *testing.T, pkg, pattern, benchtime string) Results {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", "1s", "-count", count, pkg)
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", benchtime, "-count", "3", pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -126,7 +126,7 @@ var painter = func() func(*testing.T) Results {
 	var r Results
 	return func(t *testing.T) Results {
 		once.Do(func() {
-			r = goBench(t, "fountain/touchui/kiosk/paint", "^Benchmark(Scroll|Unchanged|FynePainterNaive)1080x1920$", "3")
+			r = goBench(t, "fountain/touchui/kiosk/paint", "^Benchmark(Scroll|Unchanged|FynePainterNaive)1080x1920$", "0.5s")
 		})
 		return r
 	}
@@ -145,7 +145,7 @@ func measurePainter(t *testing.T, emit func(Figure)) {
 }
 
 func measureAppend(t *testing.T, emit func(Figure)) {
-	r := goBench(t, "fountain/agent/store", "^BenchmarkAppend$", "3")
+	r := goBench(t, "fountain/agent/store", "^BenchmarkAppend$", "1s")
 	const empty, full = "Append/empty", "Append/after_50k_unacknowledged"
 	x, xFull := median(t, r, empty, "x-floor"), median(t, r, full, "x-floor")
 	emit(Figure{Name: "store/append", Value: median(t, r, empty, "append-p50-µs") / 1000, Unit: "ms p50", Goal: "ratio<=1.25"}.

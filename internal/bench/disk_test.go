@@ -37,53 +37,66 @@ func record(t *testing.T, thing string, seq uint64) []byte {
 	return b
 }
 
-// measureOpen opens one store twice: with two segments, and with four more behind. The newest is as full both times.
+// backlog is a store that fills up with records nobody has acknowledged.
+type backlog struct {
+	t    *testing.T
+	dir  string
+	s    *store.Store
+	body []byte
+}
+
+// open opens the store (again) and returns the milliseconds it took.
+func (b *backlog) open() float64 {
+	b.t.Helper()
+	if b.s != nil {
+		b.close()
+	}
+	began := time.Now()
+	s, err := store.Open(b.dir, store.Options{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.s = s
+	return time.Since(began).Seconds() * 1000
+}
+
+func (b *backlog) close() {
+	b.t.Helper()
+	if st := b.s.Stats(); len(b.s.Damages()) > 0 || st.Pending != st.Last {
+		b.t.Fatalf("%+v %+v", st, b.s.Damages())
+	}
+	if err := b.s.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *backlog) fill(enough func(store.Stats) bool) {
+	b.t.Helper()
+	for !enough(b.s.Stats()) {
+		if _, err := b.s.Append(b.t.Context(), "", func(string, uint64) ([]byte, error) { return b.body, nil }); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// measureOpen opens two stores in turns, one with two segments and one with six. The newest is as full in both.
 func measureOpen(t *testing.T, emit func(Figure)) {
-	dir := t.TempDir()
-	open := func() (*store.Store, time.Duration) {
-		began := time.Now()
-		s, err := store.Open(dir, store.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s, time.Since(began)
-	}
-	s, _ := open()
 	body := record(t, "fountain-demo-0001", 1)
-	fill := func(until func(store.Stats) bool) {
-		for !until(s.Stats()) {
-			if _, err := s.Append(t.Context(), "", func(string, uint64) ([]byte, error) { return body, nil }); err != nil {
-				t.Fatal(err)
-			}
-		}
+	small, large := &backlog{t: t, dir: t.TempDir(), body: body}, &backlog{t: t, dir: t.TempDir(), body: body}
+	small.open()
+	large.open()
+	small.fill(func(st store.Stats) bool { return st.Segments == 2 })
+	each := small.s.Last() - 1
+	small.fill(func(st store.Stats) bool { return st.Last >= each*19/10 })
+	large.fill(func(st store.Stats) bool { return st.Last >= each*59/10 })
+	var few, many []float64
+	for range 21 {
+		few, many = append(few, small.open()), append(many, large.open())
 	}
-	reopen := func() float64 {
-		var took []float64
-		for range 7 {
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
-			}
-			var d time.Duration
-			s, d = open()
-			took = append(took, d.Seconds()*1000)
-		}
-		return Quantile(took, 0.5)
-	}
-	fill(func(st store.Stats) bool { return st.Segments == 2 })
-	each := s.Last() - 1
-	fill(func(st store.Stats) bool { return st.Last >= each*19/10 })
-	few := reopen()
-	fill(func(st store.Stats) bool { return st.Last >= each*59/10 })
-	many := reopen()
-	st := s.Stats()
-	if len(s.Damages()) > 0 || st.Pending != st.Last {
-		t.Fatalf("%+v %+v", st, s.Damages())
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	emit(Figure{Name: "store/open_backlog", Value: many, Unit: fmt.Sprintf("ms at %d unsent", st.Last), Goal: "ratio<=1.25"}.
-		Times(fmt.Sprintf("the same store at %d unsent: %s ms", each*19/10, short(few)), many/few))
+	f := Figure{Name: "store/open_backlog", Value: Quantile(many, 0.5), Unit: fmt.Sprintf("ms at %d unsent records", large.s.Last()), Goal: "ratio<=1.25"}
+	emit(f.Over(fmt.Sprintf("a store with %d, opened in turns", small.s.Last()), Quantile(few, 0.5)))
+	small.close()
+	large.close()
 }
 
 // floor writes 4 KiB pages with fdatasync into a file that is there already, n times, and returns how many a second.

@@ -32,10 +32,11 @@ type Figure struct {
 	OK    bool     `json:"ok"`
 }
 
-// Over sets the base: what it is, and its value in the figure's unit.
+// Over sets the base: what it is, and its value in the figure's unit (the first word of Unit).
 func (f Figure) Over(what string, base float64) Figure {
 	r := f.Value / base
-	f.Base, f.Ratio = fmt.Sprintf("%s: %s %s", what, short(base), f.Unit), &r
+	unit, _, _ := strings.Cut(f.Unit, " ")
+	f.Base, f.Ratio = fmt.Sprintf("%s: %s %s", what, short(base), unit), &r
 	return f
 }
 

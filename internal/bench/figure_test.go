@@ -34,11 +34,11 @@ func TestJudge(t *testing.T) {
 // TestLine holds the form that DESIGN 7 promises.
 func TestLine(t *testing.T) {
 	var b strings.Builder
-	f := Figure{Name: "ui/scroll", Value: 0.91239, Unit: "ms", Goal: "ratio<=0.002"}.Over("fyne painter", 525)
+	f := Figure{Name: "ui/scroll", Value: 0.91239, Unit: "ms p95", Goal: "ratio<=0.002"}.Over("fyne painter", 525)
 	if err := f.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"name":"ui/scroll","value":0.9124,"unit":"ms","base":"fyne painter: 525 ms","ratio":0.001738,"goal":"ratio<=0.002","ok":true}` + "\n"
+	want := `{"name":"ui/scroll","value":0.9124,"unit":"ms p95","base":"fyne painter: 525 ms","ratio":0.001738,"goal":"ratio<=0.002","ok":true}` + "\n"
 	if b.String() != want {
 		t.Errorf("got  %swant %s", b.String(), want)
 	}
