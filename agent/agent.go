@@ -61,6 +61,8 @@ type Deps struct {
 	Log   *slog.Logger
 	// Dial replaces the transport to the cloud; for tests. Nil: TCP and TLS as configured.
 	Dial Dialer
+	// Board replaces the file with the board's serial number; for tests.
+	Board string
 	// LastBeat replaces the guard's file in the run directory; for tests.
 	LastBeat func() (beat.Last, error)
 }
@@ -103,6 +105,9 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 	if cfg.Run == "" {
 		cfg.Run = filepath.Join(cfg.State, "run")
 	}
+	if deps.Board == "" {
+		deps.Board = boardFile
+	}
 	if deps.LastBeat == nil {
 		deps.LastBeat = func() (beat.Last, error) { return beat.ReadLast(filepath.Join(cfg.Run, beat.LastName)) }
 	}
@@ -127,7 +132,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 	if a.boot, err = record.BootID(); err != nil {
 		return nil, err
 	}
-	if a.store, err = store.Open(filepath.Join(cfg.State, "pours"), store.Options{OnDamage: a.damaged}); err != nil {
+	if a.store, err = store.Open(filepath.Join(cfg.State, "pours"), store.Options{Board: boardOf(deps.Board), OnDamage: a.damaged}); err != nil {
 		return nil, err
 	}
 	defer func() {

@@ -37,6 +37,7 @@ type bench struct {
 	state string
 	plant *sim.Plant
 	cfg   *config.Config
+	board string // file with the board's serial number; empty: this host's
 }
 
 func newBench(t *testing.T) *bench {
@@ -121,7 +122,7 @@ func (b *bench) agent() (c *api.Client, a *Agent, stop func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a, err = New(ctx, Config{State: b.state, Rig: RigSim, Config: b.cfg},
-		Deps{Rig: rig, Pacer: b.plant.Pacer(), Guard: link, Log: b.log("agent")})
+		Deps{Rig: rig, Pacer: b.plant.Pacer(), Guard: link, Board: b.board, Log: b.log("agent")})
 	if err != nil {
 		cancel()
 		b.t.Fatal(err)
