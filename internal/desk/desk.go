@@ -10,7 +10,6 @@
 package desk
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -299,21 +298,8 @@ func (d *Desk) unit(cfg Config, n int) (*Unit, error) {
 		screen.keep(hostOf(url))
 		return answers(hostOf(url))
 	})
-	if err == nil {
-		ui.env = uiLocale(os.Getenv)
-	}
 	u.UI = ui
 	return u, err
-}
-
-// uiLocale is the environment that gives Fyne a locale it can parse, where the desk's own names none: Fyne complains
-// about C and POSIX.
-func uiLocale(getenv func(string) string) []string {
-	own := cmp.Or(getenv("LC_ALL"), getenv("LC_MESSAGES"), getenv("LANG"))
-	if own != "" && own != "C" && own != "POSIX" && !strings.HasPrefix(own, "C.") {
-		return nil
-	}
-	return []string{"LANG=en_US.UTF-8", "LC_MESSAGES=", "LC_ALL="}
 }
 
 func (d *Desk) child(cfg Config, name, binary string, args func() []string, ready func(context.Context) error) (*Child, error) {
