@@ -26,10 +26,11 @@ type Core struct {
 	limits    Limits
 	connected bool
 	beaten    bool // a beat came on this connection
+	cut       bool // a connection ended since the last Decide
 	last      beat.Last
 	openedAt  time.Duration
-	latched   bool
-	latchedAt uint64 // the session that is latched
+	latched   bool   // latchedAt holds a session
+	latchedAt uint64 // the session latched last
 	inputs    hal.Interlocks
 }
 
@@ -40,15 +41,12 @@ func NewCore(l Limits) *Core { return &Core{limits: l} }
 func (c *Core) Connect() { c.connected, c.beaten = true, false }
 
 // Disconnect notes that the agent's connection ended.
-func (c *Core) Disconnect() { c.connected = false }
+func (c *Core) Disconnect() { c.connected, c.cut = false, true }
 
 // Beat notes a packet that arrived at now.
 func (c *Core) Beat(now time.Duration, p beat.Packet) {
 	if p.Session != c.last.Packet.Session {
 		c.last.MasterShutAt = 0
-		if p.Session != c.latchedAt {
-			c.latched = false
-		}
 	}
 	c.beaten = true
 	c.last.Packet, c.last.BeatAt = p, now
@@ -60,13 +58,14 @@ func (c *Core) Decide(now time.Duration, inputs hal.Interlocks, inputsErr error,
 	c.inputs = inputs
 	want := c.connected && c.beaten && c.last.Packet.WantMaster
 	reason := c.refusal(now, inputs, inputsErr, stalled)
+	c.cut = false
 	switch {
 	case reason != beat.ReasonNone && (want || c.last.MasterOpen):
 		c.latched, c.latchedAt = true, c.last.Packet.Session
 		c.shut(now, reason)
 	case !want:
 		c.shut(now, beat.ReasonNone)
-	case c.latched:
+	case c.latchedNow():
 		// stays shut, for the reason that latched it
 	case !c.last.MasterOpen:
 		c.last.MasterOpen, c.last.Reason, c.last.MasterShutAt, c.openedAt = true, beat.ReasonNone, 0, now
@@ -83,7 +82,7 @@ func (c *Core) refusal(now time.Duration, inputs hal.Interlocks, inputsErr error
 		return beat.ReasonEStop
 	case inputs&hal.Leak != 0:
 		return beat.ReasonLeak
-	case !c.connected:
+	case !c.connected, c.cut && open:
 		return beat.ReasonDisconnect
 	case stalled, c.beaten && now-c.last.BeatAt > beat.Limit:
 		return beat.ReasonNoBeat
@@ -94,6 +93,9 @@ func (c *Core) refusal(now time.Duration, inputs hal.Interlocks, inputsErr error
 	}
 	return beat.ReasonNone
 }
+
+// latchedNow tells whether the present session is latched.
+func (c *Core) latchedNow() bool { return c.latched && c.latchedAt == c.last.Packet.Session }
 
 // Fail notes that MASTER could not be driven, or that the guard stops, and latches.
 func (c *Core) Fail(now time.Duration, reason beat.Reason) {
@@ -121,7 +123,7 @@ func (c *Core) Reply() beat.Reply {
 		Session:    c.last.Packet.Session,
 		Tick:       c.last.Packet.Tick,
 		MasterOpen: c.last.MasterOpen,
-		Latched:    c.latched && c.latchedAt == c.last.Packet.Session,
+		Latched:    c.latchedNow(),
 		EStop:      c.inputs&hal.EStop != 0,
 		Leak:       c.inputs&hal.Leak != 0,
 		Reason:     c.last.Reason,
