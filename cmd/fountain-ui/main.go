@@ -44,8 +44,8 @@ type options struct {
 	width, height                int
 }
 
-// gcPercent keeps the heap near what is alive: pictures are most of it, and they are seldom made.
-const gcPercent = 40
+// gcPercent keeps the heap near what is alive: pictures are most of it, which cost the collector nothing to look at.
+const gcPercent = 15
 
 func main() {
 	debug.SetGCPercent(gcPercent)

@@ -51,7 +51,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	drawn := make(chan struct{})
 	app, err := kiosk.New(kiosk.Config{
 		Display: screen, Input: fingers, Theme: theme.Fyne{Roles: theme.Light()}, Variant: 1, Locale: fyne.Locale("en-US"), Log: log,
-		TextureBytes: 24 << 20, // what is in sight, twice
+		TextureBytes: 8 << 20, // beside what is in sight: screens keeps the pictures themselves
 		OnFrame: func(f kiosk.Frame) {
 			if f.N == 1 {
 				close(drawn)

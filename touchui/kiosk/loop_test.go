@@ -433,6 +433,53 @@ func TestPageComesBackAfterAnHour(t *testing.T) {
 	})
 }
 
+// mortal is a pad whose renderer tells when Fyne throws it away.
+type mortal struct {
+	pad
+	destroyed int
+}
+
+type mortalRenderer struct {
+	fyne.WidgetRenderer
+	m *mortal
+}
+
+func (r *mortalRenderer) Destroy() { r.m.destroyed++ }
+
+func (m *mortal) CreateRenderer() fyne.WidgetRenderer {
+	return &mortalRenderer{widget.NewSimpleRenderer(m.fill), m}
+}
+
+// Pages that need none of Fyne's own painting must not stay for ever: Fyne cleans up only while it paints.
+func TestOldPagesAreLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 400, 300)
+		newMortal := func(id string) *mortal {
+			m := &mortal{pad: pad{id: id, fill: canvas.NewRectangle(color.White)}}
+			m.ExtendBaseWidget(m)
+			return m
+		}
+		gone, shown := newMortal("gone"), newMortal("shown")
+		box := canvas.NewRectangle(color.Black)
+		r.app.SetContent(row(placed(gone, 50, 50, 100, 100)))
+		r.run(func() {
+			r.on(func() { r.app.SetContent(row(placed(shown, 50, 50, 100, 100), placed(box, 200, 50, 100, 100))) })
+			for i := range byte(30) {
+				time.Sleep(25 * time.Hour) // longer than any other test's clock went
+				r.on(func() { box.FillColor = color.Gray{Y: i}; box.Refresh() })
+			}
+			r.on(func() {
+				if gone.destroyed != 1 {
+					t.Errorf("the old page's renderer was thrown away %d times, want 1", gone.destroyed)
+				}
+				if shown.destroyed != 0 {
+					t.Error("the renderer of what is on screen was thrown away")
+				}
+			})
+		})
+	})
+}
+
 func crop(im *image.RGBA, r image.Rectangle) []byte {
 	var out []byte
 	for y := r.Min.Y; y < r.Max.Y; y++ {

@@ -1,10 +1,16 @@
 package screens
 
 import (
+	"bytes"
 	"fmt"
+	"image"
 	"strconv"
 	"testing"
 	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
 
 	"fountain/agent/api"
 	"fountain/agent/beverage"
@@ -109,6 +115,58 @@ func TestEveryScreen(t *testing.T) {
 }
 
 // volume is the number on the pouring page.
+// A page that was left keeps no pictures, and the one that is shown has all of its own.
+func TestLeftPagesKeepNoPictures(t *testing.T) {
+	r := newRig(t, 1080, 1920)
+	r.waitPage("home")
+	r.until("the tiles", func() bool { _, ok := r.find("home.favourite.0"); return ok })
+	count := func(o fyne.CanvasObject) (n int) {
+		var walk func(fyne.CanvasObject)
+		walk = func(o fyne.CanvasObject) {
+			switch t := o.(type) {
+			case *fyne.Container:
+				for _, k := range t.Objects {
+					walk(k)
+				}
+			case *container.Scroll:
+				walk(t.Content)
+			case *control:
+				walk(t.pic)
+			case *dome:
+				walk(t.pic)
+			case *canvas.Image:
+				if t.Image != nil {
+					n++
+				}
+			}
+		}
+		walk(o)
+		return n
+	}
+	var was, left, now int
+	var want *image.RGBA
+	if err := r.app.Call(t.Context(), func() {
+		old := r.ui.page.content()
+		was = count(old)
+		r.ui.open("kolvane.cherry-zero")
+		left, now = count(old), count(r.ui.page.content())
+		r.app.RenderNow()
+		want = r.mem.Image()
+		r.ui.goHome()
+		r.app.RenderNow()
+		r.ui.open("kolvane.cherry-zero")
+		r.app.RenderNow()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if was < 20 || left != 0 || now < 5 {
+		t.Errorf("home had %d pictures, kept %d, the beverage page has %d", was, left, now)
+	}
+	if !bytes.Equal(want.Pix, r.mem.Image().Pix) {
+		t.Error("the page looks different the second time")
+	}
+}
+
 func (r *rig) volume() int {
 	e, ok := r.find("pour.volume")
 	if !ok {

@@ -216,15 +216,22 @@ func (u *UI) poured() {
 	}
 }
 
-// show changes the page. Whatever pours stops; fingers on the old page are lost.
+// show changes the page. Whatever pours stops; fingers on the old page are lost. A page is shown once.
 func (u *UI) show(p page) {
-	first := u.page == nil
+	old := u.page
 	u.page = p // before release, which tells the page of it
-	if !first {
+	if old != nil {
 		u.pour.release(false)
 		u.stage.CancelTouches()
 	}
 	u.stage.SetContent(p.content())
+	if old == nil {
+		return
+	}
+	if f, ok := old.(*pourPage); ok {
+		f.animate(false)
+	}
+	forget(old.content())
 }
 
 func (u *UI) goHome() {

@@ -8,6 +8,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/driver/mobile"
 	"fyne.io/fyne/v2/widget"
 
@@ -28,6 +29,24 @@ func picture(img *image.RGBA, x, y int) *canvas.Image {
 
 func sizeOf(img image.Image) fyne.Size {
 	return fyne.NewSize(float32(img.Bounds().Dx()), float32(img.Bounds().Dy()))
+}
+
+// forget drops the pictures of a page that will not be shown again: Fyne keeps its widgets for another minute.
+func forget(o fyne.CanvasObject) {
+	switch t := o.(type) {
+	case *fyne.Container:
+		for _, k := range t.Objects {
+			forget(k)
+		}
+	case *container.Scroll:
+		forget(t.Content)
+	case *control:
+		t.up, t.pic.Image = nil, nil
+	case *dome:
+		t.pic.Image = nil
+	case *canvas.Image:
+		t.Image = nil
+	}
 }
 
 // drawOver composes img with empty corners onto dst.

@@ -16,6 +16,7 @@ const (
 type encoder struct {
 	buf bytes.Buffer
 	png pngWriter
+	pix []byte // of the last snapshot, to be used again
 }
 
 // encode returns bytes that are valid until the next call. exact forbids loss.

@@ -209,7 +209,7 @@ func (d *Display) serveTree(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Display) serveScreenshot(w http.ResponseWriter, _ *http.Request) {
-	im := d.snapshot(d.frame.Bounds())
+	im := d.snapshot(d.frame.Bounds(), nil)
 	w.Header().Set("Content-Type", "image/png")
 	w.Header().Set("Cache-Control", "no-store")
 	_ = png.Encode(w, im) // the client may be gone

@@ -116,7 +116,9 @@ func (d *Display) pump(r *http.Request, s *stream, m *messenger) {
 		b := d.due(s, time.Since(lastFrame) >= refineAfter)
 		if len(b.rects) > 0 {
 			for i, q := range b.rects {
-				body, lossy := enc.encode(d.snapshot(q), b.exact)
+				im := d.snapshot(q, enc.pix)
+				enc.pix = im.Pix
+				body, lossy := enc.encode(im, b.exact)
 				if lossy {
 					s.lossy.add(q)
 				}
@@ -131,6 +133,9 @@ func (d *Display) pump(r *http.Request, s *stream, m *messenger) {
 		if time.Since(lastPing) >= pingEvery {
 			lastPing = time.Now()
 			m.send(kindPing)
+			if time.Since(lastFrame) >= pingEvery {
+				enc = encoder{} // a picture of the whole screen, and its buffers
+			}
 		}
 		wait := pingEvery
 		if len(s.lossy) > 0 {

@@ -105,11 +105,20 @@ func (d *Display) Close() error {
 	return d.remote.Close()
 }
 
-// snapshot copies a part of the frame.
-func (d *Display) snapshot(r image.Rectangle) *image.RGBA {
+// snapshot copies a part of the frame; into buf if that is large enough.
+func (d *Display) snapshot(r image.Rectangle, buf []byte) *image.RGBA {
+	r = r.Intersect(d.frame.Bounds())
+	n := 4 * area(r)
+	if cap(buf) < n {
+		buf = make([]byte, n)
+	}
+	im := &image.RGBA{Pix: buf[:n], Stride: 4 * r.Dx(), Rect: r}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.frame.Image(r)
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		copy(im.Pix[im.PixOffset(r.Min.X, y):], d.frame.Row(r, y))
+	}
+	return im
 }
 
 // region is a small set of rectangles that covers what was added.

@@ -58,6 +58,7 @@ type Painter struct {
 	stale  map[fyne.CanvasObject]struct{}
 	known  map[fyne.Widget]known
 	ras    rasteriser
+	clean  time.Time // when Fyne last forgot its unused renderers
 }
 
 // New returns a painter whose first frame repaints everything.
@@ -137,8 +138,10 @@ func (p *Painter) Frame(roots ...fyne.CanvasObject) []image.Rectangle {
 		p.stats.Pixels += area(r)
 	}
 	p.list, p.next = p.next, p.list
+	clear(p.next) // the old list would keep its textures and objects alive
 	p.lru.trim(p.n)
 	p.sweep()
+	p.expire(start)
 	p.stats.Items, p.stats.Bytes = len(p.list), p.lru.bytes
 	p.stats.Took = time.Since(start)
 	return p.damage.rects

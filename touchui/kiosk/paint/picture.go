@@ -3,6 +3,7 @@ package paint
 import (
 	"hash/maphash"
 	"image"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -73,8 +74,14 @@ func (p *Painter) markStale(o fyne.CanvasObject) {
 	}
 }
 
-// sweep forgets objects that have not been on screen for a while, so that they can be collected.
+// sweep forgets objects that are not on screen, so that they can be collected: images at once, because a screen that
+// rests draws no other frame; what costs more to make again after a while.
 func (p *Painter) sweep() {
+	for o, s := range p.states {
+		if s.im != nil && s.seen != p.n {
+			delete(p.states, o)
+		}
+	}
 	const every = 256
 	if p.n%every != 0 {
 		return
@@ -89,6 +96,20 @@ func (p *Painter) sweep() {
 			delete(p.known, w)
 		}
 	}
+}
+
+// expire lets Fyne throw away the renderers of widgets that have not been on screen for a minute. It only does so while
+// it paints, which is seldom asked of it here: without this every page that was ever shown would stay.
+func (p *Painter) expire(now time.Time) {
+	const every = 15 * time.Second // Fyne itself looks at most every 10 s
+	if p.clean.IsZero() {
+		p.clean = now // the first frame is not delayed
+	}
+	if now.Sub(p.clean) < every {
+		return
+	}
+	p.clean = now
+	p.ras.capture(&fyne.Container{}, 1, 1, p.scale)
 }
 
 func (p *Painter) addImage(t *canvas.Image, pos fyne.Position, clip image.Rectangle) {
