@@ -266,6 +266,8 @@ func (v *view) current(s machine.State) *api.Pour {
 // state is the unit's state and why, if it does not pour.
 func (v *view) state(s machine.State) (unit, reason string) {
 	switch blocking, blocked := v.a.board.Blocking("unit"); {
+	case s.Busy && s.Fault == pour.ReasonJournal: // a pour that waits for its record for too long pours nothing any more
+		return api.UnitOutOfOrder, s.Fault
 	case s.Phase.Active(), s.Busy:
 		return api.UnitPouring, ""
 	case s.Fault == machine.FaultStarting:

@@ -45,7 +45,8 @@ type loop struct {
 	unshut   bool          // a valve or pump was told to stop and did not obey: told again every tick
 	seen     uint64        // beats of the lease
 	seenAt   time.Duration
-	commitAt time.Duration
+	beginAt  time.Duration // the journal was asked to keep the intent
+	commitAt time.Duration // and the result
 
 	locks    hal.Interlocks // of agent and guard
 	locksErr error
@@ -209,7 +210,12 @@ func (lo *loop) serve(now time.Duration) {
 			lo.ev.Kind = pour.Refused
 		}
 		l.begun.Store(nil)
+		lo.beginAt = 0
 		lo.handle()
+	}
+	if lo.beginAt > 0 && now-lo.beginAt > commitLimit { // its answer, if it comes, finishes the pour
+		lo.sticky = pour.ReasonJournal
+		lo.stop(now, pour.ReasonJournal)
 	}
 	if b := l.beats.Load(); b != lo.seen {
 		lo.seen, lo.seenAt = b, now
@@ -249,7 +255,7 @@ func (lo *loop) settled(now time.Duration) {
 			lo.sticky = pour.ReasonJournal
 		default:
 			lo.last = r.seq
-			if lo.sticky == pour.ReasonJournal { // it was only slow
+			if lo.sticky == pour.ReasonJournal { // it was only slow, with this or with the intent
 				lo.sticky = ""
 			}
 		}
@@ -293,6 +299,7 @@ func (lo *loop) do(e pour.Effect) {
 	l, rig := lo.lease, lo.m.deps.Rig
 	switch e.Action {
 	case pour.Journal:
+		lo.beginAt = lo.ev.Now
 		lo.clerk.begin(l)
 	case pour.Master:
 		lo.guard.packet.WantMaster, lo.urgent = e.On, true

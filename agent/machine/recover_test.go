@@ -88,3 +88,30 @@ func TestSlowJournalLetsTheUnitGo(t *testing.T) {
 		t.Errorf("fault %q, seq %d, busy %v after the record is stored", s.Fault, s.Seq, s.Busy)
 	}
 }
+
+// A journal that never answers the intent ends the pour and says so; when it answers after all, the unit goes on.
+func TestSilentJournalIsAFault(t *testing.T) {
+	r := &still{now: time.Second}
+	lo, turn := flowing(t, r)
+	l := lo.lease
+	lo.m.Stop(l.id, pour.ReasonReleased)
+	turn(500)
+	l.commit.Store(&receipt{seq: 1})
+	turn(5)
+	l, err := lo.m.newLease(StartRequest{Beverage: "b.v", TargetUL: 500_000, Hold: true, Source: wire.SourceTouch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lo.m.current.Store(l)
+	turn(int((commitLimit + time.Second) / time.Millisecond))
+	if s := lo.m.State(); s.Fault != pour.ReasonJournal || s.Outcome != wire.Faulted || r.open != 0 {
+		t.Fatalf("fault %q, outcome %s while the journal is silent", s.Fault, s.Outcome)
+	}
+	l.begun.Store(&receipt{})
+	turn(2)
+	l.commit.Store(&receipt{seq: 2})
+	turn(2)
+	if s := lo.m.State(); s.Fault != "" || s.Busy || s.PouredUL != 0 || s.Seq != 2 || lo.guard.packet.WantMaster {
+		t.Errorf("state %+v after the journal answered", s)
+	}
+}
