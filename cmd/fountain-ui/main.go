@@ -47,6 +47,10 @@ type options struct {
 // gcPercent keeps the heap near what is alive: pictures are most of it, which cost the collector nothing to look at.
 const gcPercent = 15
 
+// memoryLimit is where the runtime begins to give back what a fling left over: pictures and all else, and the frame of
+// the painter, of the web display and of one browser. It is soft; more browsers go beyond it.
+func memoryLimit(w, h int) int64 { return 40<<20 + 3*4*int64(w)*int64(h) }
+
 func main() {
 	debug.SetGCPercent(gcPercent)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

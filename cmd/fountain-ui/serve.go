@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -30,6 +31,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	if err != nil {
 		return err
 	}
+	debug.SetMemoryLimit(memoryLimit(o.width, o.height))
 	g, ctx := errgroup.WithContext(ctx)
 	var (
 		screen  display.Display
