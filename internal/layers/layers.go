@@ -96,6 +96,8 @@ var testOnly = []edge{
 	{"…", "hal/sim", "the simulated rig is what tests run on"},
 	{"…", "hal/haltest", "the contract suite"},
 	{"sync/…", "cloud/…", "the uplink is judged by the local cloud"},
+	{"sync/…", "sync/…", "the uplink is judged over the real link and identity"},
+	{"sync/…", "deploy", "the local cloud enforces the template"},
 	{"cloud/…", "sync/…", "the local cloud is judged by the agent's own link"},
 	{"agent/…", "agent/…", "a test may set the neighbours up"},
 	{"agent", "cloud/…", "end to end in one process"},
@@ -104,7 +106,7 @@ var testOnly = []edge{
 
 // testLibraries may be imported by any test of the owner's family, besides the owners.
 var testLibraries = map[string][]string{
-	"github.com/eclipse/paho.mqtt.golang": {"cloud/…", "sync/…"},
+	"github.com/eclipse/paho.mqtt.golang": {"cloud/…", "sync/…", "cmd/fountain-cloud"},
 	"fyne.io/fyne":                        {"touchui/…"},
 }
 
