@@ -90,6 +90,7 @@ type Agent struct {
 	boot    string
 	thing   atomic.Pointer[string]
 	started time.Time
+	stocked atomic.Bool  // every cartridge slot was read once
 	uiAlive atomic.Int64 // wall clock of the last PUT /v1/ui/alive, ns
 
 	startup  []*wire.Record    // interrupted records made by New

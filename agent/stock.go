@@ -23,6 +23,7 @@ import (
 const (
 	slotEvery   = 2 * time.Second // cartridge tags, all slots
 	tagTimeout  = 2 * time.Second // of one tag
+	tagPatience = 5 * time.Second // for the first reading of all of them: then the unit pours by what it knew
 	houseEvery  = time.Hour       // retiring old segments
 	healthEvery = time.Second
 	mendEvery   = 2 * time.Second
@@ -181,6 +182,7 @@ func (a *Agent) watchSlots(ctx context.Context) error {
 			if err := a.readSlots(ctx, slots, seen); err != nil {
 				return nil // ctx ended
 			}
+			a.stocked.Store(true)
 			next = time.Now().Add(slotEvery)
 		}
 		a.hardware()

@@ -270,7 +270,7 @@ func (v *view) state(s machine.State) (unit, reason string) {
 		return api.UnitOutOfOrder, s.Fault
 	case s.Phase.Active(), s.Busy:
 		return api.UnitPouring, ""
-	case s.Fault == machine.FaultStarting:
+	case s.Fault == machine.FaultStarting, !v.a.stocked.Load() && time.Since(v.a.started) < tagPatience:
 		return api.UnitStarting, ""
 	case s.Fault != "" && s.Fault != machine.FaultNoCup:
 		return api.UnitOutOfOrder, s.Fault
