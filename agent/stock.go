@@ -21,6 +21,8 @@ import (
 
 // Timing of what is polled beside the control loop.
 const (
+	verifyFirst = 30 * time.Second // closed segments, after the start
+	verifyEvery = 24 * time.Hour
 	slotEvery   = 2 * time.Second // cartridge tags, all slots
 	tagTimeout  = 2 * time.Second // of one tag
 	tagPatience = 5 * time.Second // for the first reading of all of them: then the unit pours by what it knew
@@ -101,17 +103,28 @@ func (a *Agent) save() {
 	}
 }
 
-// housekeep saves the inventory, notes the trusted time, and retires old segments while nothing pours.
+// housekeep saves the inventory, and while nothing pours retires old segments and verifies closed ones: soon after the
+// start and daily, so that damage is known before its records are needed.
 func (a *Agent) housekeep(ctx context.Context) error {
 	house := time.NewTicker(houseEvery)
 	defer house.Stop()
 	mend := time.NewTicker(mendEvery)
 	defer mend.Stop()
+	verify := time.NewTimer(verifyFirst)
+	defer verify.Stop()
 	failed := false
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-verify.C:
+			verify.Reset(verifyEvery)
+			if err := a.view.Idle(ctx); err != nil {
+				return nil
+			}
+			if err := a.store.Verify(ctx); err != nil && ctx.Err() == nil {
+				a.log.Warn("verify segments", slog.Any(logkey.Err, err))
+			}
 		case <-a.refold:
 			if err := a.fold(); err != nil {
 				a.log.Warn("save inventory", slog.Any(logkey.Err, err)) // folded again after the next pour, or at start
