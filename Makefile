@@ -33,7 +33,7 @@ build-all: build
 LIVE := /agent$$|/agent/apiserver|/cmd/|/hal/sim|/internal/desk
 test: lint
 	$(GO) test $$($(GO) list ./... | grep -vE '$(LIVE)')
-	$(GO) test -p 1 $$($(GO) list ./... | grep -E '$(LIVE)' | grep -v /internal/desk)
+	$(GO) test -p 1 -parallel 1 $$($(GO) list ./... | grep -E '$(LIVE)' | grep -v /internal/desk)
 	@$(MAKE) --no-print-directory race
 	$(GO) test -v ./internal/desk
 	@echo "make test: all passed"
@@ -51,7 +51,7 @@ fmt:
 
 RACE := ./agent/... ./hal/... ./sync/... ./cloud/...
 race:
-	@if command -v $${CC:-gcc} >/dev/null 2>&1; then echo "go test -race $(RACE)"; CGO_ENABLED=1 $(GO) test -race -p 1 $(RACE); \
+	@if command -v $${CC:-gcc} >/dev/null 2>&1; then echo "go test -race $(RACE)"; CGO_ENABLED=1 $(GO) test -race -p 1 -parallel 1 $(RACE); \
 	else echo "SKIPPED: the race run needs a C compiler (gcc), which is not installed here"; fi
 
 test-deps:

@@ -172,17 +172,65 @@ func (u *Unit) hold(ctx context.Context, t *testing.T, id beverage.ID, ml int64)
 	return p.ID, done
 }
 
-// flowing waits until the cup holds at least ul.
-func (u *Unit) flowing(t *testing.T, ul int64) {
+// flowing waits until the cup holds at least ul. It returns false when the unit's pour ends before.
+func (u *Unit) flowing(t *testing.T, ul int64) bool {
 	t.Helper()
 	c := u.plant(t)
+	early := false
 	await(t, 10*time.Second, "the cup fills", func() (bool, string) {
 		s, err := c.State(t.Context())
 		if err != nil {
 			return false, err.Error()
 		}
-		return s.Cup.TotalUL >= ul, fmt.Sprintf("%d µL", s.Cup.TotalUL)
+		if s.Cup.TotalUL >= ul {
+			return true, ""
+		}
+		early = u.ended(t) != nil
+		return early, fmt.Sprintf("%d µL", s.Cup.TotalUL)
 	})
+	return !early
+}
+
+// ended returns the unit's last pour once it has ended, else nil.
+func (u *Unit) ended(t *testing.T) *api.Pour {
+	t.Helper()
+	s, err := u.client(t).Snapshot(t.Context())
+	if err != nil || s.Pour == nil || s.Pour.Phase != api.PhaseDone {
+		return nil
+	}
+	return s.Pour
+}
+
+// stalled is for a pour that ended by itself: when the host did not run the control processes for so long that they
+// let go, which is what they must do, it makes the unit ready for another attempt; else it fails.
+func (u *Unit) stalled(t *testing.T, attempt int) {
+	t.Helper()
+	switch p := u.ended(t); {
+	case p == nil || attempt == 5:
+		t.Fatal("the pour ended by itself")
+	case p.Reason == "guard_gone", p.Reason == "loop_gap", p.Reason == "lease_lost", p.Reason == "screen_lost":
+		t.Logf("the host stalled and the pour ended: %s; once more", p.Reason)
+	default:
+		t.Fatalf("the pour ended by itself: %s (%s)", p.Outcome, p.Reason)
+	}
+	u.awaitReady(t)
+	if _, err := u.plant(t).NewCup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// midPour holds a pour until the cup holds at least ul, and leaves it flowing. stalls counts the attempts that the host
+// spoilt; each has its record.
+func (u *Unit) midPour(ctx context.Context, t *testing.T, ul int64) (pour string, released <-chan struct{}, stalls int) {
+	t.Helper()
+	for {
+		pour, released = u.hold(ctx, t, "lemonpark.classic", 590)
+		if u.flowing(t, ul) {
+			return pour, released, stalls
+		}
+		stalls++
+		u.stalled(t, stalls)
+	}
 }
 
 // records reads what the cloud has stored, in order.
