@@ -148,7 +148,6 @@ func serve(ctx context.Context, args, environ []string, stdout, stderr io.Writer
 	if ctx, err = lifeline.Watch(ctx, getenv(environ)); err != nil {
 		return err
 	}
-	raisePriority()
 	began := time.Now()
 	kind, err := rigKind(o.rig)
 	if err != nil {
