@@ -236,15 +236,14 @@ func (c *Child) setExit(s *os.ProcessState) {
 func (c *Child) refusal() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	said := "it ended before it was ready"
+	p := &problem.Problem{Code: problem.CodeInternal, What: c.Name + " ended before it was ready", Where: c.log.Name(), Remedy: "read its log"}
 	if b, err := os.ReadFile(c.log.Name()); err == nil {
 		for line := range strings.Lines(string(b)) {
 			if l := strings.TrimSpace(line); l != "" && !strings.HasPrefix(l, "time=") {
-				said = l
+				p.What, p.Where, p.Remedy = l, "", "" // place and remedy are in it
 			}
 		}
 	}
-	p := &problem.Problem{Code: problem.CodeInternal, What: said, Where: c.log.Name(), Remedy: "see its log"}
 	switch c.exit {
 	case 2:
 		p.Code = problem.CodeBadConfig
