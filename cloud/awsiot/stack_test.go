@@ -88,13 +88,13 @@ func FuzzMatch(f *testing.F) {
 	f.Add("**a*", "bab")
 	f.Fuzz(func(t *testing.T, pattern, s string) {
 		if len(pattern) > 40 || len(s) > 200 || strings.Contains(pattern, "${") || pattern != strings.ToValidUTF8(pattern, "") || s != strings.ToValidUTF8(s, "") {
-			t.Skip()
+			return // not what a policy can hold
 		}
 		q := regexp.QuoteMeta(pattern)
 		q = strings.ReplaceAll(strings.ReplaceAll(q, `\*`, `(?s:.*)`), `\?`, `(?s:.)`)
 		p, ok := compile(pattern, Principal{})
 		if !ok {
-			t.Skip()
+			return // refused, so it matches nothing
 		}
 		if got, want := match(p, s), regexp.MustCompile(`^(?:`+q+`)$`).MatchString(s); got != want {
 			t.Fatalf("%q on %q: %v, want %v", pattern, s, got, want)

@@ -201,7 +201,7 @@ func (s *SQLite) Marks(ctx context.Context, thing string, limit int) ([]Mark, er
 	if err != nil {
 		return nil, fmt.Errorf("read marks: %w", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // nothing was written
+	defer tx.Rollback() // nothing was written
 	rows, err := tx.QueryContext(ctx, `SELECT id, log, upto, last, changed FROM logs WHERE thing = ? AND last > 0 ORDER BY changed DESC, last_n DESC LIMIT ?`, thing, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read marks: %w", err)

@@ -95,7 +95,7 @@ func (s *SQLite) prepare(ctx context.Context) error {
 		if err != nil {
 			return notWritable(s.path, err)
 		}
-		defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to roll back
+		defer tx.Rollback() // after Commit there is nothing to roll back
 		if _, err := tx.ExecContext(ctx, schemaSQL); err != nil {
 			return notWritable(s.path, err)
 		}
@@ -152,7 +152,7 @@ func (s *SQLite) write(ctx context.Context, what string, f func(tx *sql.Tx) erro
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to roll back
+	defer tx.Rollback() // after Commit there is nothing to roll back
 	if err := f(tx); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

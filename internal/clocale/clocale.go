@@ -14,7 +14,7 @@ import (
 // english is what the C locale speaks.
 const english = "en_US.UTF-8"
 
-func init() { //nolint:gochecknoinits // it has to come before the init of another module
+func init() { // it has to come before the init of another module
 	for _, key := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} { // the first that is set counts
 		value := os.Getenv(key)
 		if value == "" {
