@@ -2,7 +2,10 @@ package desk
 
 import (
 	"context"
+	"encoding/json"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,37 +45,72 @@ func TestPourReachesTheCloud(t *testing.T) {
 	}
 }
 
-// TestForeignPagesAreRefused sends what a foreign or rebound page could send to every HTTP server.
+// TestForeignPagesAreRefused sends what a foreign or rebound page could send to every HTTP server. Each request carries
+// the token, so that nothing but its origin or host is wrong with it; the same request from the server's own page is let in.
 func TestForeignPagesAreRefused(t *testing.T) {
 	d, u := startDesk(t, func(c *Config) { c.NoUI = false })
+	u.awaitReady(t)
 	e, err := ReadEndpoints(filepath.Join(d.dir, "cloud", "endpoints.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, base := range []string{e.Console, u.UI.URL(), u.Plant.URL()} {
-		base, _, _ := strings.Cut(base, "?")
-		base = strings.TrimRight(base, "/")
-		for _, path := range []string{"/", "/touch", "/tree", "/v1/faults", "/v1/cup", "/api/pours", "/stream"} {
-			for _, method := range []string{http.MethodGet, http.MethodPost} {
-				for name, change := range map[string]func(*http.Request){
-					"foreign origin": func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") },
-					"foreign fetch":  func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },
-					"rebound host":   func(r *http.Request) { r.Host = "evil.example" },
-				} {
-					r, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(`{}`))
-					if err != nil {
-						t.Fatal(err)
-					}
-					r.Header.Set("Content-Type", "application/json")
-					change(r)
-					resp, err := http.DefaultClient.Do(r)
-					if err != nil {
-						t.Fatal(err)
-					}
-					_ = resp.Body.Close()
-					if resp.StatusCode != http.StatusForbidden {
-						t.Errorf("%s %s with a %s: %s, want 403", method, base+path, name, resp.Status)
-					}
+	const pour = `{"beverage":"house-water.still","target_ul":120000,"mode":"portion","source":"touch"}`
+	for _, server := range []struct {
+		name, url, socket string
+		calls             []string // method and path, and body
+		own               string   // the call of them that the own page may make
+	}{
+		{name: "console", url: e.Console, calls: []string{"GET /", "GET /api/pours", "POST /api/pours {}"}, own: "GET /api/pours"},
+		{name: "screen", url: u.UI.URL(), calls: []string{"GET /tree", "GET /stream?client=x", `POST /touch {"client":"x","events":[]}`}, own: "GET /tree"},
+		{name: "panel", url: u.Plant.URL(), calls: []string{"GET /v1/state", `POST /v1/faults {"kind":"e-stop","on":true}`, `POST /v1/cup {"do":"new"}`}, own: "GET /v1/state"},
+		{name: "agent socket", url: "http://fountain/", socket: u.Socket(api.AgentSocket), calls: []string{"GET /v1/snapshot", "POST /v1/pours " + pour}, own: "GET /v1/snapshot"},
+		{name: "service socket", url: "http://fountain/", socket: u.Socket(api.ServiceSocket), calls: []string{"GET /v1/snapshot", "POST /v1/pours " + pour}, own: "GET /v1/snapshot"},
+	} {
+		client := http.DefaultClient
+		if server.socket != "" {
+			client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "unix", server.socket)
+			}}}
+		}
+		ask := func(call string, change func(*http.Request)) (int, problem.Problem) {
+			t.Helper()
+			page, err := url.Parse(server.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			method, rest, _ := strings.Cut(call, " ")
+			path, body, _ := strings.Cut(rest, " ")
+			page = page.ResolveReference(&url.URL{Path: "/", RawQuery: page.RawQuery})
+			path, query, _ := strings.Cut(path, "?")
+			page.Path, page.RawQuery = path, strings.Trim(page.RawQuery+"&"+query, "&")
+			r, err := http.NewRequestWithContext(t.Context(), method, page.String(), strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/json")
+			change(r)
+			resp, err := client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			var p problem.Problem
+			if resp.StatusCode != http.StatusOK {
+				_ = json.NewDecoder(resp.Body).Decode(&p) // what is no problem leaves it empty, and the test says so
+			}
+			return resp.StatusCode, p
+		}
+		if code, p := ask(server.own, func(*http.Request) {}); code != http.StatusOK {
+			t.Errorf("%s: its own page is refused: %d %v", server.name, code, &p)
+		}
+		for _, call := range server.calls {
+			for where, change := range map[string]func(*http.Request){
+				"Origin: https://evil.example": func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") },
+				"Origin: ":                     func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },
+				"Host: evil.example":           func(r *http.Request) { r.Host = "evil.example" },
+			} {
+				if code, p := ask(call, change); code != http.StatusForbidden || p.Where != where {
+					t.Errorf("%s: %s with %q: %d at %q, want 403 at %q", server.name, call, where, code, p.Where, where)
 				}
 			}
 		}
@@ -81,8 +119,8 @@ func TestForeignPagesAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.Faults) != 0 || s.Cup.TotalUL != 0 {
-		t.Errorf("a foreign page changed the plant: %+v", s.Faults)
+	if len(s.Faults) != 0 || s.Cup.TotalUL != 0 || s.Master.Commanded {
+		t.Errorf("a foreign page changed the plant: %+v, %d µL", s.Faults, s.Cup.TotalUL)
 	}
 }
 
