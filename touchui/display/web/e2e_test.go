@@ -69,11 +69,11 @@ func (h *hold) AccessibleEnabled() bool { return true }
 // It runs with FOUNTAIN_E2E=1 (make test-e2e).
 func TestChromium(t *testing.T) {
 	if os.Getenv("FOUNTAIN_E2E") == "" {
-		t.Skip("FOUNTAIN_E2E is not set")
+		t.Skip("needs Chromium: run make test-e2e")
 	}
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Skip("SKIPPED: no chromium on this machine")
+		t.Skip("SKIPPED: Chromium is not installed and could not be had")
 	}
 	d := web.New(web.Config{Width: 1080, Height: 1920})
 	frames := 0
