@@ -193,6 +193,7 @@ func (lo *loop) accept(now time.Duration, stopping bool) {
 	lo.ev = pour.Event{Kind: pour.Begin, Now: now, Plan: l.plan, Lag: l.lag}
 	lo.inputs()
 	lo.handle()
+	lo.publish(now) // first: who is told that the pour began must not see the one before it
 	l.answer <- nil
 }
 
