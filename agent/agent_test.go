@@ -166,14 +166,18 @@ func (b *bench) await(what string, ok func() bool) {
 	}
 }
 
-// shut asserts that no valve is left open.
+// shut asserts that no valve is left open: the agent's are shut now, MASTER as soon as the guard has heard of it.
 func (b *bench) shut() {
 	b.t.Helper()
+	open := func(id string) bool {
+		return slices.ContainsFunc(b.plant.State().Valves, func(v sim.ValveState) bool { return v.ID == id && v.Commanded })
+	}
 	for _, v := range b.plant.State().Valves {
-		if v.Commanded {
+		if v.ID != hal.Master && open(v.ID) {
 			b.t.Errorf("valve %s is open", v.ID)
 		}
 	}
+	b.await("MASTER shut", func() bool { return !open(hal.Master) })
 }
 
 // records reads everything the store holds.

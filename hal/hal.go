@@ -24,6 +24,8 @@ var (
 	ErrGone        = errors.New("hardware does not answer")
 	ErrNoTag       = errors.New("no cartridge in the slot")
 	ErrForeign     = errors.New("cartridge is not ours")
+	ErrUnreadable  = errors.New("the cartridge's tag cannot be read")
+	ErrNoReader    = errors.New("the slot has no tag reader")
 )
 
 // Owner says which process may open a line.
@@ -54,6 +56,18 @@ const (
 	KindInterlock Kind = "interlock"
 	KindSlot      Kind = "cartridge-slot"
 	KindSensor    Kind = "sensor"
+	KindAgitator  Kind = "agitator"
+)
+
+// Role is what a sensor measures, and in which unit.
+type Role string
+
+// Roles of sensors.
+const (
+	RoleWaterTemp     Role = "water-temp"     // °C, of the chilled water
+	RoleCabinetTemp   Role = "cabinet-temp"   // °C, where the cartridges are
+	RoleWaterPressure Role = "water-pressure" // kPa, of the supply
+	RoleCO2Pressure   Role = "co2-pressure"   // kPa, behind the regulator
 )
 
 // Part describes one part of the rig as its rig file does. Fields that do not apply to the kind are zero.
@@ -61,7 +75,7 @@ type Part struct {
 	ID             string
 	Kind           Kind
 	Owner          Owner
-	MaxOpen        time.Duration // valve: dead-man time
+	MaxOpen        time.Duration // valve, agitator: dead-man time
 	PulsesPerLitre float64       // meter
 	Serves         []string      // meter: ids of the valves whose flow it counts
 	Carrier        string        // valve: the carrier ingredient it lets through ("water.still", …); empty for MASTER
@@ -69,6 +83,9 @@ type Part struct {
 	MaxRate        float64       // pump: strokes per second
 	Pump           string        // cartridge slot: id of its pump
 	QMax           int64         // MASTER: largest flow the machine can reach, µL/s (guard's bound without a meter)
+	CurrentMA      int64         // valve, pump, agitator: drawn while driven, mA; 0 = not known
+	Role           Role          // sensor
+	Slots          []string      // agitator: the cartridge slots it moves
 }
 
 // Master is the id of the master valve in every rig.
@@ -82,6 +99,7 @@ type Rig interface {
 	Pump(id string) (Pump, error)
 	Interlocks() InterlockBank
 	Slot(id string) (CartridgeSlot, error)
+	Sensor(id string) (Sensor, error)
 	// Safe shuts every output of this owner and stops its pumps. Idempotent, any goroutine, no allocation.
 	Safe(reason error) error
 	// Health lists what is wrong with the hardware now; empty when nothing is known to be.
@@ -90,14 +108,14 @@ type Rig interface {
 	Close() error
 }
 
-// Outputs is the group of valves of one owner. Bit i of a mask is one valve.
+// Outputs is the group of valves and agitators of one owner. Bit i of a mask is one of them.
 type Outputs interface {
 	// Apply sets the outputs in mask to bits in one write and leaves the others alone. Opening an open valve again
 	// renews its dead-man time.
 	Apply(mask, bits uint64) error
 	// Commanded is what was last applied (and not since shut by the dead-man or Safe); never read from a line.
 	Commanded() uint64
-	// Bit returns the mask of one valve, or ErrUnknownPart, or ErrNotOwner.
+	// Bit returns the mask of one valve or agitator, or ErrUnknownPart, or ErrNotOwner.
 	Bit(id string) (uint64, error)
 }
 
@@ -128,16 +146,22 @@ type Interlocks uint16
 
 // Safety inputs.
 const (
-	EStop    Interlocks = 1 << iota // emergency stop pressed (guard's line)
-	Leak                            // water in the base tray (guard's line)
-	Door                            // service door open
-	TrayFull                        // drip tray full: no new pours
-	NoCup                           // no cup under the nozzle
+	EStop       Interlocks = 1 << iota // emergency stop pressed (guard's line)
+	Leak                               // water in the base tray (guard's line)
+	Door                               // service door open
+	TrayFull                           // drip tray full: no new pours
+	NoCup                              // no cup under the nozzle
+	NoWater                            // the supply's pressure switch: no water (no new pours)
+	NoCO2                              // the CO2 pressure switch: no gas (nothing sparkling)
+	Carbonating                        // the carbonator fills: nothing sparkling for now
 )
+
+// Readiness are the inputs that are no danger: they keep a pour from starting, and end none.
+const Readiness = TrayFull | NoWater | NoCO2 | Carbonating
 
 // String names the inputs that are tripped, comma separated; "none" when all is well.
 func (i Interlocks) String() string {
-	names := [...]string{"e-stop", "leak", "door", "tray-full", "no-cup"}
+	names := [...]string{"e-stop", "leak", "door", "tray-full", "no-cup", "no-water", "no-co2", "carbonating"}
 	s := ""
 	for b, n := range names {
 		if i&(1<<b) != 0 {
@@ -158,15 +182,39 @@ type InterlockBank interface {
 	Now() (Interlocks, error)
 }
 
+// Quality says how far a reading can be trusted.
+type Quality uint8
+
+// Qualities.
+const (
+	Good  Quality = iota
+	Stale         // older than three polls: the value was good once
+	Bad           // open, short, out of its plausible range, or never read
+)
+
+// Reading is the newest value of a sensor.
+type Reading struct {
+	Value   float64       // in the unit of the sensor's role
+	At      time.Duration // on the Pacer's clock; 0 = never
+	Quality Quality
+	Why     string // when Quality is not Good
+}
+
+// Sensor is polled by the implementation on a goroutine of its own, because a kernel file may block for a second; Read
+// returns what it found last, at once and without allocating.
+type Sensor interface{ Read() Reading }
+
 // Tag is what a cartridge says about itself.
 type Tag struct {
 	ID         string // unique per cartridge
 	Ingredient string
 	VolumeUL   int64 // volume left, µL, as far as the tag knows
 	Expires    time.Time
+	Lot        string // production lot, for recalls; may be empty
 }
 
-// CartridgeSlot is a place for a cartridge. Tag may block; it is never called from the control loop.
+// CartridgeSlot is a place for a cartridge. Tag may block; it is never called from the control loop. Errors: ErrNoTag,
+// ErrForeign (a tag that is no cartridge of ours), ErrUnreadable, ErrNoReader, ErrGone.
 type CartridgeSlot interface {
 	Tag(ctx context.Context) (Tag, error)
 }

@@ -119,6 +119,7 @@ type Alarm struct {
 	Severity string    `json:"severity"` // blocks | warns
 	Scope    string    `json:"scope"`    // unit, or a line or beverage id
 	What     string    `json:"what"`
+	Evidence string    `json:"evidence,omitempty"` // what was measured
 	Remedy   string    `json:"remedy"`
 	Since    time.Time `json:"since"`
 }

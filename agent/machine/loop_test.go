@@ -38,6 +38,7 @@ func (r *still) Meter(string) (hal.FlowMeter, error)    { return (*stillMeter)(r
 func (r *still) Pump(string) (hal.Pump, error)          { return (*stillPump)(r), nil }
 func (r *still) Interlocks() hal.InterlockBank          { return (*stillLocks)(r) }
 func (r *still) Slot(string) (hal.CartridgeSlot, error) { return nil, hal.ErrUnknownPart }
+func (r *still) Sensor(string) (hal.Sensor, error)      { return nil, hal.ErrUnknownPart }
 func (r *still) Safe(error) error                       { r.open = 0; r.safe++; return nil }
 func (r *still) Health() []hal.Fault                    { return nil }
 func (r *still) Close() error                           { return nil }

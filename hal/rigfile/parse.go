@@ -301,7 +301,8 @@ func (p *parser) slot(n *yaml.Node, path string) {
 
 func (p *parser) sensor(n *yaml.Node, path string) {
 	o := p.object(n, path, "id", "kind", "path", "scale", "unit")
-	s := Sensor{ID: p.id(&o), Kind: o.oneOf("kind", "", "file"), Path: o.need("path", "name the kernel's file"), Scale: o.number("scale", 1, -1e9, 1e9), Unit: o.need("unit", "name the unit, for example C")}
+	s := Sensor{ID: p.id(&o), Kind: o.oneOf("kind", "", "file"), Path: o.need("path", "name the kernel's file"), Scale: o.number("scale", 1, -1e9, 1e9)}
+	_ = o.need("unit", "name the unit, for example C")
 	p.rig.Sensors = append(p.rig.Sensors, s)
 	p.add(hal.Part{ID: s.ID, Kind: hal.KindSensor, Owner: hal.OwnerAgent})
 }

@@ -27,6 +27,8 @@ type Rig struct {
 	Interlocks []Interlock
 	Slots      []Slot
 	Sensors    []Sensor
+	Agitators  []Agitator
+	Heartbeat  *Heartbeat // nil: the board has no one-shot
 	Sim        Sim
 
 	parts []hal.Part
@@ -36,6 +38,21 @@ type Rig struct {
 type Board struct {
 	Model   string
 	Expects []string // firmware settings the HAL verifies at start, e.g. strict_gpiod
+	// SupplyMA is what the valve supply delivers, mA; 0 = not given, no budget is kept.
+	SupplyMA int64
+	Watchdog *Watchdog // nil: the board has none
+}
+
+// Watchdog is the kernel's watchdog device; the guard holds it.
+type Watchdog struct {
+	Path    string        // e.g. /dev/watchdog0
+	Timeout time.Duration // set at open; the machine resets that long after the last feed
+}
+
+// Heartbeat is the line the guard toggles for the board's one-shot, which holds the valve supply while it sees edges.
+type Heartbeat struct {
+	Line  Line
+	Every time.Duration // between two edges
 }
 
 // Kinds of chips.
@@ -45,6 +62,8 @@ const (
 	ChipTCA9535  = "tca9535"  // I²C expander, 16 lines
 	ChipPCA9685  = "pca9685"  // I²C PWM driver, 16 lines
 	ChipDoser    = "doser"    // I²C stroke-counting pump driver, 16 pumps
+	ChipADS1115  = "ads1115"  // I²C ADC, 4 channels
+	ChipPN532    = "pn532"    // I²C tag reader
 )
 
 // Chip is where lines come from.
@@ -54,12 +73,15 @@ type Chip struct {
 	Label string // gpiochip: its label (numbers move between kernels)
 	Bus   int    // I²C chips
 	Addr  int    // I²C chips, 7 bit
+	// Reset drives the chip's RESET or OE: an expander keeps its outputs when its owner dies. Optional.
+	Reset *Line
 }
 
 // Line is one pin of a chip.
 type Line struct {
 	Chip       string
 	Line       int
+	Name       string // gpiochip: the line's name in the device tree, instead of Line; then Line is −1
 	ActiveHigh bool
 }
 
@@ -71,6 +93,8 @@ type Valve struct {
 	MaxOpen time.Duration
 	Carrier string // ingredient it lets through; empty for MASTER
 	QMaxUL  int64  // MASTER: largest flow of the machine, µL/s
+
+	CurrentMA int64
 }
 
 // Pump is a dosing pump.
@@ -80,6 +104,10 @@ type Pump struct {
 	Line     Line
 	StrokeUL int64
 	MaxRate  float64 // strokes/s
+	// Sense is the stroke sensor's input (gpiochip only): one edge a stroke. A doser confirms strokes itself; without
+	// either, strokes given out count as delivered and Health says that they are not confirmed.
+	Sense     *Line
+	CurrentMA int64
 }
 
 // Meter is a pulsing flow meter.
@@ -89,6 +117,7 @@ type Meter struct {
 	Line           Line
 	PulsesPerLitre float64
 	Serves         []string
+	Debounce       time.Duration // below half the shortest period; 0 = none
 }
 
 // Interlock is one safety input.
@@ -103,17 +132,41 @@ type Interlock struct {
 
 // Slot is a cartridge slot.
 type Slot struct {
-	ID   string
-	Pump string
+	ID     string
+	Pump   string
+	Reader string // chip of kind pn532; empty: the technician registers the cartridge
 }
 
-// Sensor is a slow reading from a kernel file.
+// Agitator is a motor that moves cartridges so that their contents do not settle.
+type Agitator struct {
+	ID        string
+	Owner     hal.Owner
+	Line      Line
+	MaxOpen   time.Duration
+	Slots     []string
+	Every     time.Duration // between two runs
+	For       time.Duration // of a run
+	CurrentMA int64
+}
+
+// Kinds of sensors.
+const (
+	SensorFile = "file" // a kernel file with one number: w1_therm, IIO, hwmon
+	SensorADC  = "adc"  // a channel of an ads1115
+)
+
+// Sensor is a slow reading. Value = raw × Scale + Offset in the unit of its role.
 type Sensor struct {
-	ID    string
-	Kind  string // file
-	Path  string // may hold * patterns
-	Scale float64
-	Unit  string
+	ID       string
+	Role     hal.Role
+	Kind     string
+	Path     string // file: may hold * patterns
+	Chip     string // adc
+	Channel  int    // adc, 0 to 3, raw in mV
+	Scale    float64
+	Offset   float64
+	Min, Max float64       // plausible range; outside it the reading is Bad
+	Every    time.Duration // poll period; default 1 s
 }
 
 // Values of Sim.OnOwnerDeath.

@@ -201,3 +201,6 @@ func (s *remoteSlot) Tag(ctx context.Context) (hal.Tag, error) {
 		return hal.Tag{}, fmt.Errorf("read tag of slot %s: %w", r.w.Slots[s.i], ctx.Err())
 	}
 }
+
+// Sensor implements hal.Rig.
+func (r *remoteRig) Sensor(id string) (hal.Sensor, error) { return nil, r.refuse(id, hal.KindSensor) }

@@ -413,6 +413,9 @@ type ownedSlot struct {
 	i int
 }
 
+// Sensor implements hal.Rig.
+func (r *ownedRig) Sensor(id string) (hal.Sensor, error) { return nil, r.p.refuse(id, hal.KindSensor) }
+
 // Tag implements hal.CartridgeSlot.
 func (s *ownedSlot) Tag(ctx context.Context) (hal.Tag, error) {
 	if err := ctx.Err(); err != nil {

@@ -28,11 +28,13 @@ var levels = map[string]int{
 	"agent/alarm":       3,
 	"agent/maintenance": 3,
 	"agent/config":      3,
+	"agent/access":      3,
 	"sync/…":            3,
 	"firmware/…":        3,
 	"deploy":            3,
 
 	"agent/machine":   4,
+	"hal/sim/lines":   4, // the plant behind real kernel lines (gpio-sim, CUSE), for the emulator only
 	"hal/sim/panel":   4, // the plant's HTTP, apart from hal/sim so that the guard links none
 	"agent/apiserver": 4,
 	"touchui/…":       4,
@@ -43,6 +45,7 @@ var levels = map[string]int{
 	"cmd/…":           6,
 	"internal/bench":  6,
 	"internal/desk":   6,
+	"internal/device": 6,
 	"internal/layers": 6,
 }
 
