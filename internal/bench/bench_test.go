@@ -35,8 +35,7 @@ type group struct {
 
 var groups = []group{
 	{[]string{"pour/accuracy_120..590_mean", "pour/accuracy_120..590_p99", "pour/ratio_240"}, measureAnySize},
-	{[]string{"pour/accuracy_120_mean", "pour/accuracy_120_p99"}, measure120},
-	{[]string{"pour/accuracy_120_gain_1pct_p99"}, measureGain},
+	{tableNames(), measureTable},
 	{[]string{"stop/api_to_shut", "stop/door_to_shut"}, measureStop},
 	{[]string{"guard/last_beat_to_shut"}, measureGuard},
 	{[]string{"stop/valves_open_at_end"}, measureOpenAtEnd}, // after all that pour

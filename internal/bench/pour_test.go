@@ -204,40 +204,6 @@ func measureAnySize(t *testing.T, emit func(Figure)) {
 	emit(Figure{Name: "pour/ratio_240", Value: Quantile(ratios, 1), Unit: "% worst ingredient", Goal: "value<=2"})
 }
 
-func at120(t *testing.T, gain float64) (ours, theirs []float64) {
-	machines, pours := uint64(30), 20
-	if long() {
-		machines, pours = 150, 40
-	}
-	for seed := range machines {
-		tr := newTrial(t, 1000+seed, pours, func(*rand.Rand) int64 { return 120 })
-		if gain > 0 {
-			tr.rig = func() *rigfile.Rig {
-				rig := sim.DemoRig()
-				rig.Sim.Meters = nil
-				for _, m := range rig.Meters {
-					rig.Sim.Meters = append(rig.Sim.Meters, rigfile.SimMeter{ID: m.ID, GainSigma: gain})
-				}
-				return rig
-			}
-		}
-		ours = append(ours, tr.closed(t, nil)...)
-		theirs = append(theirs, tr.open(t)...)
-	}
-	return ours, theirs
-}
-
-func measure120(t *testing.T, emit func(Figure)) {
-	ours, theirs := at120(t, 0)
-	emit(Figure{Name: "pour/accuracy_120_mean", Value: Mean(ours), Unit: "%", Goal: "value<=0.5"}.Over(timed, Mean(theirs)))
-	emit(Figure{Name: "pour/accuracy_120_p99", Value: Quantile(ours, 0.99), Unit: "%", Goal: "value<=1.5"}.Over(timed, Quantile(theirs, 0.99)))
-}
-
-func measureGain(t *testing.T, emit func(Figure)) {
-	ours, theirs := at120(t, 0.01)
-	emit(Figure{Name: "pour/accuracy_120_gain_1pct_p99", Value: Quantile(ours, 0.99), Unit: "%", Goal: "value<=3"}.Over(timed, Quantile(theirs, 0.99)))
-}
-
 // measureStop ends pours at random moments and takes the worst time, on the plant's own clock, until the line of the
 // carrier's valve was low.
 func measureStop(t *testing.T, emit func(Figure)) {
