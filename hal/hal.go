@@ -86,6 +86,7 @@ type Part struct {
 	CurrentMA      int64         // valve, pump, agitator: drawn while driven, mA; 0 = not known
 	Role           Role          // sensor
 	Slots          []string      // agitator: the cartridge slots it moves
+	Chip           string        // id of the chip its line (slot: its tag reader) is on; empty: none
 }
 
 // Master is the id of the master valve in every rig.
@@ -219,8 +220,22 @@ type CartridgeSlot interface {
 	Tag(ctx context.Context) (Tag, error)
 }
 
-// Fault is something known to be wrong with one part.
+// FaultKind is what is wrong with a part, for alarms.
+type FaultKind string
+
+// Kinds of faults; the zero value is none of them.
+const (
+	FaultGone        FaultKind = "gone"        // does not answer: whatever is on it does not work
+	FaultSlow        FaultKind = "slow"        // answers, but late or only when asked again
+	FaultReset       FaultKind = "reset"       // lost its settings since it was set up; was set up again
+	FaultUnconfirmed FaultKind = "unconfirmed" // pump: strokes given out are not confirmed by a sensor
+	FaultKeepsLevel  FaultKind = "keeps-level" // lines keep their level when their owner dies
+	FaultLost        FaultKind = "lost"        // meter: pulses were missed
+)
+
+// Fault is something known to be wrong with one part or chip.
 type Fault struct {
 	Part string
 	What string
+	Kind FaultKind
 }

@@ -217,7 +217,7 @@ func (p *parser) valve(n *yaml.Node, path string) {
 		}
 	}
 	p.rig.Valves = append(p.rig.Valves, v)
-	p.add(hal.Part{ID: id, Kind: hal.KindValve, Owner: v.Owner, MaxOpen: v.MaxOpen, Carrier: v.Carrier, QMax: v.QMaxUL})
+	p.add(hal.Part{ID: id, Kind: hal.KindValve, Owner: v.Owner, MaxOpen: v.MaxOpen, Carrier: v.Carrier, QMax: v.QMaxUL, Chip: v.Line.Chip})
 }
 
 func (p *parser) pump(n *yaml.Node, path string) {
@@ -230,7 +230,7 @@ func (p *parser) pump(n *yaml.Node, path string) {
 		}
 	}
 	p.rig.Pumps = append(p.rig.Pumps, u)
-	p.add(hal.Part{ID: id, Kind: hal.KindPump, Owner: u.Owner, StrokeUL: u.StrokeUL, MaxRate: u.MaxRate})
+	p.add(hal.Part{ID: id, Kind: hal.KindPump, Owner: u.Owner, StrokeUL: u.StrokeUL, MaxRate: u.MaxRate, Chip: u.Line.Chip})
 }
 
 func (p *parser) meter(n *yaml.Node, path string) {
@@ -254,7 +254,7 @@ func (p *parser) meter(n *yaml.Node, path string) {
 		}
 	})
 	p.rig.Meters = append(p.rig.Meters, m)
-	p.add(hal.Part{ID: id, Kind: hal.KindMeter, Owner: m.Owner, PulsesPerLitre: m.PulsesPerLitre, Serves: m.Serves})
+	p.add(hal.Part{ID: id, Kind: hal.KindMeter, Owner: m.Owner, PulsesPerLitre: m.PulsesPerLitre, Serves: m.Serves, Chip: m.Line.Chip})
 }
 
 var signals = map[string]hal.Interlocks{"e-stop": hal.EStop, "leak": hal.Leak, "door": hal.Door, "tray-full": hal.TrayFull, "no-cup": hal.NoCup}
@@ -273,7 +273,7 @@ func (p *parser) interlock(n *yaml.Node, path string) {
 		}
 	}
 	p.rig.Interlocks = append(p.rig.Interlocks, i)
-	p.add(hal.Part{ID: id, Kind: hal.KindInterlock, Owner: i.Owner})
+	p.add(hal.Part{ID: id, Kind: hal.KindInterlock, Owner: i.Owner, Chip: i.Line.Chip})
 }
 
 func (p *parser) slot(n *yaml.Node, path string) {
@@ -296,7 +296,7 @@ func (p *parser) slot(n *yaml.Node, path string) {
 		}
 	}
 	p.rig.Slots = append(p.rig.Slots, s)
-	p.add(hal.Part{ID: s.ID, Kind: hal.KindSlot, Owner: hal.OwnerAgent, Pump: s.Pump})
+	p.add(hal.Part{ID: s.ID, Kind: hal.KindSlot, Owner: hal.OwnerAgent, Pump: s.Pump, Chip: s.Reader})
 }
 
 func (p *parser) sensor(n *yaml.Node, path string) {

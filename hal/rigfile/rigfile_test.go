@@ -44,10 +44,10 @@ func TestDemo(t *testing.T) {
 	if d := cmp.Diff(want, count); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff(hal.Part{ID: "master", Kind: hal.KindValve, Owner: hal.OwnerGuard, MaxOpen: 60e9, QMax: 110_000}, parts["master"]); d != "" {
+	if d := cmp.Diff(hal.Part{ID: "master", Kind: hal.KindValve, Owner: hal.OwnerGuard, MaxOpen: 60e9, QMax: 110_000, Chip: "soc"}, parts["master"]); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff(hal.Part{ID: "flow_still", Kind: hal.KindMeter, Owner: hal.OwnerAgent, PulsesPerLitre: 1000, Serves: []string{"still"}}, parts["flow_still"]); d != "" {
+	if d := cmp.Diff(hal.Part{ID: "flow_still", Kind: hal.KindMeter, Owner: hal.OwnerAgent, PulsesPerLitre: 1000, Serves: []string{"still"}, Chip: "soc"}, parts["flow_still"]); d != "" {
 		t.Error(d)
 	}
 	if parts["s80"].Pump != "p80" || parts["p80"].StrokeUL != 10 || parts["still"].Carrier != "water.still" {

@@ -350,14 +350,14 @@ func (r *remoteRig) Close() error {
 // Health implements hal.Rig.
 func (r *remoteRig) Health() []hal.Fault {
 	if !r.answers() {
-		return []hal.Fault{{Part: "plant", What: "the simulated hardware does not answer"}}
+		return []hal.Fault{{Part: "plant", What: "the simulated hardware does not answer", Kind: hal.FaultGone}}
 	}
 	r.in.Lock()
 	defer r.in.Unlock()
 	var out []hal.Fault
 	for i, c := range r.w.Chips {
 		if i < 64 && r.snap.goneChips&(1<<i) != 0 {
-			out = append(out, hal.Fault{Part: c, What: "the chip does not answer"})
+			out = append(out, hal.Fault{Part: c, What: "the chip does not answer", Kind: hal.FaultGone})
 		}
 	}
 	return out

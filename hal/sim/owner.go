@@ -273,7 +273,7 @@ func (p *Plant) health() []hal.Fault {
 	var out []hal.Fault
 	for _, c := range p.rig.Chips {
 		if p.goneChips[c.ID] {
-			out = append(out, hal.Fault{Part: c.ID, What: "the chip does not answer"})
+			out = append(out, hal.Fault{Part: c.ID, What: "the chip does not answer", Kind: hal.FaultGone})
 		}
 	}
 	return out
