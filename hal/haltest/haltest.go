@@ -4,6 +4,7 @@
 //
 // A Bench opens owners as processes would and lets the suite look at the hardware from outside: a rig that only
 // remembers what it was told cannot pass. The suite runs in virtual time (Bench.Slack 0, wrapped in synctest) and live.
+// What a bench can do beyond that (Hooks) is optional: a hook that is nil skips its rule and the skip says why.
 // It may import hal only; it holds no state.
 package haltest
 
@@ -34,13 +35,41 @@ type Holder struct {
 
 // Bench is a fresh machine for one subtest. Its rig file must have MASTER, at least two agent valves with a meter on
 // one of them, a pump whose slot holds a cartridge, the door and E-stop inputs, and max_open of at most a second so
-// that the suite is quick.
+// that the suite is quick. Sensors and agitators are proved when the rig file has them.
 type Bench struct {
 	Plant Plant
 	Open  func(hal.Owner) (Holder, error)
 	Holds bool          // lines keep their level when their owner dies; otherwise they fall shut
 	Slack time.Duration // how late a live machine may be; 0 in virtual time
+	// Exact says that milliseconds the suite makes are milliseconds although Slack is not 0 (an instruction-counted
+	// machine). Virtual time is always exact.
+	Exact bool
+	Hooks Hooks
 }
+
+// Hooks are what a bench may be able to do to its hardware. Each is optional.
+type Hooks struct {
+	// Pulse makes a meter send n pulses, one every `every`, whatever flows, and returns at once.
+	Pulse func(meter string, n int, every time.Duration)
+	// StallReader holds up whatever collects the agent's meter pulses while `while` runs; EventBuffer is how many pulses of
+	// one meter are kept meanwhile.
+	StallReader func(while func())
+	EventBuffer int
+	// Level is the voltage on an output's line (true: high) and whether the line is active low.
+	Level func(output string) (high, activeLow bool)
+	// Switched counts how often an output's line went to its open level since the bench was built, however briefly.
+	Switched func(output string) int
+	// Unplug makes the chip of a part answer no more, or again. False: this bench cannot do it for that part.
+	Unplug func(part string, on bool) bool
+	// SetSensor makes a sensor's true value v, in the unit of its role; BreakSensor cuts its wire, or mends it.
+	SetSensor   func(sensor string, v float64)
+	BreakSensor func(sensor string, on bool)
+	// SensorEvery is the longest poll period of the bench's sensors; 0 = 1 s.
+	SensorEvery time.Duration
+}
+
+// exact tells whether milliseconds that the suite makes are milliseconds.
+func (b Bench) exact() bool { return b.Exact || b.Slack == 0 }
 
 // react is the time within which a command reaches its line (DESIGN 8: stop ≤ 20 ms).
 const react = 20 * time.Millisecond
