@@ -185,6 +185,55 @@ type Sim struct {
 	Pumps        SimPumps
 	Cup          SimCup
 	TrayUL       int64 // drip tray; TrayFull trips at 80 %, beyond 100 % it floods and trips Leak
+
+	// What follows is off unless the file gives it.
+	Carbonator *SimCarbonator // nil: sparkling water never runs short
+	Cooling    *SimCooling    // nil: the water stays at 3 °C and the cabinet at 5 °C
+	Lines      SimLines
+	Nozzle     SimNozzle
+	Settle     time.Duration // time constant with which what an agitator should move settles; 0: never
+	// EStopCutsSupply wires the emergency stop into the valve supply, as a real board has it.
+	EStopCutsSupply bool
+	// HeartbeatHold is how long the board's one-shot holds the valve supply after an edge; 0: it is bridged.
+	HeartbeatHold time.Duration
+	Faults        []SimFault
+}
+
+// SimCarbonator makes the sparkling water of the valves that carry one.
+type SimCarbonator struct {
+	CapacityUL int64 // default 2,000,000
+	RefillAtUL int64 // level at which it starts to refill; default half
+	RefillULS  int64 // µL/s while it refills; default 30,000
+}
+
+// SimCooling is the water bath and the cabinet.
+type SimCooling struct {
+	WaterC    float64 // the thermostat's middle; default 3
+	CabinetC  float64 // default 5
+	AmbientC  float64 // of the room and of the water that comes in; default 22
+	BathUL    int64   // chilled water; default 10,000,000
+	CoolWatts float64 // of the cooling; default 600
+}
+
+// SimLines are the lines between the pumps and the nozzle.
+type SimLines struct {
+	VolumeUL int64 // of each; 0: a stroke leaves the nozzle at once
+	AirUL    int64 // that a change of cartridges lets in; default a quarter of the volume
+}
+
+// SimNozzle is the nozzle every drink passes.
+type SimNozzle struct {
+	FilmUL int64 // what stays at its walls and is washed out by the next drink; 0: none
+}
+
+// SimFault is a fault of the simulated machine from a time on (hal/sim lists the kinds and what their amounts mean).
+type SimFault struct {
+	Kind   string
+	Part   string
+	With   string        // swapped wiring: the other part; wrong cartridge: what is in it
+	Amount float64       // 0: the kind's default
+	At     time.Duration // after the plant's start
+	For    time.Duration // 0: for good
 }
 
 // SimSupply is the water line. Fractions are of the nominal pressure.
