@@ -1,0 +1,41 @@
+//go:build linux
+
+package device
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+)
+
+var seed = flag.Uint64("seed", 1, "seed of the random moments")
+
+// inGuest tells whether this is the emulated unit: PID 1 says so.
+func inGuest() bool { return os.Getenv("FOUNTAIN_DEVICE") == "guest" }
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if !inGuest() {
+		fmt.Println("internal/device runs in the emulator only: make test-device")
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// The guest is what the other tests take it for: a real kernel with the lines they need.
+func TestGuest(t *testing.T) {
+	if os.Getppid() != 1 {
+		t.Errorf("the parent is %d, not PID 1", os.Getppid())
+	}
+	for _, p := range []string{"/sys/kernel/config/gpio-sim", "/dev/cuse", "/sys/kernel/tracing/events/gpio"} {
+		if _, err := os.Stat(p); err != nil {
+			t.Error(err)
+		}
+	}
+	v, err := os.ReadFile("/proc/version")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s", v)
+}
