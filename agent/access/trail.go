@@ -23,7 +23,7 @@ const (
 	trailBytes  = 256 << 10 // a file of about 1,500 entries
 	trailFiles  = 8         // the present one and 7 older
 	fieldBytes  = 256       // of one field; longer ones are cut
-	maxLine     = 4 << 10
+	maxLine     = 16 << 10  // four fields, each byte escaped
 	trailFormat = 1
 )
 

@@ -9,14 +9,14 @@ import (
 	"fountain/internal/problem"
 )
 
-// Lease is one pour held by this process. The caller's own loop proves that it is alive by Beat; when it stops
-// calling, the beats stop too, and the agent shuts the valves after LeaseLimit.
+// Lease is one pour, or one operation, held by this process. The caller's own loop proves that it is alive by Beat; when
+// it stops calling, the beats stop too, and the agent shuts the valves after LeaseLimit.
 //
 //	caller's loop ──Beat──► token ──► sender ──POST …/beat──► agent
 //
 // Safe for concurrent use. End it with Stop.
 type Lease struct {
-	c     *Client
+	held  held
 	id    string
 	token chan struct{} // one beat waiting is enough: two at once prove nothing more
 	quit  chan struct{}
@@ -25,18 +25,28 @@ type Lease struct {
 	err   error // why the sender returned; read after gone
 }
 
+// held are the calls of what a lease holds.
+type held struct {
+	beat func(ctx context.Context, id string) error
+	stop func(ctx context.Context, id, reason string) error
+}
+
+func newLease(ctx context.Context, id string, h held) *Lease {
+	l := &Lease{held: h, id: id, token: make(chan struct{}, 1), quit: make(chan struct{}), gone: make(chan struct{})}
+	go l.send(context.WithoutCancel(ctx))
+	return l
+}
+
 // Lease starts a pour. ctx bounds the start only.
 func (c *Client) Lease(ctx context.Context, req StartPour) (*Lease, Pour, error) {
 	p, err := c.StartPour(ctx, req)
 	if err != nil {
 		return nil, Pour{}, err
 	}
-	l := &Lease{c: c, id: p.ID, token: make(chan struct{}, 1), quit: make(chan struct{}), gone: make(chan struct{})}
-	go l.send(context.WithoutCancel(ctx))
-	return l, p, nil
+	return newLease(ctx, p.ID, held{beat: c.Beat, stop: c.StopFor}), p, nil
 }
 
-// ID is the pour's id.
+// ID is the id of the pour or the operation.
 func (l *Lease) ID() string { return l.id }
 
 // Beat says that the caller is alive and still wants the pour. It never blocks; call it every BeatEvery or more often.
@@ -68,7 +78,7 @@ func (l *Lease) StopFor(reason string) error {
 	l.once.Do(func() { close(l.quit) })
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	err := l.c.StopFor(ctx, l.id, reason) // at once: not behind a beat that is under way
+	err := l.held.stop(ctx, l.id, reason) // at once: not behind a beat that is under way
 	<-l.gone
 	return err
 }
@@ -95,7 +105,7 @@ func (l *Lease) send(ctx context.Context) {
 		}
 		began := time.Now()
 		bctx, done := context.WithTimeout(ctx, LeaseLimit)
-		err := l.c.Beat(bctx, l.id)
+		err := l.held.beat(bctx, l.id)
 		done()
 		if ctx.Err() != nil {
 			return
