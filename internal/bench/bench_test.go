@@ -39,6 +39,7 @@ var groups = []group{
 	{[]string{"stop/api_to_shut", "stop/door_to_shut"}, measureStop},
 	{[]string{"guard/last_beat_to_shut"}, measureGuard},
 	{[]string{"stop/valves_open_at_end"}, measureOpenAtEnd}, // after all that pour
+	{[]string{"stop/busy_p50", "stop/busy_p99", "stop/busy_late"}, measureBusyStop},
 	{[]string{"store/append", "store/append_backlog"}, measureAppend},
 	{[]string{"store/open_backlog"}, measureOpen},
 	{[]string{"ui/scroll_1080x1920", "ui/still"}, measurePainter},

@@ -21,8 +21,12 @@ import (
 
 // record is a pour of three ingredients, as long as real ones are.
 func record(t *testing.T, thing string, seq uint64) []byte {
+	return recordOf(t, thing, "lq2w3e4r5t6y7", seq)
+}
+
+func recordOf(t *testing.T, thing, log string, seq uint64) []byte {
 	b, err := json.Marshal(wire.Record{
-		V: wire.RecordVersion, ID: "01KB2V9Y3M6Q0R8T5W7X1Z4A2C", Thing: thing, Log: "lq2w3e4r5t6y7", Seq: seq, Boot: "3f1c2b9a-7d58-4e61-9c0f-5a2b8d7e6f10",
+		V: wire.RecordVersion, ID: "01KB2V9Y3M6Q0R8T5W7X1Z4A2C", Thing: thing, Log: log, Seq: seq, Boot: "3f1c2b9a-7d58-4e61-9c0f-5a2b8d7e6f10",
 		Started: "2026-11-22T20:59:38.123Z", Clock: "trusted", DurationMS: 5120, Beverage: "kolvane.zero",
 		Catalogue: "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", TargetUL: 355_000, CountedUL: 355_000,
 		Parts: []wire.Part{
