@@ -109,6 +109,12 @@ type Rig interface {
 	Close() error
 }
 
+// Heart is a Rig that holds the board's heartbeat line (the guard's rig, when the rig file names one). The guard calls Beat
+// at every turn of its loop; the line changes at most once per heartbeat period, so that the board's one-shot keeps the
+// valve supply on. Nothing else toggles it: a guard that hangs lets the one-shot fall. Without a heartbeat line Beat does
+// nothing. It does not block and does not allocate.
+type Heart interface{ Beat() error }
+
 // Outputs is the group of valves and agitators of one owner. Bit i of a mask is one of them.
 type Outputs interface {
 	// Apply sets the outputs in mask to bits in one write and leaves the others alone. Opening an open valve again

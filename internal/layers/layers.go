@@ -12,11 +12,12 @@ var levels = map[string]int{
 	"sync/wire":      1,
 	"agent/beat":     1,
 
-	"agent/recipe": 2,
-	"agent/pour":   2,
-	"hal/rigfile":  2,
-	"hal/haltest":  2,
-	"agent/api":    2,
+	"agent/recipe":        2,
+	"agent/pour":          2,
+	"hal/rigfile":         2,
+	"hal/haltest":         2,
+	"hal/chips/chipmodel": 2, // the chips' other side: registers without any driver, for tests and the emulator
+	"agent/api":           2,
 
 	"hal/linux":         3,
 	"hal/chips":         3,
@@ -56,6 +57,7 @@ var sameLevel = []edge{
 	{"touchui/…", "touchui/…", "screens draw on kiosk and theme, kiosk on paint, display and input"},
 	{"cloud/…", "cloud/…", "ingest and console read the cloud's store; ingest writes the ledger shadow through awsiot"},
 	{"agent/pour", "agent/recipe", "a pour runs a Plan"},
+	{"hal/linux", "hal/chips", "the rig drives the chips its rig file names"},
 	{"cmd/…", "internal/desk", "the command is the flags of the package"},
 	{"internal/bench", "internal/desk", "figures of whole processes are taken on a desk"},
 }
