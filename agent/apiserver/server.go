@@ -74,6 +74,7 @@ const StopLeaseLost = "lease_lost"
 type Config struct {
 	Dir     string // run directory: both sockets lie there
 	Metrics http.Handler
+	Admin   Admin // for the service socket
 	Log     *slog.Logger
 }
 
@@ -172,6 +173,7 @@ func (s *Server) Handler(service bool) http.Handler {
 		s.unit.UIAlive()
 		w.WriteHeader(http.StatusNoContent)
 	})
+	s.adminRoutes(mux, service)
 	if s.cfg.Metrics != nil {
 		mux.Handle("GET /v1/metrics", s.cfg.Metrics)
 	}
