@@ -80,6 +80,7 @@ type Part struct {
 	Serves         []string      // meter: ids of the valves whose flow it counts
 	Carrier        string        // valve: the carrier ingredient it lets through ("water.still", …); empty for MASTER
 	StrokeUL       int64         // pump: nominal volume of one stroke, µL
+	StrokeNL       int64         // pump: calibrated volume of one stroke, nL; 0 = nominal. Rigs leave it 0
 	MaxRate        float64       // pump: strokes per second
 	Pump           string        // cartridge slot: id of its pump
 	QMax           int64         // MASTER: largest flow the machine can reach, µL/s (guard's bound without a meter)

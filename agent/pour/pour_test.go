@@ -16,7 +16,7 @@ func plan(hold bool) *recipe.Plan {
 	return &recipe.Plan{
 		Hold: hold, TargetUL: 120_000, CarrierUL: 100_000, CarrierShare: 833_333,
 		Carrier: recipe.Carrier{Valve: "v", Meter: "m", PulsesPerLitre: 1000},
-		Doses:   []recipe.Dose{{Doser: recipe.Doser{Pump: "p", StrokeUL: 100, MaxRate: 300}, Share: 166_667, Strokes: 200}},
+		Doses:   []recipe.Dose{{Doser: recipe.Doser{Pump: "p", StrokeNL: 100_000, MaxRate: 300}, Share: 166_667, Strokes: 200}},
 		MaxUL:   131_000, MaxTime: 10 * time.Second,
 	}
 }

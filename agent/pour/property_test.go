@@ -72,7 +72,7 @@ func drawPlan(t *rapid.T) *recipe.Plan {
 	for i := range rapid.IntRange(0, recipe.MaxDoses).Draw(t, "doses") {
 		stroke := rapid.SampledFrom([]int64{10, 20, 100}).Draw(t, "stroke")
 		strokes := rapid.Int64Range(0, target/20/stroke).Draw(t, "strokes")
-		p.Doses = append(p.Doses, recipe.Dose{Doser: recipe.Doser{Pump: string(rune('a' + i)), StrokeUL: stroke, MaxRate: 200}, Strokes: strokes})
+		p.Doses = append(p.Doses, recipe.Dose{Doser: recipe.Doser{Pump: string(rune('a' + i)), StrokeNL: 1000 * stroke, MaxRate: 200}, Strokes: strokes})
 		p.CarrierUL -= strokes * stroke
 	}
 	return p
@@ -248,7 +248,7 @@ func TestAnySequence(t *testing.T) {
 			t.Fatalf("recorded %d µL of water, counted %d", got, want)
 		}
 		for i, d := range plan.Doses {
-			if got, want := s.DoseUL(i), int64(in.Delivered[i]-base.Delivered[i])*d.StrokeUL; got != want {
+			if got, want := s.DoseUL(i), d.Given(int64(in.Delivered[i]-base.Delivered[i])); got != want {
 				t.Fatalf("dose %d: recorded %d µL, delivered %d", i, got, want)
 			}
 		}

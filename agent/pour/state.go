@@ -78,7 +78,7 @@ func (s *State) CarrierUL() int64 {
 }
 
 // DoseUL is what dose i has delivered, by confirmed strokes, µL.
-func (s *State) DoseUL(i int) int64 { return s.doses[i].got * s.plan.Doses[i].StrokeUL }
+func (s *State) DoseUL(i int) int64 { return s.plan.Doses[i].Given(s.doses[i].got) }
 
 // CountedUL is everything counted so far, µL.
 func (s *State) CountedUL() int64 {

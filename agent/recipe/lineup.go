@@ -24,7 +24,7 @@ type Doser struct {
 	Ingredient beverage.IngredientID
 	Slot       string
 	Pump       string
-	StrokeUL   int64   // volume of one stroke, µL
+	StrokeNL   int64   // volume of one stroke, nL, calibrated if it was
 	MaxRate    float64 // strokes per second
 }
 
@@ -74,8 +74,12 @@ func Build(parts []hal.Part, plano *beverage.Planogram) (*Lineup, error) {
 		if !ok || pump.Kind != hal.KindPump || pump.StrokeUL <= 0 || pump.MaxRate <= 0 {
 			return nil, misfit(s.Slot, "the cartridge slot has no working pump", "give it a pump with stroke_ul and max_rate in the rig file")
 		}
+		stroke := pump.StrokeNL
+		if stroke <= 0 {
+			stroke = 1000 * pump.StrokeUL
+		}
 		l.dosers[s.Ingredient] = append(l.dosers[s.Ingredient], Doser{
-			Ingredient: s.Ingredient, Slot: s.Slot, Pump: pump.ID, StrokeUL: pump.StrokeUL, MaxRate: pump.MaxRate,
+			Ingredient: s.Ingredient, Slot: s.Slot, Pump: pump.ID, StrokeNL: stroke, MaxRate: pump.MaxRate,
 		})
 	}
 	return l, nil

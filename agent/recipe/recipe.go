@@ -61,7 +61,10 @@ type Dose struct {
 }
 
 // UL is the planned volume, µL.
-func (d Dose) UL() int64 { return d.Strokes * d.StrokeUL }
+func (d Dose) UL() int64 { return d.Given(d.Strokes) }
+
+// Given is the volume of n strokes of this pump, µL.
+func (d Doser) Given(n int64) int64 { return (n*d.StrokeNL + 500) / 1000 }
 
 // Plan is one pour, computed. It never changes.
 type Plan struct {
@@ -229,7 +232,7 @@ func dose(l *Lineup, s Stock, id beverage.ID, sh share, targetUL int64) (Dose, e
 		return Dose{}, unavailable(id, sh.id, "the stocked cartridge sits in a slot that is not in the planogram: "+src.Slot, "correct the planogram")
 	}
 	d := dosers[i]
-	return Dose{Doser: d, Cartridge: src.Cartridge, Share: sh.ppm, Strokes: (need + d.StrokeUL/2) / d.StrokeUL}, nil
+	return Dose{Doser: d, Cartridge: src.Cartridge, Share: sh.ppm, Strokes: (need*1000 + d.StrokeNL/2) / d.StrokeNL}, nil
 }
 
 func find(c *beverage.Catalogue, id beverage.ID) (*beverage.Beverage, bool) {
