@@ -1,29 +1,33 @@
 // Package config is the configuration of fountaind: typed, every key with a default, every value with its origin.
 // It is the only package that imports viper; besides that it may import internal packages.
 //
-//	defaults < file (YAML) < environment FOUNTAIN_<SECTION>_<KEY> ──Load──► *Config, or every problem at once
+//	defaults < file (YAML) < environment FOUNTAIN_<SECTION>_<KEY> < technician's file ──Load──► *Config, or every problem
 //
-// Unknown keys and wrong types are refused with file, line and key. A loaded Config is not changed any more.
+// The technician's file (STATE/technician.yaml) holds the few keys that are set on the unit itself. It never keeps a unit
+// from starting: what is wrong in it is left out as a whole and told in Config.Refused. Unknown keys and wrong types are refused with file, line and key. A loaded Config is not changed any more.
 // Safety (rig, limits, interlocks) is not configured here but in the rig file.
 package config
 
 import (
 	"time"
+
+	"fountain/internal/problem"
 )
 
 // Config is everything fountaind is told. Fields follow the keys: Sync.DrainRate is sync.drain_rate.
 type Config struct {
-	Unit      Unit      `mapstructure:"unit"`
-	Catalogue FileRef   `mapstructure:"catalogue"`
-	Planogram FileRef   `mapstructure:"planogram"`
-	Rig       string    `mapstructure:"rig"` // RigSim, or the path of a rig file
-	Cloud     Cloud     `mapstructure:"cloud"`
-	Sync      Sync      `mapstructure:"sync"`
-	Pour      Pour      `mapstructure:"pour"`
-	API       API       `mapstructure:"api"`
-	Log       Log       `mapstructure:"log"`
-	File      string    `mapstructure:"-"` // the file it was loaded from; empty: none
-	origins   originMap // by key path
+	Unit      Unit               `mapstructure:"unit"`
+	Catalogue FileRef            `mapstructure:"catalogue"`
+	Planogram FileRef            `mapstructure:"planogram"`
+	Rig       string             `mapstructure:"rig"` // RigSim, or the path of a rig file
+	Cloud     Cloud              `mapstructure:"cloud"`
+	Sync      Sync               `mapstructure:"sync"`
+	Pour      Pour               `mapstructure:"pour"`
+	API       API                `mapstructure:"api"`
+	Log       Log                `mapstructure:"log"`
+	File      string             `mapstructure:"-"` // the file it was loaded from; empty: none
+	Refused   []*problem.Problem `mapstructure:"-"` // why the technician's values were left out; empty: they were not
+	origins   originMap          // by key path
 }
 
 // RigSim is the value of rig that means the simulated machine.
@@ -34,6 +38,7 @@ type Unit struct {
 	Serial   string `mapstructure:"serial"`
 	Venue    string `mapstructure:"venue"`
 	Timezone string `mapstructure:"timezone"` // IANA name
+	Language string `mapstructure:"language"` // BCP 47
 }
 
 // FileRef names a file; empty means the embedded one. Relative paths are relative to the configuration file.
@@ -98,11 +103,13 @@ const (
 	FromDefault = "default"
 	FromFile    = "file"
 	FromEnv     = "env"
+
+	FromTechnician = "technician"
 )
 
 // Origin says where a value came from.
 type Origin struct {
-	Kind  string `json:"kind"`            // default | file | env
+	Kind  string `json:"kind"`            // default | file | env | technician
 	Where string `json:"where,omitempty"` // path:line or the variable's name
 }
 

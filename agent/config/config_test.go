@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 		}
 		want := &Config{
 			File: path, origins: c.origins,
-			Unit: Unit{Timezone: "UTC"}, Rig: "sim", Cloud: Cloud{Enabled: true},
+			Unit: Unit{Timezone: "UTC", Language: "en"}, Rig: "sim", Cloud: Cloud{Enabled: true},
 			Sync: Sync{DrainRate: 10, Linger: time.Second, Rule: "fountain_consumption", Window: 20, LedgerInterval: 15 * time.Minute},
 			Pour: Pour{Sizes: []Size{{"small", 355}, {"medium", 473}, {"large", 710}}, MaxML: 1000},
 			API:  API{Metrics: true},
@@ -82,7 +82,7 @@ func TestFull(t *testing.T) {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	want := &Config{
 		File: path, origins: c.origins,
-		Unit:      Unit{"FN-2026-000417", "Terminal 2, gate B14", "America/New_York"},
+		Unit:      Unit{"FN-2026-000417", "Terminal 2, gate B14", "America/New_York", "es-US"},
 		Catalogue: FileRef{in("catalogue.json")}, Planogram: FileRef{in("planogram.json")}, Rig: in("rig.yaml"),
 		Cloud: Cloud{false, in("endpoints.json"), "abc-ats.iot.us-east-1.amazonaws.com:8883", in("ca.pem"), in("claim.pem"), in("claim.key"), "fountain-unit"},
 		Sync:  Sync{80, 2500 * time.Millisecond, "consumption_v2", 50, time.Hour},

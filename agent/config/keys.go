@@ -30,6 +30,7 @@ type key struct {
 	kind  kind
 	def   any
 	doc   string
+	tech  bool             // a technician may set it on the unit
 	file  bool             // only the file may set it: a limit or what the hardware is (DESIGN 3)
 	check func(any) string // what is wrong with a value of the right type; "" = nothing
 }
@@ -39,7 +40,8 @@ func keys() []key {
 	return []key{
 		{path: "unit.serial", kind: text, def: "", doc: "serial number; the thing's name comes from it", check: optional(`^[A-Za-z0-9_-]{1,64}$`, "use 1 to 64 letters, digits, - and _")},
 		{path: "unit.venue", kind: text, def: "", doc: "where the unit stands", check: atMost(128)},
-		{path: "unit.timezone", kind: text, def: "UTC", doc: "IANA time zone of the venue", check: zone},
+		{path: "unit.timezone", kind: text, def: "UTC", doc: "IANA time zone of the venue", tech: true, check: zone},
+		{path: "unit.language", kind: text, def: "en", doc: "language of the screen unless a consumer chooses, BCP 47", tech: true, check: pattern(`^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$`, "must be a language tag such as en, de or pt-BR")},
 		{path: "catalogue.file", kind: text, def: "", doc: "catalogue of beverages; empty: the embedded one"},
 		{path: "planogram.file", kind: text, def: "", doc: "which cartridge sits where; empty: the embedded demo"},
 		{path: "rig", kind: text, def: RigSim, doc: "sim, or the path of the rig file", file: true, check: notEmpty},

@@ -18,10 +18,22 @@ import (
 // envPrefix begins the names of our variables.
 const envPrefix = "FOUNTAIN_"
 
+// Layers are the places values come from, the later over the earlier.
+type Layers struct {
+	File       string   // YAML; empty: none
+	Environ    []string // as os.Environ gives it
+	Technician string   // technician's file; one that is not there sets nothing
+}
+
 // Load reads the file (empty path: none), applies the environment (as os.Environ gives it) and validates. The error is a
 // problem of code bad_config that names the first thing wrong and how many more there are.
 func Load(path string, environ []string) (*Config, error) {
-	c, problems := Check(path, environ)
+	return LoadLayers(Layers{File: path, Environ: environ})
+}
+
+// LoadLayers is Load with every layer.
+func LoadLayers(l Layers) (*Config, error) {
+	c, problems := CheckLayers(l)
 	switch n := len(problems); n {
 	case 0:
 		return c, nil
@@ -36,6 +48,31 @@ func Load(path string, environ []string) (*Config, error) {
 
 // Check is Load with every problem, the file's in its order, then the environment's; the Config is nil when there are any.
 func Check(path string, environ []string) (*Config, []*problem.Problem) {
+	return CheckLayers(Layers{File: path, Environ: environ})
+}
+
+// CheckLayers is LoadLayers with every problem of the file and the environment.
+func CheckLayers(l Layers) (*Config, []*problem.Problem) {
+	tech, refused := readTechnician(l.Technician)
+	if len(refused) > 0 {
+		tech = source{}
+	}
+	c, problems := check(l.File, l.Environ, tech)
+	if len(problems) > 0 && len(tech.values) > 0 {
+		if without, bad := check(l.File, l.Environ, source{}); len(bad) == 0 {
+			c, refused, problems = without, problems, nil
+		} else {
+			problems = bad
+		}
+	}
+	if c != nil {
+		c.Refused = refused
+	}
+	return c, problems
+}
+
+// check makes a Config of the layers and everything wrong with it.
+func check(path string, environ []string, tech source) (*Config, []*problem.Problem) {
 	table := keys()
 	v := viper.New()
 	origins := originMap{}
@@ -61,6 +98,10 @@ func Check(path string, environ []string) (*Config, []*problem.Problem) {
 	for k, val := range env.values {
 		v.Set(k, val)
 		origins[k] = env.origins[k]
+	}
+	for k, val := range tech.values {
+		v.Set(k, val)
+		origins[k] = tech.origins[k]
 	}
 	c := &Config{File: path, origins: origins}
 	err := v.UnmarshalExact(c)
@@ -275,6 +316,8 @@ func (c *Config) value(path string) any {
 		return c.Unit.Venue
 	case "unit.timezone":
 		return c.Unit.Timezone
+	case "unit.language":
+		return c.Unit.Language
 	case "cloud.enabled":
 		return c.Cloud.Enabled
 	case "cloud.mqtt":

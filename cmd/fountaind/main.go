@@ -126,15 +126,15 @@ func serve(ctx context.Context, args, environ []string, stdout, stderr io.Writer
 	if o.endpoints != "" {
 		environ = setenv(environ, "FOUNTAIN_CLOUD_ENDPOINTS_FILE", o.endpoints)
 	}
-	cfg, err := config.Load(o.config, environ)
+	if o.state, err = filepath.Abs(o.state); err != nil {
+		return fmt.Errorf("find the state directory: %w", err)
+	}
+	cfg, err := config.LoadLayers(config.Layers{File: o.config, Environ: environ, Technician: filepath.Join(o.state, config.TechnicianName)})
 	if err != nil {
 		return err
 	}
 	if o.rig == "" {
 		o.rig = cfg.Rig
-	}
-	if o.state, err = filepath.Abs(o.state); err != nil {
-		return fmt.Errorf("find the state directory: %w", err)
 	}
 	if o.run == "" {
 		o.run = runDir(o.state)
