@@ -9,7 +9,8 @@ import (
 
 // sim reads the physics of the simulated twin.
 func (p *parser) sim(n *yaml.Node) {
-	o := p.object(n, "sim", "on_owner_death", "supply", "valves", "meters", "pumps", "cup", "tray_ul")
+	o := p.object(n, "sim", "on_owner_death", "supply", "valves", "meters", "pumps", "cup", "tray_ul",
+		"carbonator", "cooling", "lines", "nozzle", "settle", "estop_cuts_supply", "heartbeat_hold", "faults")
 	s := &p.rig.Sim
 	s.OnOwnerDeath = o.oneOf("on_owner_death", DeathHold, DeathHold, DeathRelease)
 	s.TrayUL = o.integer("tray_ul", 0, 1000, 100_000_000)
@@ -42,6 +43,44 @@ func (p *parser) sim(n *yaml.Node) {
 		c := p.object(n, "sim.cup", "absent", "capacity_ul")
 		s.Cup = SimCup{Absent: c.boolean("absent"), CapacityUL: c.integer("capacity_ul", 0, 1000, 10_000_000)}
 	}
+	if n := o.keys["carbonator"]; n != nil {
+		c := p.object(n, "sim.carbonator", "capacity_ul", "refill_at_ul", "refill_uls")
+		s.Carbonator = &SimCarbonator{
+			CapacityUL: c.integer("capacity_ul", 0, 1000, 100_000_000), RefillAtUL: c.integer("refill_at_ul", 0, 1, 100_000_000),
+			RefillULS: c.integer("refill_uls", 0, 1, 1_000_000),
+		}
+	}
+	if n := o.keys["cooling"]; n != nil {
+		c := p.object(n, "sim.cooling", "water_c", "cabinet_c", "ambient_c", "bath_ul", "cool_watts")
+		s.Cooling = &SimCooling{
+			WaterC: c.number("water_c", 0, -20, 100), CabinetC: c.number("cabinet_c", 0, -20, 100), AmbientC: c.number("ambient_c", 0, -40, 80),
+			BathUL: c.integer("bath_ul", 0, 1000, 1_000_000_000), CoolWatts: c.number("cool_watts", 0, 0, 100_000),
+		}
+	}
+	if n := o.keys["lines"]; n != nil {
+		l := p.object(n, "sim.lines", "volume_ul", "air_ul")
+		s.Lines = SimLines{VolumeUL: l.integer("volume_ul", 0, 0, 10_000_000), AirUL: l.integer("air_ul", 0, 0, 10_000_000)}
+	}
+	if n := o.keys["nozzle"]; n != nil {
+		z := p.object(n, "sim.nozzle", "film_ul")
+		s.Nozzle = SimNozzle{FilmUL: z.integer("film_ul", 0, 0, 100_000)}
+	}
+	s.Settle = o.duration("settle", time.Second, 10_000*time.Hour)
+	s.EStopCutsSupply = o.boolean("estop_cuts_supply")
+	s.HeartbeatHold = o.duration("heartbeat_hold", time.Millisecond, time.Minute)
+	if s.HeartbeatHold > 0 && p.rig.Heartbeat == nil {
+		o.bad("heartbeat_hold", "the rig has no heartbeat", "add heartbeat: with its line, or remove heartbeat_hold")
+	}
+	o.each("faults", p.fault)
+}
+
+// fault reads one fault; hal/sim, which knows the kinds, checks what they strike.
+func (p *parser) fault(n *yaml.Node, path string) {
+	o := p.object(n, path, "kind", "part", "with", "amount", "at", "for")
+	p.rig.Sim.Faults = append(p.rig.Sim.Faults, SimFault{
+		Kind: o.need("kind", "name the fault, as hal/sim lists them"), Part: o.text("part"), With: o.text("with"),
+		Amount: o.number("amount", 0, -1e9, 1e9), At: o.duration("at", 0, 1000*time.Hour), For: o.duration("for", time.Millisecond, 1000*time.Hour),
+	})
 }
 
 // ref reads the id of a part that must exist in the list named by of.
