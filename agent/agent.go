@@ -298,8 +298,7 @@ func (a *Agent) identify() error {
 // damaged raises the alarm of a damaged file; also called by the store while it runs.
 func (a *Agent) damaged(d store.Damage) {
 	a.board.Set(alarm.Alarm{
-		Name: alarmDamage, Severity: alarm.Warns, Scope: filepath.Base(d.File),
-		What:     "a file of recorded pours is damaged; it was kept aside",
+		Name: alarm.StoreDamaged, Scope: filepath.Base(d.File),
 		Evidence: fmt.Sprintf("%s: log %s from %d to %d: %v", d.File, d.Log, d.FirstSeq, d.LastSeq, d.Err),
 		Remedy:   "keep " + d.File + " and call support; check the storage",
 	})

@@ -395,18 +395,18 @@ func TestRefusals(t *testing.T) {
 	if got := code(huge); got != problem.CodeBadRequest {
 		t.Errorf("above pour.max_ml: %s", got)
 	}
-	a.board.Set(alarm.Alarm{Name: "test", Severity: alarm.Blocks, What: "blocked by the test"})
+	a.board.Set(alarm.Alarm{Name: alarm.LinesKeepLevel})
 	if got := code(good); got != problem.CodeUnavailable {
 		t.Errorf("blocking alarm: %s", got)
 	}
-	if s, err := c.Snapshot(t.Context()); err != nil || s.Unit != api.UnitOutOfOrder || s.Reason != "test" {
+	if s, err := c.Snapshot(t.Context()); err != nil || s.Unit != api.UnitOutOfOrder || s.Reason != "lines_keep_level" {
 		t.Errorf("snapshot = %+v, %v", s, err)
 	}
 	brands, err := c.Brands(t.Context())
-	if err != nil || len(brands) == 0 || brands[0].Available || brands[0].Why != "test" {
+	if err != nil || len(brands) == 0 || brands[0].Available || brands[0].Why != "lines_keep_level" {
 		t.Errorf("brands while blocked: %+v, %v", brands[0], err)
 	}
-	a.board.Clear("test", "")
+	a.board.Clear(alarm.LinesKeepLevel, "")
 	if err := b.plant.Inject(sim.Fault{Kind: sim.DoorOpen}); err != nil {
 		t.Fatal(err)
 	}

@@ -187,12 +187,12 @@ func (c *cloud) provision(ctx context.Context, ep endpoints, roots *x509.CertPoo
 		if ctx.Err() == nil {
 			var p *problem.Problem
 			if errors.As(err, &p) && !p.Retry { // a person has to do something
-				c.a.board.Set(alarm.Alarm{Name: alarmProvision, Severity: alarm.Warns, What: p.What, Evidence: p.Where, Remedy: p.Remedy})
+				c.a.board.Set(alarm.Alarm{Name: alarm.NotProvisioned, What: p.What, Evidence: p.Where, Remedy: p.Remedy})
 			}
 		}
 		return id, err
 	}
-	c.a.board.Clear(alarmProvision, "")
+	c.a.board.Clear(alarm.NotProvisioned, "")
 	c.identity(id.Thing)
 	return id, nil
 }
@@ -200,11 +200,7 @@ func (c *cloud) provision(ctx context.Context, ep endpoints, roots *x509.CertPoo
 // identity takes the thing's name as the cloud knows it. Records are written with it from now on.
 func (c *cloud) identity(thing string) {
 	if derived := ThingPrefix + c.a.serial; thing != derived {
-		c.a.board.Set(alarm.Alarm{
-			Name: alarmThing, Severity: alarm.Warns, What: "the cloud gave this unit another name than its serial number makes",
-			Evidence: thing + " instead of " + derived,
-			Remedy:   "pours made before the claim carry the old name and will be quarantined; correct the provisioning template",
-		})
+		c.a.board.Set(alarm.Alarm{Name: alarm.ThingDiffers, Evidence: thing + " instead of " + derived})
 	}
 	c.a.thing.Store(&thing)
 	c.mu.Lock()

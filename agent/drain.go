@@ -80,25 +80,22 @@ const judgeEvery = 2 * time.Second
 
 // judge turns what the uplinks complain about into alarms.
 func (c *cloud) judge(all []*uplink.Uplink) {
-	what := map[string][2]string{
-		uplink.AlarmLedgerAhead:  {"the cloud acknowledges pours this unit never made", "the state directory may be a copy: call support"},
-		uplink.AlarmQuarantine:   {"the cloud refuses a recorded pour; it was set aside", "send the diagnosis to support"},
-		uplink.AlarmRecordHangup: {"the cloud hangs up on recorded pours", "check the cloud's rule and policy"},
+	complaints := map[string]alarm.Name{
+		uplink.AlarmLedgerAhead: alarm.LedgerAhead, uplink.AlarmQuarantine: alarm.RecordRefused, uplink.AlarmRecordHangup: alarm.RecordHangup,
 	}
 	stands := map[string]bool{}
 	for _, up := range all {
 		s := up.Status()
 		for _, name := range s.Alarms {
 			stands[name] = true
-			words := what[name]
-			if c.a.board.Set(alarm.Alarm{Name: alarmUplink + name, Severity: alarm.Warns, What: words[0], Remedy: words[1]}) {
+			if n, ok := complaints[name]; ok && c.a.board.Set(alarm.Alarm{Name: n, Evidence: "log " + s.Log}) {
 				c.a.log.Warn("uplink complains", slog.String(logkey.Alarm, name), slog.String(logkey.Log, s.Log))
 			}
 		}
 	}
-	for name := range what {
+	for name, n := range complaints {
 		if !stands[name] {
-			c.a.board.Clear(alarmUplink+name, "")
+			c.a.board.Clear(n, "")
 		}
 	}
 }

@@ -122,7 +122,7 @@ func (j *journal) begin(in machine.Intent) error {
 		j.lose(in.Pour)
 		return fmt.Errorf("store intent of pour %s: %w", in.Pour, err)
 	}
-	j.board.Clear(alarmStore, "")
+	j.board.Clear(alarm.StoreFailing, "")
 	return nil
 }
 
@@ -135,7 +135,7 @@ func (j *journal) commit(ctx context.Context, res machine.Result) (uint64, error
 	for {
 		seq, err := j.append(ctx, p)
 		if err == nil {
-			j.board.Clear(alarmStore, "")
+			j.board.Clear(alarm.StoreFailing, "")
 			return seq, nil
 		}
 		if errors.Is(err, wire.ErrRecord) { // a bug, and no retry heals it; the intent is left for a look
@@ -178,22 +178,7 @@ func (j *journal) lose(pour string) {
 }
 
 func (j *journal) failing(err error) {
-	if j.board.Set(alarm.Alarm{
-		Name: alarmStore, Severity: alarm.Blocks, What: "pours cannot be recorded", Evidence: err.Error(),
-		Remedy: "free space on the data partition, or replace the storage",
-	}) {
+	if j.board.Set(alarm.Alarm{Name: alarm.StoreFailing, Evidence: err.Error()}) {
 		j.log.Error("store refuses", slog.Any(logkey.Err, err))
 	}
 }
-
-// Names of the alarms this package raises.
-const (
-	alarmStore     = "store_failing"
-	alarmDamage    = "store_damaged"
-	alarmIntent    = "intent_damaged"
-	alarmThing     = "thing_differs"
-	alarmProvision = "not_provisioned"
-	alarmUplink    = "uplink_" // and the name of the uplink's own
-	alarmHardware  = "hardware"
-	alarmEmpty     = "cartridge_empty"
-)

@@ -41,12 +41,12 @@ func TestJournalRetries(t *testing.T) {
 		})
 		time.Sleep(1500 * time.Millisecond)
 		synctest.Wait()
-		if told != 0 || !j.board.Has(alarmStore, "") {
+		if told != 0 || !j.board.Has(alarm.StoreFailing, "") {
 			t.Errorf("told %d times while failing, alarm %v", told, j.board.List())
 		}
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if told != 1 || seq != 42 || j.board.Has(alarmStore, "") {
+		if told != 1 || seq != 42 || j.board.Has(alarm.StoreFailing, "") {
 			t.Errorf("told %d times, seq %d, alarm %v", told, seq, j.board.List())
 		}
 		j.close()

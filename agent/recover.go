@@ -89,10 +89,7 @@ func (r *recovery) run(ctx context.Context) ([]*wire.Record, error) {
 
 // setAside tells of an intent that no record can be made of; it stays in the store.
 func (r *recovery) setAside(id string, err error) {
-	r.board.Set(alarm.Alarm{
-		Name: alarmIntent, Scope: id, Severity: alarm.Warns, What: "a pour was interrupted and what is known of it cannot be read",
-		Evidence: err.Error(), Remedy: "keep the state directory and call support",
-	})
+	r.board.Set(alarm.Alarm{Name: alarm.IntentDamaged, Scope: id, Evidence: err.Error()})
 	r.log.Error("intent is damaged", slog.String(logkey.Pour, id), slog.Any(logkey.Err, err))
 }
 

@@ -112,7 +112,7 @@ func TestRecovery(t *testing.T) {
 	if rec := got[older.Pour]; rec.Outcome != wire.Interrupted || rec.Reason != record.ReasonPowerCut || rec.AtMostUL != 257_000 {
 		t.Errorf("older boot: %+v", rec)
 	}
-	if !r.board.Has(alarmIntent, "01BROKEN") {
+	if !r.board.Has(alarm.IntentDamaged, "01BROKEN") {
 		t.Error("a damaged intent raised no alarm")
 	}
 }

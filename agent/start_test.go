@@ -95,7 +95,7 @@ func TestRecoveryOfAnImpossibleIntent(t *testing.T) {
 	if err != nil || len(made) != 1 || made[0].ID != good.Pour || made[0].Outcome != wire.Interrupted {
 		t.Errorf("made %+v, %v", made, err)
 	}
-	if !r.board.Has(alarmIntent, bad.Pour) {
+	if !r.board.Has(alarm.IntentDamaged, bad.Pour) {
 		t.Error("no alarm for the intent without a record")
 	}
 }

@@ -147,13 +147,13 @@ func (a *Agent) housekeep(ctx context.Context) error {
 // mend tries a store that refused: while that blocks the unit, no pour would find out that it works again. failed tells
 // that it refused since the last time all was well; mend returns whether that still stands.
 func (a *Agent) mend(failed bool) bool {
-	if failed = failed || a.board.Has(alarmStore, ""); !failed {
+	if failed = failed || a.board.Has(alarm.StoreFailing, ""); !failed {
 		return false
 	}
 	if err := a.store.PutSetting(settingProbe, []byte(time.Now().UTC().Format(time.RFC3339))); err != nil {
 		return true // the alarm stands
 	}
-	if a.board.Clear(alarmStore, "") {
+	if a.board.Clear(alarm.StoreFailing, "") {
 		a.log.Info("store works again")
 	}
 	if a.machine.State().Fault == pour.ReasonJournal { // no other fault is ours to clear
@@ -244,17 +244,17 @@ func (a *Agent) readSlots(ctx context.Context, slots map[string]hal.CartridgeSlo
 // hardware keeps one alarm per part that the rig says is wrong, and one per cartridge that ran dry.
 func (a *Agent) hardware() {
 	st := a.machine.State()
-	stands := map[string]bool{}
+	stands, dry := map[string]bool{}, map[string]bool{}
 	for _, f := range append(a.deps.Rig.Health(), st.HealthNote...) {
-		stands[alarmHardware+f.Part] = true
-		a.board.Set(alarm.Alarm{Name: alarmHardware, Severity: alarm.Warns, Scope: f.Part, What: f.What, Remedy: "check " + f.Part + " and its wiring"})
+		stands[f.Part] = true
+		a.board.Set(alarm.Alarm{Name: alarm.PartFault, Scope: f.Part, What: f.What})
 	}
 	for _, slot := range st.Empty {
-		stands[alarmEmpty+slot] = true
-		a.board.Set(alarm.Alarm{Name: alarmEmpty, Severity: alarm.Warns, Scope: slot, What: "the cartridge has run dry", Remedy: "change it"})
+		dry[slot] = true
+		a.board.Set(alarm.Alarm{Name: alarm.CartridgeEmpty, Scope: slot})
 	}
 	for _, l := range a.board.List() {
-		if (l.Name == alarmHardware || l.Name == alarmEmpty) && !stands[l.Name+l.Scope] {
+		if l.Name == alarm.PartFault && !stands[l.Scope] || l.Name == alarm.CartridgeEmpty && !dry[l.Scope] {
 			a.board.Clear(l.Name, l.Scope)
 		}
 	}

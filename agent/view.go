@@ -265,7 +265,7 @@ func (v *view) current(s machine.State) *api.Pour {
 
 // state is the unit's state and why, if it does not pour.
 func (v *view) state(s machine.State) (unit, reason string) {
-	switch blocking, blocked := v.a.board.Blocking("unit"); {
+	switch blocking, blocked := v.a.board.Blocking(); {
 	case s.Busy && s.Fault == pour.ReasonJournal: // a pour that waits for its record for too long pours nothing any more
 		return api.UnitOutOfOrder, s.Fault
 	case s.Phase.Active(), s.Busy:
@@ -275,7 +275,7 @@ func (v *view) state(s machine.State) (unit, reason string) {
 	case s.Fault != "" && s.Fault != machine.FaultNoCup:
 		return api.UnitOutOfOrder, s.Fault
 	case blocked:
-		return api.UnitOutOfOrder, blocking.Name
+		return api.UnitOutOfOrder, blocking.Code()
 	}
 	return api.UnitReady, ""
 }
@@ -309,7 +309,7 @@ func (a *Agent) sizes() []api.Size {
 func (v *view) alarms() []api.Alarm {
 	out := []api.Alarm{} // never null
 	for _, l := range v.a.board.List() {
-		out = append(out, api.Alarm{Name: l.Name, Severity: string(l.Severity), Scope: l.Scope, What: l.What, Remedy: l.Remedy, Since: l.Since})
+		out = append(out, api.Alarm{Name: l.Name.String(), Severity: string(l.Severity), Scope: l.Scope, What: l.What, Evidence: l.Evidence, Remedy: l.Remedy, Since: l.Since})
 	}
 	return out
 }

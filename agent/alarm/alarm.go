@@ -1,11 +1,18 @@
-// Package alarm keeps the unit's named conditions: what is wrong now, since when, and what to do about it.
-// It imports nothing of Fountain; the Board owns its state and is safe for concurrent use.
+// Package alarm is the catalogue of everything that can be wrong with a unit, and the board of what is wrong now, since
+// when, and what to do about it. It imports nothing of Fountain; the catalogue never changes; the Board owns its state
+// and is safe for concurrent use.
 //
-//	machine, store, guard link ──Set/Clear──► Board ──List, Changed──► apiserver ──► screens, fountainctl
+//	catalogue (names, severity, words) ─┐
+//	machine, store, sensors ──Set/Clear─┴─► Board ──List, Changed──► apiserver ──► screens, fountainctl
+//	                                         └──── Blocking(scopes) ──► which beverages cannot be poured
+//
+// A Name is a constant of this package, so nobody can raise what the catalogue does not describe. One channel's fault
+// never blocks another: an alarm blocks its scope and nothing else. docs/ALARMS.md is made from the catalogue.
 package alarm
 
 import (
 	"sort"
+	"strings"
 	"sync"
 	"time"
 )
@@ -19,21 +26,32 @@ const (
 	Warns  Severity = "warns"
 )
 
-// ScopeUnit is the scope of an alarm about the whole unit; other scopes are a line id or a beverage id.
+// ScopeUnit is the scope of an alarm about the whole unit; other scopes are ids of the kind the catalogue names.
 const ScopeUnit = "unit"
 
 // Alarm is one named condition. Name and Scope identify it.
 type Alarm struct {
-	Name     string
-	Severity Severity
-	Scope    string // empty is taken as ScopeUnit
-	What     string // one plain sentence
-	Evidence string // what was measured, for a technician
-	Remedy   string
-	Since    time.Time // when it was set first; Set fills it in
+	Name     Name
+	Scope    string   // empty is taken as ScopeUnit
+	Severity Severity // the catalogue's; Set fills it in
+	What     string   // one plain sentence; empty: the catalogue's
+	Evidence string   // what was measured, for a technician
+	Remedy   string   // empty: the catalogue's
+	Since    time.Time
 }
 
-type key struct{ name, scope string }
+// Code is why its scope does not pour, as screens know it; empty for an alarm that only warns.
+func (a Alarm) Code() string {
+	if a.Severity != Blocks {
+		return ""
+	}
+	return a.Name.Definition().Code
+}
+
+type key struct {
+	name  Name
+	scope string
+}
 
 // Board holds the alarms that stand.
 type Board struct {
@@ -41,6 +59,7 @@ type Board struct {
 
 	mu      sync.Mutex
 	alarms  map[key]Alarm
+	raised  [names]uint64
 	rev     uint64
 	changed chan struct{}
 }
@@ -53,14 +72,20 @@ func New(now func() time.Time) *Board {
 	return &Board{now: now, alarms: map[key]Alarm{}, changed: make(chan struct{})}
 }
 
-// Set raises a, or updates its text when it already stands; Since stays that of the first Set. It reports whether
-// anything changed.
+// Set raises a, or updates its text when it already stands; Since stays that of the first Set. Severity is the
+// catalogue's, and so are What and Remedy when they are empty. It reports whether anything changed. A Name that is no
+// constant of this package panics.
 func (b *Board) Set(a Alarm) bool {
+	d := a.Name.Definition()
 	if a.Scope == "" {
 		a.Scope = ScopeUnit
 	}
-	if a.Severity == "" {
-		a.Severity = Warns
+	a.Severity = d.Severity
+	if a.What == "" {
+		a.What = fill(d.Cause, a.Scope)
+	}
+	if a.Remedy == "" {
+		a.Remedy = fill(d.Remedy, a.Scope)
 	}
 	now := b.now()
 	b.mu.Lock()
@@ -73,14 +98,19 @@ func (b *Board) Set(a Alarm) bool {
 		if a == old {
 			return false
 		}
+	} else {
+		b.raised[a.Name]++
 	}
 	b.alarms[k] = a
 	b.bump()
 	return true
 }
 
+// fill puts the scope's id into the catalogue's words.
+func fill(words, scope string) string { return strings.ReplaceAll(words, "{scope}", scope) }
+
 // Clear removes the alarm with this name and scope (empty: ScopeUnit). It reports whether it stood.
-func (b *Board) Clear(name, scope string) bool {
+func (b *Board) Clear(name Name, scope string) bool {
 	if scope == "" {
 		scope = ScopeUnit
 	}
@@ -96,7 +126,7 @@ func (b *Board) Clear(name, scope string) bool {
 }
 
 // ClearAll removes the alarms of this name in every scope and returns how many stood.
-func (b *Board) ClearAll(name string) int {
+func (b *Board) ClearAll(name Name) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := 0
@@ -113,7 +143,7 @@ func (b *Board) ClearAll(name string) int {
 }
 
 // Has reports whether the alarm stands (empty scope: ScopeUnit).
-func (b *Board) Has(name, scope string) bool {
+func (b *Board) Has(name Name, scope string) bool {
 	if scope == "" {
 		scope = ScopeUnit
 	}
@@ -123,7 +153,18 @@ func (b *Board) Has(name, scope string) bool {
 	return ok
 }
 
-// List returns what stands: blocking first, then oldest first, then by name and scope.
+// Get returns the alarm with this name and scope (empty: ScopeUnit).
+func (b *Board) Get(name Name, scope string) (Alarm, bool) {
+	if scope == "" {
+		scope = ScopeUnit
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a, ok := b.alarms[key{name, scope}]
+	return a, ok
+}
+
+// List returns what stands: blocking first, then oldest first, then in the catalogue's order and by scope.
 func (b *Board) List() []Alarm {
 	b.mu.Lock()
 	list := make([]Alarm, 0, len(b.alarms))
@@ -146,14 +187,44 @@ func (b *Board) List() []Alarm {
 	return list
 }
 
-// Blocking returns the first alarm that blocks the scope: one of the unit, or one of the scope itself.
-func (b *Board) Blocking(scope string) (Alarm, bool) {
-	for _, a := range b.List() {
-		if a.Severity == Blocks && (a.Scope == ScopeUnit || a.Scope == scope) {
+// Blocking returns the first alarm that blocks something in one of these scopes: one of the whole unit always does.
+func (b *Board) Blocking(scopes ...string) (Alarm, bool) {
+	return b.Blocked().By(scopes...)
+}
+
+// Blocked is what blocks now, taken at one moment, for looking at many scopes.
+type Blocked struct{ list []Alarm }
+
+// Blocked takes what blocks now.
+func (b *Board) Blocked() Blocked {
+	list := b.List()
+	n := 0
+	for n < len(list) && list[n].Severity == Blocks {
+		n++
+	}
+	return Blocked{list[:n]}
+}
+
+// By returns the first alarm of the unit or of one of these scopes.
+func (b Blocked) By(scopes ...string) (Alarm, bool) {
+	for _, a := range b.list {
+		if a.Scope == ScopeUnit {
 			return a, true
+		}
+		for _, s := range scopes {
+			if a.Scope == s {
+				return a, true
+			}
 		}
 	}
 	return Alarm{}, false
+}
+
+// Raised counts how often an alarm was raised since the board was made, over all scopes.
+func (b *Board) Raised(name Name) uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.raised[name]
 }
 
 // Rev grows by one with every change.

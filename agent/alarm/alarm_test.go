@@ -12,27 +12,30 @@ func TestSetClearSince(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(nil)
 		start := time.Now()
-		if !b.Set(Alarm{Name: "door", Severity: Blocks, What: "the service door is open"}) {
+		if !b.Set(Alarm{Name: DoorOpen}) {
 			t.Error("a new alarm changed nothing")
 		}
 		time.Sleep(time.Minute)
-		if b.Set(Alarm{Name: "door", Severity: Blocks, What: "the service door is open"}) {
+		if b.Set(Alarm{Name: DoorOpen}) {
 			t.Error("the same alarm again is a change")
 		}
-		if !b.Set(Alarm{Name: "door", Severity: Blocks, What: "the service door is open", Evidence: "input 7 high"}) {
+		if !b.Set(Alarm{Name: DoorOpen, Evidence: "input 7 high"}) {
 			t.Error("new evidence is no change")
 		}
 		list := b.List()
 		if len(list) != 1 || !list[0].Since.Equal(start) || list[0].Scope != ScopeUnit || list[0].Evidence != "input 7 high" {
 			t.Errorf("list %+v", list)
 		}
-		if b.Clear("door", "valve-1") || !b.Clear("door", "") || b.Clear("door", ScopeUnit) {
+		if b.Clear(DoorOpen, "valve-1") || !b.Clear(DoorOpen, "") || b.Clear(DoorOpen, ScopeUnit) {
 			t.Error("clear told wrongly whether the alarm stood")
 		}
 		time.Sleep(time.Minute)
-		b.Set(Alarm{Name: "door", Severity: Blocks})
+		b.Set(Alarm{Name: DoorOpen})
 		if got := b.List()[0].Since.Sub(start); got != 2*time.Minute {
 			t.Errorf("raised again after %s", got)
+		}
+		if n := b.Raised(DoorOpen); n != 2 {
+			t.Errorf("raised %d times, counted %d", 2, n)
 		}
 	})
 }
@@ -40,30 +43,56 @@ func TestSetClearSince(t *testing.T) {
 func TestOrderAndBlocking(t *testing.T) {
 	now := time.Unix(1000, 0)
 	b := New(func() time.Time { return now })
-	b.Set(Alarm{Name: "low", Scope: "s1"})
+	b.Set(Alarm{Name: CartridgeLow, Scope: "s1"})
 	now = now.Add(time.Second)
-	b.Set(Alarm{Name: "meter", Severity: Blocks, Scope: "w1"})
-	b.Set(Alarm{Name: "low", Scope: "s2"})
-	b.Set(Alarm{Name: "clogged", Scope: "s2"})
+	b.Set(Alarm{Name: MeterDead, Scope: "w1"})
+	b.Set(Alarm{Name: CartridgeLow, Scope: "s2"})
+	b.Set(Alarm{Name: CartridgeExpiring, Scope: "s2"})
 	got := ""
 	for _, a := range b.List() {
-		got += a.Name + "/" + a.Scope + " "
+		got += a.Name.String() + "/" + a.Scope + " "
 	}
-	if want := "meter/w1 low/s1 clogged/s2 low/s2 "; got != want {
+	if want := "meter_dead/w1 cartridge_low/s1 cartridge_low/s2 cartridge_expiring/s2 "; got != want {
 		t.Errorf("order %s, want %s", got, want)
 	}
-	if _, ok := b.Blocking("w2"); ok {
-		t.Error("an alarm of w1 blocks w2")
+	if _, ok := b.Blocking("w2", "s2"); ok {
+		t.Error("an alarm of w1 blocks w2, or a warning blocks s2")
 	}
-	if a, ok := b.Blocking("w1"); !ok || a.Name != "meter" {
+	if a, ok := b.Blocking("s1", "w1"); !ok || a.Name != MeterDead || a.Code() != CodeLineFault {
 		t.Errorf("w1: %+v %v", a, ok)
 	}
-	b.Set(Alarm{Name: "leak", Severity: Blocks})
-	if a, ok := b.Blocking("w2"); !ok || a.Name != "leak" {
+	b.Set(Alarm{Name: Leak})
+	if a, ok := b.Blocking("w2"); !ok || a.Name != Leak {
 		t.Errorf("an alarm of the unit does not block w2: %+v %v", a, ok)
 	}
-	if n := b.ClearAll("low"); n != 2 || b.Has("low", "s1") || !b.Has("leak", "") {
+	if n := b.ClearAll(CartridgeLow); n != 2 || b.Has(CartridgeLow, "s1") || !b.Has(Leak, "") {
 		t.Errorf("cleared %d, left %+v", n, b.List())
+	}
+}
+
+func TestCatalogueWordsFillIn(t *testing.T) {
+	b := New(nil)
+	b.Set(Alarm{Name: ChipGone, Scope: "x1"})
+	a, ok := b.Get(ChipGone, "x1")
+	if !ok || a.What != "the chip x1 does not answer" || a.Severity != Blocks || a.Remedy == "" {
+		t.Errorf("alarm %+v", a)
+	}
+	b.Set(Alarm{Name: NotProvisioned, What: "the claim was refused", Remedy: "release the serial number"})
+	if a, _ := b.Get(NotProvisioned, ""); a.What != "the claim was refused" || a.Remedy != "release the serial number" || a.Severity != Warns {
+		t.Errorf("alarm %+v", a)
+	}
+}
+
+func TestOnlyCatalogueNames(t *testing.T) {
+	for _, n := range []Name{0, names, 250} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("name %d was taken", n)
+				}
+			}()
+			New(nil).Set(Alarm{Name: n})
+		}()
 	}
 }
 
@@ -74,7 +103,7 @@ func TestChangedMissesNothing(t *testing.T) {
 	for w := range writers {
 		wg.Go(func() {
 			for i := range each {
-				b.Set(Alarm{Name: fmt.Sprint(w), What: fmt.Sprint(i)})
+				b.Set(Alarm{Name: PartFault, Scope: fmt.Sprint(w), What: fmt.Sprint(i)})
 			}
 		})
 	}
@@ -95,7 +124,7 @@ func TestChangedMissesNothing(t *testing.T) {
 		t.Errorf("%d alarms", n)
 	}
 	ch := b.Changed()
-	if b.Clear("none", ""); b.Rev() != writers*each {
+	if b.Clear(EStop, ""); b.Rev() != writers*each {
 		t.Error("clearing nothing is a change")
 	}
 	select {
