@@ -87,6 +87,9 @@ type Part struct {
 	CurrentMA      int64         // valve, pump, agitator: drawn while driven, mA; 0 = not known
 	Role           Role          // sensor
 	Slots          []string      // agitator: the cartridge slots it moves
+	Every          time.Duration // agitator: between two runs; 0 = it has no schedule
+	For            time.Duration // agitator: of a run
+	Signal         Interlocks    // interlock: the input it drives
 	Chip           string        // id of the chip its line (slot: its tag reader) is on; empty: none
 }
 

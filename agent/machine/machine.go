@@ -27,6 +27,9 @@ type StartRequest struct {
 	TargetUL int64
 	Hold     bool
 	Source   string // wire.Source…
+	// TopOff names a pour that completed or was stopped at most 30 s ago: the same beverage, at most 15 % of its target in
+	// all, its cup still in place. Empty for an ordinary pour.
+	TopOff string
 }
 
 // Intent is made durable before anything opens. After a crash an intent without its result becomes an

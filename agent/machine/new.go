@@ -50,6 +50,9 @@ type Config struct {
 	Calibration map[string]float64
 	// GuardReply is how long the guard may take to answer a beat; 0 means beat.Limit, the patience it has with us.
 	GuardReply time.Duration
+	// SupplyMA is what the valve supply delivers, mA; 0 = not known, no budget is kept. MASTER, a carrier's valve, pumps
+	// and agitators never draw more together: pumps wait their turn.
+	SupplyMA int64
 }
 
 // Deps is what a machine works on. The rig must have been opened as hal.OwnerAgent; its owner closes it after Run.
@@ -59,7 +62,9 @@ type Deps struct {
 	Guard     GuardLink
 	Journal   Journal
 	Stock     Stock
-	Lags      LagStore // nil: learned anew at every start
+	Lags      LagStore  // nil: learned anew at every start
+	Ready     Ready     // nil: nothing but the machine's own rules refuses a pour
+	Locks     LockStore // nil: lock-outs end with the process
 	Catalogue *beverage.Catalogue
 	Planogram *beverage.Planogram
 	Log       *slog.Logger
@@ -91,6 +96,10 @@ type Machine struct {
 	clear   atomic.Bool // ClearFault was called
 	stopped chan struct{}
 
+	slots map[string]*atomic.Uint32 // cartridge slot -> SlotState
+	asks  chan *ask                 // few people ask at the same time
+	gate  *gate
+
 	ticks    ticks
 	emptyRev atomic.Uint64 // grows with every change of emptied
 
@@ -119,7 +128,7 @@ func New(cfg Config, deps Deps) (*Machine, error) {
 	m := &Machine{
 		cfg: cfg, deps: deps, valves: map[string]uint64{}, meters: map[string]hal.FlowMeter{}, pumps: map[string]hal.Pump{},
 		changed: make(chan struct{}, 1), ready: make(chan struct{}), stopped: make(chan struct{}), lags: map[string]pour.Lag{},
-		emptied: map[string]string{},
+		emptied: map[string]string{}, slots: map[string]*atomic.Uint32{}, asks: make(chan *ask, 8), gate: newGate(),
 	}
 	if err := m.bind(); err != nil {
 		return nil, err
@@ -150,6 +159,9 @@ func (m *Machine) bind() error {
 			p.PulsesPerLitre = pl
 		}
 		m.parts = append(m.parts, p)
+		if p.Kind == hal.KindSlot {
+			m.slots[p.ID] = &atomic.Uint32{}
+		}
 		if p.Owner != hal.OwnerAgent {
 			continue
 		}

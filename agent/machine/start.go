@@ -38,6 +38,7 @@ type lease struct {
 	answer  chan error // capacity 1: the loop does not wait for Start
 
 	beats  atomic.Uint64
+	want   atomic.Pointer[wish] // pause or resume
 	stop   atomic.Pointer[string]
 	begun  atomic.Pointer[receipt] // answers of the journal
 	commit atomic.Pointer[receipt]
@@ -70,6 +71,15 @@ func (m *Machine) Start(ctx context.Context, req StartRequest) (string, error) {
 	l, err := m.newLease(req)
 	if err != nil {
 		return "", err
+	}
+	if m.deps.Ready != nil {
+		slots := make([]string, len(l.plan.Doses))
+		for i, d := range l.plan.Doses {
+			slots[i] = d.Slot
+		}
+		if p := m.deps.Ready.Refuse(l.plan.Carrier.Ingredient, slots); p != nil {
+			return "", p
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return "", err

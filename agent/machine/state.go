@@ -36,6 +36,11 @@ type State struct {
 	Last uint64 // seq of the last recorded pour of this run
 	Busy bool   // a pour is active or not yet recorded: Start would refuse
 
+	Pause      string // why the active pour is paused; empty when it is not
+	Faults     []Fault
+	Rinses     uint64 // of the nozzle, since the start
+	RinsedUL   int64  // water they took: waste, never a sale
+	Rinsing    bool   // the nozzle is being rinsed now
 	Fault      string // why nothing can be poured now; empty when the unit is ready
 	Interlocks hal.Interlocks
 	Cup        bool
