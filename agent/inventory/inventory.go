@@ -2,7 +2,7 @@
 // internal packages; a Book owns its state and is safe for concurrent use.
 //
 //	store.Fold ──records──► Book.Apply ──Save──► store.MarkApplied (same commit as the mark)
-//	tag read, crew ──Insert, Remove, SetEmpty──► Book ──Remaining, Missing, Favourites──► snapshot
+//	tag read, crew ──Put, Remove, SetEmpty, Bar──► Book ──Source──► machine; Missing, Favourites──► snapshot
 //
 // A level belongs to the cartridge, not to its place: one taken out and put back continues where it was. Levels may
 // turn out below zero in the sum of the records; they are reported as zero.
@@ -36,6 +36,22 @@ type Level struct {
 	FullUL     int64                 `json:"full_ul"`
 	Empty      bool                  `json:"empty,omitempty"`   // the machine found it empty, whatever the sum says
 	Foreign    beverage.IngredientID `json:"foreign,omitempty"` // the cartridge holds this instead; it counts for nothing
+	Expires    time.Time             `json:"expires,omitzero"`
+	Lot        string                `json:"lot,omitempty"`
+	By         string                `json:"by,omitempty"`       // who registered it; empty: its tag was read
+	Refilled   bool                  `json:"refilled,omitempty"` // its tag has claimed more than it did before
+	Barred     string                `json:"barred,omitempty"`   // why nothing is drawn from the slot, whatever is in it
+}
+
+// Cartridge is what a tag says, or a person who registers a cartridge.
+type Cartridge struct {
+	ID      string // unique
+	Holds   beverage.IngredientID
+	LeftUL  int64 // negative: not known, a new one is taken as full
+	FullUL  int64 // 0: the planogram's volume
+	Expires time.Time
+	Lot     string
+	By      string // the person, when no tag was read
 }
 
 type cartridge struct {
@@ -43,13 +59,19 @@ type cartridge struct {
 	LeftUL     int64                 `json:"left_ul"`
 	FullUL     int64                 `json:"full_ul"`
 	Empty      bool                  `json:"empty,omitempty"`
-	Seen       int64                 `json:"seen"` // counts insertions, to forget the oldest
+	Seen       int64                 `json:"seen"`             // counts insertions, to forget the oldest
+	TagUL      int64                 `json:"tag_ul,omitempty"` // what its tag said last, if it knew
+	Expires    time.Time             `json:"expires,omitzero"`
+	Lot        string                `json:"lot,omitempty"`
+	By         string                `json:"by,omitempty"`
+	Refilled   bool                  `json:"refilled,omitempty"`
 }
 
 type slot struct {
 	ingredient beverage.IngredientID
 	fullUL     int64
 	cartridge  string
+	barred     string // not saved: whoever bars a slot judges anew at every start
 }
 
 // state is what Save writes.
@@ -154,38 +176,48 @@ func (b *Book) Apply(r *wire.Record) bool {
 // then a new one is taken as full (fullUL, or the planogram's volume when that is 0). The level of a cartridge seen
 // before is kept, unless the tag says there is less.
 func (b *Book) Insert(slotID, cartridgeID string, holds beverage.IngredientID, leftUL, fullUL int64) error {
+	return b.Put(slotID, Cartridge{ID: cartridgeID, Holds: holds, LeftUL: leftUL, FullUL: fullUL})
+}
+
+// Put is Insert with everything that is known of the cartridge. A known one whose tag claims more than it did before was
+// refilled or copied: that is noted, and the lower level stays.
+func (b *Book) Put(slotID string, in Cartridge) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s, ok := b.slots[slotID]
 	if !ok {
 		return &problem.Problem{Code: problem.CodeNotFound, Where: slotID, What: "no such cartridge slot in the planogram", Remedy: "check the slot's id or the planogram file"}
 	}
-	if cartridgeID == "" {
+	if in.ID == "" {
 		return &problem.Problem{Code: problem.CodeBadRequest, Where: slotID, What: "the cartridge has no id", Remedy: "read its tag again"}
 	}
 	for id, other := range b.slots {
-		if id != slotID && other.cartridge == cartridgeID { // it cannot be in two places: it moved
+		if id != slotID && other.cartridge == in.ID { // it cannot be in two places: it moved
 			other.cartridge = ""
 			delete(b.st.Slots, id)
 		}
 	}
-	if fullUL <= 0 {
-		fullUL = s.fullUL
+	if in.FullUL <= 0 {
+		in.FullUL = s.fullUL
 	}
-	c, known := b.st.Cartridges[cartridgeID]
+	c, known := b.st.Cartridges[in.ID]
 	switch {
 	case !known:
-		c = cartridge{Ingredient: holds, LeftUL: leftUL, FullUL: fullUL}
-		if leftUL < 0 {
-			c.LeftUL = fullUL
+		c = cartridge{Ingredient: in.Holds, LeftUL: in.LeftUL, FullUL: in.FullUL}
+		if in.LeftUL < 0 {
+			c.LeftUL = in.FullUL
 		}
-	case leftUL >= 0 && leftUL < c.LeftUL:
-		c.LeftUL = leftUL
+	case in.LeftUL >= 0 && in.LeftUL < c.LeftUL:
+		c.LeftUL = in.LeftUL
+	case c.TagUL > 0 && in.LeftUL > c.TagUL:
+		c.Refilled = true
 	}
+	c.TagUL = max(in.LeftUL, 0)
+	c.Expires, c.Lot, c.By = in.Expires, in.Lot, in.By
 	b.st.Seen++
 	c.Seen = b.st.Seen
-	b.st.Cartridges[cartridgeID] = c
-	b.st.Slots[slotID], s.cartridge = cartridgeID, cartridgeID
+	b.st.Cartridges[in.ID] = c
+	b.st.Slots[slotID], s.cartridge = in.ID, in.ID
 	b.forget()
 	return nil
 }
@@ -234,12 +266,13 @@ func (b *Book) Levels() []Level {
 
 func (b *Book) level(id string) Level {
 	s := b.slots[id]
-	l := Level{Slot: id, Ingredient: s.ingredient, Cartridge: s.cartridge, FullUL: s.fullUL}
+	l := Level{Slot: id, Ingredient: s.ingredient, Cartridge: s.cartridge, FullUL: s.fullUL, Barred: s.barred}
 	if s.cartridge == "" {
 		return l
 	}
 	c := b.st.Cartridges[s.cartridge]
 	l.FullUL, l.Empty = c.FullUL, c.Empty
+	l.Expires, l.Lot, l.By, l.Refilled = c.Expires, c.Lot, c.By, c.Refilled
 	if c.Ingredient != s.ingredient {
 		l.Foreign = c.Ingredient
 	}
@@ -247,58 +280,6 @@ func (b *Book) level(id string) Level {
 		l.LeftUL = max(c.LeftUL, 0)
 	}
 	return l
-}
-
-// Remaining is what can be poured of an ingredient, µL, over all slots; stocked is false when the planogram has no
-// slot for it.
-func (b *Book) Remaining(ing beverage.IngredientID) (ul int64, stocked bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, id := range b.order {
-		if b.slots[id].ingredient == ing {
-			stocked = true
-			ul += b.level(id).LeftUL
-		}
-	}
-	return ul, stocked
-}
-
-// Source returns the slot to draw needUL of an ingredient from: the first that holds enough, so that opened
-// cartridges are used up in planogram order. ok is false when none does: a pour never changes cartridge midway.
-func (b *Book) Source(ing beverage.IngredientID, needUL int64) (l Level, ok bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, id := range b.order {
-		if b.slots[id].ingredient != ing {
-			continue
-		}
-		if l := b.level(id); l.LeftUL >= max(needUL, 1) {
-			return l, true
-		}
-	}
-	return Level{}, false
-}
-
-// Why a beverage cannot be poured; the words of api.Snapshot.Blocked.
-const (
-	SoldOut    = "sold_out"
-	NotStocked = "not_stocked"
-)
-
-// Missing says why a drink that needs these volumes (µL per ingredient, carriers left out) cannot be poured: "" when
-// it can, NotStocked when no slot is meant for an ingredient, else SoldOut.
-func (b *Book) Missing(needs map[beverage.IngredientID]int64) string {
-	why := ""
-	for ing, ul := range needs {
-		if _, ok := b.Source(ing, ul); ok {
-			continue
-		}
-		if _, stocked := b.Remaining(ing); !stocked {
-			return NotStocked
-		}
-		why = SoldOut
-	}
-	return why
 }
 
 // forget drops the longest unseen cartridges that are in no slot.
