@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"fountain/agent/access"
 	"fountain/agent/alarm"
 	"fountain/agent/apiserver"
 	"fountain/agent/beat"
@@ -85,6 +86,9 @@ type Agent struct {
 	server    *apiserver.Server
 	cloud     *cloud
 	view      *view
+	pin       *access.PIN
+	audit     *audit
+	setup     *setup
 
 	serial  string
 	boot    string
@@ -147,6 +151,9 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 	if err := a.identify(); err != nil {
 		return nil, err
 	}
+	if a.audit, err = openAudit(cfg.State, a.log); err != nil {
+		return nil, err
+	}
 	if err := a.openBook(); err != nil {
 		return nil, err
 	}
@@ -181,7 +188,9 @@ func (a *Agent) wire() (err error) {
 	a.view = newView(a)
 	a.journal.recorded = a.recorded
 	a.journal.failed = a.view.failed
-	reg := apiserver.Config{Dir: a.cfg.Run, Log: a.log}
+	a.pin = access.Open(a.store, access.Config{Serial: a.serial, Busy: func() bool { return a.machine.State().Phase.Active() }})
+	a.setup = newSetup(a)
+	reg := apiserver.Config{Dir: a.cfg.Run, Log: a.log, Admin: apiserver.Admin{Alarms: alarmDesk{a}, Setup: a.setup, Audit: a.audit}}
 	if a.cfg.Config.API.Metrics {
 		reg.Metrics = a.metrics()
 	}
@@ -243,7 +252,12 @@ func (a *Agent) whenReady(ctx context.Context, ready func()) func() {
 
 // Close releases the store. Run does it too.
 func (a *Agent) Close() error {
-	a.closing.Do(func() { a.closeErr = a.store.Close() })
+	a.closing.Do(func() {
+		a.closeErr = a.store.Close()
+		if a.audit != nil {
+			_ = a.audit.trail.Close() // every line was synced
+		}
+	})
 	return a.closeErr
 }
 

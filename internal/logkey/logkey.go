@@ -25,4 +25,6 @@ const (
 	Alarm      = "alarm"
 	State      = "state"
 	Version    = "version"
+	Person     = "person"
+	Action     = "action"
 )
