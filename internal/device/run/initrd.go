@@ -48,7 +48,7 @@ func packInitrd(path string, k kernel, o options) error {
 	for _, p := range []string{"fountaind", "fountain-guard", "fountain-plant"} {
 		a.file("bin/"+p, filepath.Join(o.bin, p))
 	}
-	a.tree("data", "internal/device/testdata")
+	a.tree("rig", "testdata/rig")
 	a.finish()
 	if a.err != nil {
 		return a.err

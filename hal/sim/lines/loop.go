@@ -1,0 +1,171 @@
+//go:build linux
+
+package lines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Run steps the plant every millisecond until ctx ends, on a locked thread with real-time priority where the kernel
+// allows it. It returns what broke.
+func (b *Board) Run(ctx context.Context) error {
+	runtime.LockOSThread() // never unlocked: the thread ends with its goroutine, and its priority with it
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: prio, Flags: unix.SCHED_FLAG_RESET_ON_FORK}
+	if err := unix.SchedSetAttr(0, &attr, 0); err != nil && !errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("take real-time priority: %w", err)
+	}
+	last := monotonic()
+	next := last
+	for ctx.Err() == nil {
+		next += period
+		ts := unix.NsecToTimespec(int64(next))
+		if err := unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &ts, nil); err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("sleep: %w", err)
+		}
+		now := monotonic()
+		b.mu.Lock()
+		b.late = max(b.late, now-last)
+		err := b.tick(now)
+		b.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		last = now
+		if now > next+100*period {
+			next = now // after a stall time is not caught up
+		}
+	}
+	return nil
+}
+
+// tick looks at every output, steps the physics and moves every input.
+func (b *Board) tick(now time.Duration) error {
+	b.ticks++
+	for i := range b.outputs {
+		if err := b.look(i, now); err != nil {
+			return fmt.Errorf("look at %s: %w", b.outputs[i].id, err)
+		}
+	}
+	supply := b.supplied(now)
+	b.current.Store(supply)
+	if err := b.tickChips(); err != nil {
+		return err
+	}
+	for i := range b.outputs {
+		if v := b.outputs[i].valve; v >= 0 {
+			b.open[v] = b.outputs[i].open && supply
+		}
+	}
+	b.wires.Tick(b.open, &b.seen)
+	for i := range b.meters {
+		if err := b.meters[i].tick(b.seen.Pulses[i], now); err != nil {
+			return fmt.Errorf("pulse %s: %w", b.rig.Meters[i].ID, err)
+		}
+	}
+	for i := range b.locks {
+		l := &b.locks[i]
+		if want := b.rig.Interlocks[i].SafeHigh != b.seen.Tripped[i]; want != l.high {
+			l.high = want
+			if err := l.pin.pull(want); err != nil {
+				return fmt.Errorf("move %s: %w", b.rig.Interlocks[i].ID, err)
+			}
+		}
+	}
+	for i := range b.senses {
+		s := &b.senses[i]
+		if idle := s.pin != nil && !b.rig.Pumps[i].Sense.ActiveHigh; s.pin != nil && s.high != idle && b.ticks%2 == 0 {
+			s.high = idle // the stroke sensor's pulse ends
+			if err := s.pin.pull(idle); err != nil {
+				return err
+			}
+		}
+	}
+	if b.ticks%250 == 0 {
+		return b.writeSensors()
+	}
+	return nil
+}
+
+// look reads the line of output i and carries out what its edge means.
+func (b *Board) look(i int, now time.Duration) error {
+	o := &b.outputs[i]
+	high, err := o.pin.high()
+	if err != nil {
+		return err
+	}
+	if i == b.beat {
+		if high != b.beatOld {
+			b.beatOld, b.beatAt = high, now
+		}
+		return nil
+	}
+	open := high != o.activeLow
+	if open == o.open {
+		return nil
+	}
+	o.open, o.changed = open, now
+	if o.resets != nil {
+		o.resets.hold(open)
+	}
+	if !open {
+		return nil
+	}
+	o.switched++
+	if o.pump < 0 || !b.supplied(now) {
+		return nil
+	}
+	if full := b.wires.Stroke(o.pump); full && b.senses[o.pump].pin != nil {
+		s := &b.senses[o.pump]
+		s.high = b.rig.Pumps[o.pump].Sense.ActiveHigh
+		return s.pin.pull(s.high)
+	}
+	return nil
+}
+
+// supplied tells whether the valves have current: with a one-shot only while the heartbeat's edges come.
+func (b *Board) supplied(now time.Duration) bool {
+	return b.beat < 0 || b.bridge || b.beatAt > 0 && now-b.beatAt < b.hold
+}
+
+// tick sends what the wheel has turned since. A pulse goes away from idle and back, half a millisecond apart at most
+// often; the edge away is the one that counts.
+func (m *meterLine) tick(turned uint64, now time.Duration) error {
+	n := 0
+	if turned > m.owed {
+		n = int(turned - m.owed)
+		m.owed = turned
+	}
+	for m.extra > 0 && now >= m.next {
+		m.extra--
+		m.next += m.every
+		n++
+	}
+	if m.high != m.idle { // the last pulse ends
+		if err := m.set(m.idle); err != nil {
+			return err
+		}
+	}
+	for k := range n {
+		if k > 0 {
+			if err := m.set(m.idle); err != nil {
+				return err
+			}
+		}
+		if err := m.set(!m.idle); err != nil {
+			return err
+		}
+		m.sent++
+	}
+	return nil
+}
+
+func (m *meterLine) set(high bool) error {
+	m.high = high
+	return m.pin.pull(high)
+}
