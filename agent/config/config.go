@@ -4,8 +4,9 @@
 //	defaults < file (YAML) < environment FOUNTAIN_<SECTION>_<KEY> < technician's file ──Load──► *Config, or every problem
 //
 // The technician's file (STATE/technician.yaml) holds the few keys that are set on the unit itself. It never keeps a unit
-// from starting: what is wrong in it is left out as a whole and told in Config.Refused. Unknown keys and wrong types are refused with file, line and key. A loaded Config is not changed any more.
-// Safety (rig, limits, interlocks) is not configured here but in the rig file.
+// from starting: what is wrong in it is left out as a whole and told in Config.Refused. Unknown keys and wrong types are
+// refused with file, line and key. A loaded Config is not changed any more. Safety (rig, bounds, interlocks) is not
+// configured here but in the rig file; the limits of temperature and pressure are, by the file alone.
 package config
 
 import (
@@ -23,6 +24,8 @@ type Config struct {
 	Cloud     Cloud              `mapstructure:"cloud"`
 	Sync      Sync               `mapstructure:"sync"`
 	Pour      Pour               `mapstructure:"pour"`
+	Limits    Limits             `mapstructure:"limits"`
+	Stock     Stock              `mapstructure:"stock"`
 	API       API                `mapstructure:"api"`
 	Log       Log                `mapstructure:"log"`
 	File      string             `mapstructure:"-"` // the file it was loaded from; empty: none

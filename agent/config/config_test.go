@@ -48,10 +48,11 @@ func TestDefaults(t *testing.T) {
 		want := &Config{
 			File: path, origins: c.origins,
 			Unit: Unit{Timezone: "UTC", Language: "en"}, Rig: "sim", Cloud: Cloud{Enabled: true},
-			Sync: Sync{DrainRate: 10, Linger: time.Second, Rule: "fountain_consumption", Window: 20, LedgerInterval: 15 * time.Minute},
-			Pour: Pour{Sizes: []Size{{"small", 355}, {"medium", 473}, {"large", 710}}, MaxML: 1000},
-			API:  API{Metrics: true},
-			Log:  Log{Level: "info", Format: "text", Rotation: Rotation{10, 720 * time.Hour, 5}},
+			Sync:   Sync{DrainRate: 10, Linger: time.Second, Rule: "fountain_consumption", Window: 20, LedgerInterval: 15 * time.Minute},
+			Pour:   Pour{Sizes: []Size{{"small", 355}, {"medium", 473}, {"large", 710}}, MaxML: 1000},
+			Limits: DefaultLimits(), Stock: DefaultStock(),
+			API: API{Metrics: true},
+			Log: Log{Level: "info", Format: "text", Rotation: Rotation{10, 720 * time.Hour, 5}},
 		}
 		if diff := cmp.Diff(want, c, cmp.AllowUnexported(Config{})); diff != "" {
 			t.Errorf("%q: %s", path, diff)
@@ -87,6 +88,10 @@ func TestFull(t *testing.T) {
 		Cloud: Cloud{false, in("endpoints.json"), "abc-ats.iot.us-east-1.amazonaws.com:8883", in("ca.pem"), in("claim.pem"), in("claim.key"), "fountain-unit"},
 		Sync:  Sync{80, 2500 * time.Millisecond, "consumption_v2", 50, time.Hour},
 		Pour:  Pour{[]Size{{"taste", 50}, {"cup", 300.5}}, 700},
+		Limits: Limits{
+			5, 7, 1, 2, 25, 0.25, 3 * time.Minute, 500, 350, 100, 600, 10, 20 * time.Second, 90 * time.Second, 30 * time.Second,
+		},
+		Stock: Stock{20, 14},
 		Log:   Log{"debug", "json", in("fountaind.log"), Rotation{25, 168 * time.Hour, 0}},
 	}
 	if diff := cmp.Diff(want, c, cmp.AllowUnexported(Config{})); diff != "" {

@@ -37,7 +37,7 @@ type key struct {
 
 // keys lists every key, in the order Print shows them.
 func keys() []key {
-	return []key{
+	list := []key{
 		{path: "unit.serial", kind: text, def: "", doc: "serial number; the thing's name comes from it", check: optional(`^[A-Za-z0-9_-]{1,64}$`, "use 1 to 64 letters, digits, - and _")},
 		{path: "unit.venue", kind: text, def: "", doc: "where the unit stands", check: atMost(128)},
 		{path: "unit.timezone", kind: text, def: "UTC", doc: "IANA time zone of the venue", tech: true, check: zone},
@@ -59,6 +59,9 @@ func keys() []key {
 		{path: "sync.ledger_interval", kind: duration, def: 15 * time.Minute, doc: "how often the cloud writes its ledger at most; resend after three of them", check: within(time.Second, 24*time.Hour)},
 		{path: "pour.sizes", kind: sizes, def: []Size{{"small", 355}, {"medium", 473}, {"large", 710}}, doc: "portions offered", check: sound},
 		{path: "pour.max_ml", kind: number, def: 1000.0, doc: "no pour is larger, ml", file: true, check: between(50, 2000)},
+	}
+	list = append(list, limitKeys()...)
+	return append(list, []key{
 		{path: "api.metrics", kind: boolean, def: true, doc: "serve /v1/metrics"},
 		{path: "log.level", kind: text, def: "info", doc: "debug, info, warn or error", check: oneOf("debug", "info", "warn", "error")},
 		{path: "log.format", kind: text, def: "text", doc: "text or json", check: oneOf("text", "json")},
@@ -66,7 +69,7 @@ func keys() []key {
 		{path: "log.rotation.max_size_mb", kind: whole, def: 10, doc: "a log file is closed at this size", check: between(1, 1000)},
 		{path: "log.rotation.max_age", kind: duration, def: 30 * 24 * time.Hour, doc: "and deleted at this age", check: within(time.Hour, 366*24*time.Hour)},
 		{path: "log.rotation.keep", kind: whole, def: 5, doc: "old log files kept", check: between(0, 100)},
-	}
+	}...)
 }
 
 // paths lists the keys that name files; relative ones in the file count from its folder.
@@ -183,7 +186,7 @@ func between(lo, hi float64) func(any) string {
 		case float64:
 			f = n
 		}
-		if f < lo || f > hi {
+		if !(f >= lo && f <= hi) { // also not a number
 			return fmt.Sprintf("must lie between %g and %g", lo, hi)
 		}
 		return ""

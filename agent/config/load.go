@@ -207,6 +207,7 @@ func (c *Config) together() []*problem.Problem {
 			out = append(out, c.wrong("pour.sizes", fmt.Sprintf("pour.sizes: %s is %g ml, more than pour.max_ml %g", s.ID, s.ML, c.Pour.MaxML), "make the size smaller, or raise pour.max_ml"))
 		}
 	}
+	out = append(out, c.limitsTogether()...)
 	if c.Cloud.Configured() && c.Unit.Serial == "" {
 		out = append(out, c.wrong("unit.serial", "unit.serial is empty", "set unit.serial in the configuration file, or FOUNTAIN_UNIT_SERIAL: a unit cannot be claimed without its serial number"))
 	}
@@ -351,6 +352,9 @@ func (c *Config) value(path string) any {
 	case "log.rotation.keep":
 		return c.Log.Rotation.Keep
 	default:
+		if v, ok := c.limit(path); ok {
+			return v
+		}
 		return *c.paths()[path]
 	}
 }
