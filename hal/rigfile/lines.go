@@ -125,7 +125,7 @@ func (p *parser) line(o object, who string, u use, polarity bool) Line {
 	case c.Kind == "":
 		return l // told already
 	case !slices.Contains(u.kinds, c.Kind):
-		o.bad("chip", fmt.Sprintf("%s may not sit on %s, a %s: %s", u.what, c.ID, c.Kind, u.why), u.remedy)
+		o.bad("chip", fmt.Sprintf("%s may not sit on %s (%s): %s", u.what, c.ID, c.Kind, u.why), u.remedy)
 		return l
 	case l.Name != "" && c.Kind != ChipGPIO:
 		o.bad("name", fmt.Sprintf("chip %s has no line names", c.ID), fmt.Sprintf("give line: 0 to %d", c.lines()-1))

@@ -198,7 +198,7 @@ func (p *parser) slot(n *yaml.Node, path string) {
 		case c == nil:
 			o.bad("reader", fmt.Sprintf("unknown chip %q", s.Reader), "add it under chips or correct the name")
 		case c.Kind != "" && c.Kind != ChipPN532:
-			o.bad("reader", fmt.Sprintf("chip %s is a %s and reads no tags", c.ID, c.Kind), "name a chip of kind pn532")
+			o.bad("reader", fmt.Sprintf("chip %s (%s) reads no tags", c.ID, c.Kind), "name a chip of kind pn532")
 		}
 	}
 	for _, other := range p.rig.Slots {

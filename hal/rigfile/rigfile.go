@@ -4,10 +4,14 @@
 //	rig.yaml ──Load/Parse──► Rig (checked, never changed) ──Parts──► []hal.Part
 //	                          └──► hal/linux (chips and lines) │ hal/sim (the sim section)
 //
-// A rig file comes from the unit's own storage, never from the cloud. Everything is checked at load: an unknown key, an
-// unknown chip, a line used twice, a valve without owner, polarity or max_open, a meter behind an expander, a missing
-// MASTER or one that is not the guard's: each is refused with file, line, key path and remedy, all of them at once.
-// The package imports hal, internal/problem and the YAML parser; it holds no state.
+// A rig file comes from the unit's own storage, never from the cloud. Everything is checked at load, and all problems are
+// told at once with file, line, key path and remedy: unknown keys and chips; a line, address, channel or reader used twice
+// (a line given once by number and once by name is found out when the chip is opened); a valve without owner, polarity or
+// max_open; a meter, a stroke sensor, MASTER, the heartbeat or an input of the guard's behind an expander; anything that is
+// not its owner's; a sensor without its plausible range; a supply that cannot open MASTER and a valve.
+//
+// Schema is the same for editors, as far as a schema can tell. The package imports hal, internal/problem and the YAML
+// parser; it holds no state.
 package rigfile
 
 import (

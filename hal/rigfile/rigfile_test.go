@@ -4,10 +4,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"fountain/hal"
@@ -56,6 +59,93 @@ func TestDemo(t *testing.T) {
 	if r.Sim.OnOwnerDeath != rigfile.DeathHold {
 		t.Errorf("on_owner_death %q", r.Sim.OnOwnerDeath)
 	}
+}
+
+func TestReference(t *testing.T) {
+	r, err := rigfile.Load(filepath.Join(samples, "reference.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := map[string]hal.Part{}
+	for _, p := range r.Parts() {
+		parts[p.ID] = p
+	}
+	for _, want := range []hal.Part{
+		{ID: "master", Kind: hal.KindValve, Owner: hal.OwnerGuard, MaxOpen: time.Minute, QMax: 110000, CurrentMA: 500, Chip: "soc"},
+		{ID: "p01", Kind: hal.KindPump, Owner: hal.OwnerAgent, StrokeUL: 100, MaxRate: 300, CurrentMA: 600, Chip: "d1"},
+		{ID: "s01", Kind: hal.KindSlot, Owner: hal.OwnerAgent, Pump: "p01", Chip: "r1"},
+		{ID: "co2", Kind: hal.KindInterlock, Owner: hal.OwnerAgent, Signal: hal.NoCO2, Chip: "soc"},
+		{
+			ID: "stir_right", Kind: hal.KindAgitator, Owner: hal.OwnerAgent, MaxOpen: 30 * time.Second, CurrentMA: 800, Every: 2 * time.Hour, For: 15 * time.Second,
+			Slots: []string{"s09", "s10", "s11", "s12", "s13", "s14", "s15", "s16"}, Chip: "x1",
+		},
+		{ID: "p_co2", Kind: hal.KindSensor, Owner: hal.OwnerAgent, Role: hal.RoleCO2Pressure, Chip: "a1"},
+	} {
+		if d := cmp.Diff(want, parts[want.ID]); d != "" {
+			t.Error(d)
+		}
+	}
+	if w := r.Board.Watchdog; w == nil || w.Path != "/dev/watchdog0" || w.Timeout != 10*time.Second {
+		t.Errorf("watchdog %+v", w)
+	}
+	if h := r.Heartbeat; h == nil || h.Every != 25*time.Millisecond || h.Line.Chip != "soc" || h.Line.Line != 12 {
+		t.Errorf("heartbeat %+v", h)
+	}
+	if i := slices.IndexFunc(r.Chips, func(c rigfile.Chip) bool { return c.ID == "x1" }); r.Chips[i].Reset == nil || r.Chips[i].Reset.ActiveHigh {
+		t.Errorf("reset of x1: %+v", r.Chips[i].Reset)
+	}
+	if s := r.Sensors[0]; s.Every != 2*time.Second || s.Scale != 0.001 || s.Min != -5 || s.Max != 60 {
+		t.Errorf("sensor %+v", s)
+	}
+}
+
+// The twins of the emulator's machine differ in their levels and times alone, so that what one proves is proved for both.
+func TestTwins(t *testing.T) {
+	normal := func(name string) *rigfile.Rig {
+		r, err := rigfile.Load(filepath.Join(samples, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Path = ""
+		high := r.Valves[0].Line.ActiveHigh
+		for i := range r.Valves {
+			same(t, &r.Valves[i].Line.ActiveHigh, high)
+		}
+		for i := range r.Pumps {
+			same(t, &r.Pumps[i].Line.ActiveHigh, high)
+			if r.Pumps[i].Sense != nil {
+				same(t, &r.Pumps[i].Sense.ActiveHigh, high)
+			}
+		}
+		for i := range r.Agitators {
+			same(t, &r.Agitators[i].Line.ActiveHigh, high)
+		}
+		for i := range r.Interlocks {
+			same(t, &r.Interlocks[i].SafeHigh, !high)
+		}
+		for i := range r.Chips {
+			if reset := r.Chips[i].Reset; reset != nil {
+				same(t, &reset.ActiveHigh, !high)
+			}
+		}
+		return r
+	}
+	ignore := cmpopts.IgnoreUnexported(rigfile.Rig{})
+	if d := cmp.Diff(normal("emulator.yaml"), normal("emulator-low.yaml"), ignore); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(normal("emulator-short.yaml"), normal("emulator-low-short.yaml"), ignore); d != "" {
+		t.Error(d)
+	}
+}
+
+// same checks that a level is the one of the whole twin, and forgets it.
+func same(t *testing.T, level *bool, want bool) {
+	t.Helper()
+	if *level != want {
+		t.Error("a level of the other twin")
+	}
+	*level = false
 }
 
 // Each bad sample says in its first line what must be said about it: the line and the key path, or a text.
@@ -131,7 +221,7 @@ func TestMissingFile(t *testing.T) {
 // Whatever is broken in a good file, the parser answers with problems that have a place; it never panics, and what it
 // accepts has a MASTER of the guard's.
 func TestMutations(t *testing.T) {
-	good, err := os.ReadFile(filepath.Join(samples, "small.yaml"))
+	good, err := os.ReadFile(filepath.Join(samples, "every-key.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func (p *parser) channel(o object, s *Sensor) {
 	case c == nil:
 		o.bad("chip", fmt.Sprintf("unknown chip %q", s.Chip), "add it under chips or correct the name")
 	case c.Kind != "" && c.Kind != ChipADS1115:
-		o.bad("chip", fmt.Sprintf("chip %s is a %s and measures nothing", c.ID, c.Kind), "name a chip of kind ads1115")
+		o.bad("chip", fmt.Sprintf("chip %s (%s) measures nothing", c.ID, c.Kind), "name a chip of kind ads1115")
 	case s.Channel >= 0:
 		at := pin{s.Chip, s.Channel, ""}
 		if other, used := p.pins[at]; used {
