@@ -11,6 +11,7 @@
 package alarm
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -76,6 +77,44 @@ func New(now func() time.Time) *Board {
 // catalogue's, and so are What and Remedy when they are empty. It reports whether anything changed. A Name that is no
 // constant of this package panics.
 func (b *Board) Set(a Alarm) bool {
+	a = whole(a)
+	now := b.now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	changed := b.set(a, now)
+	if changed {
+		b.bump()
+	}
+	return changed
+}
+
+// Keep makes what stands of the names in owned exactly want: one source's view, told again and again. It reports whether
+// anything changed, and is one change.
+func (b *Board) Keep(owned []Name, want []Alarm) bool {
+	now := b.now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	changed := false
+	stays := map[key]bool{}
+	for _, a := range want {
+		a = whole(a)
+		stays[key{a.Name, a.Scope}] = true
+		changed = b.set(a, now) || changed
+	}
+	for k := range b.alarms {
+		if slices.Contains(owned, k.name) && !stays[k] {
+			delete(b.alarms, k)
+			changed = true
+		}
+	}
+	if changed {
+		b.bump()
+	}
+	return changed
+}
+
+// whole fills in what the catalogue knows.
+func whole(a Alarm) Alarm {
 	d := a.Name.Definition()
 	if a.Scope == "" {
 		a.Scope = ScopeUnit
@@ -87,9 +126,10 @@ func (b *Board) Set(a Alarm) bool {
 	if a.Remedy == "" {
 		a.Remedy = fill(d.Remedy, a.Scope)
 	}
-	now := b.now()
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	return a
+}
+
+func (b *Board) set(a Alarm, now time.Time) bool {
 	k := key{a.Name, a.Scope}
 	old, stood := b.alarms[k]
 	a.Since = now
@@ -102,7 +142,6 @@ func (b *Board) Set(a Alarm) bool {
 		b.raised[a.Name]++
 	}
 	b.alarms[k] = a
-	b.bump()
 	return true
 }
 
@@ -208,13 +247,18 @@ func (b *Board) Blocked() Blocked {
 // By returns the first alarm of the unit or of one of these scopes.
 func (b Blocked) By(scopes ...string) (Alarm, bool) {
 	for _, a := range b.list {
-		if a.Scope == ScopeUnit {
+		if a.Scope == ScopeUnit || slices.Contains(scopes, a.Scope) {
 			return a, true
 		}
-		for _, s := range scopes {
-			if a.Scope == s {
-				return a, true
-			}
+	}
+	return Alarm{}, false
+}
+
+// Of returns the first alarm of one of these scopes, leaving the unit's aside.
+func (b Blocked) Of(scopes ...string) (Alarm, bool) {
+	for _, a := range b.list {
+		if slices.Contains(scopes, a.Scope) {
+			return a, true
 		}
 	}
 	return Alarm{}, false

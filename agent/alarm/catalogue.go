@@ -91,6 +91,11 @@ var catalogue = [names]Definition{
 		Cause: "this board would hold its valves open if the program ended", Remedy: "set strict_gpiod in the firmware (docs/wiring.md) and start again",
 		Evidence: "the kernel setting that was read", Raised: "the kernel keeps a line's level after its owner dies", Cleared: "the setting is right at a start",
 	},
+	RinseFirst: {
+		ID: "rinse_first", Severity: Blocks, Scope: OfUnit, Code: "rinse_first", Ends: Itself, By: byWatch,
+		Cause: "the nozzle has to be rinsed before the next drink", Remedy: "take the cup away and let it rinse",
+		Evidence: "what is left of which drink", Raised: "the nozzle holds what the next drink must not meet", Cleared: "a rinse",
+	},
 
 	// Flow.
 	GhostFlow: {
@@ -138,10 +143,20 @@ var catalogue = [names]Definition{
 		Cause: "the valve {scope} shuts slower or faster than it used to", Remedy: "plan to change the valve, then calibrate the line",
 		Evidence: "the learned lag now, as it was, the control limits, over how many days", Raised: "the learned close lag leaves its control limits for 8 pours in a row", Cleared: "8 pours within the limits, or the valve was changed",
 	},
-	PumpFault: {
-		ID: "pump_fault", Severity: Blocks, Scope: OfLine, Code: CodeLineFault, Ends: Itself, By: byWatch,
-		Cause: "the dosing pump {scope} does not work", Remedy: "check the pump and its wire",
-		Evidence: "what the hardware said", Raised: "the hardware reports the pump", Cleared: "the hardware reports it no more",
+	MeterNoise: {
+		ID: "meter_noise", Severity: Warns, Scope: OfLine, Ends: Itself, By: byWatch,
+		Cause: "the flow meter of {scope} counts what no water makes", Remedy: "check the shield and the ground of the meter's wire",
+		Evidence: "how many pulses, how they came", Raised: "pulses come too fast or too evenly to be water while everything is shut; they are never a sale", Cleared: "a while without",
+	},
+	AirInLine: {
+		ID: "air_in_line", Severity: Warns, Scope: OfLine, Ends: Itself, By: byWatch,
+		Cause: "air came through {scope}", Remedy: "prime the line; check the supply for air",
+		Evidence: "how many pulses, how they came", Raised: "a short irregular burst of pulses while everything is shut", Cleared: "a while without",
+	},
+	OutputFault: {
+		ID: "output_fault", Severity: Blocks, Scope: OfLine, Code: CodeLineFault, Ends: Person, By: byWatch,
+		Cause: "a pump or valve of {scope} did not obey", Remedy: "check the part and its wire, then clear the alarm",
+		Evidence: "which part, what the hardware said", Raised: "an output or pump refuses a command in a pour", Cleared: "a person has mended it and it obeys",
 	},
 	StrokesUnconfirmed: {
 		ID: "strokes_unconfirmed", Severity: Warns, Scope: OfLine, Ends: Itself, By: byWatch,
@@ -323,6 +338,11 @@ var catalogue = [names]Definition{
 		Cause: "pours cannot be recorded", Remedy: "free space on the data partition, or replace the storage",
 		Evidence: "what the storage said", Raised: "an intent or a record cannot be made durable", Cleared: "a write succeeds; it is tried every 2 s",
 	},
+	JournalStuck: {
+		ID: "journal", Severity: Blocks, Scope: OfUnit, Code: "journal", Ends: Itself, By: byWatch,
+		Cause: "a pour could not be recorded in time", Remedy: "check the storage; it goes on by itself when the storage answers",
+		Evidence: "which pour", Raised: "the journal does not answer in 5 s", Cleared: "it answers",
+	},
 	StoreFull: {
 		ID: "store_full", Severity: Warns, Scope: OfUnit, Ends: Itself, By: byWatch,
 		Cause: "the storage for recorded pours is nearly full", Remedy: "connect the unit so that it can send its pours, or free space",
@@ -342,6 +362,11 @@ var catalogue = [names]Definition{
 		ID: "clock_untrusted", Severity: Warns, Scope: OfUnit, Ends: Itself, By: byWatch,
 		Cause: "the unit does not know the time for sure", Remedy: "connect the unit; check its clock's battery",
 		Evidence: "the clock's quality and the last trusted time", Raised: "nothing has set the clock since the start, for 10 minutes; pours go on and say so in their records", Cleared: "the clock is set",
+	},
+	ConfigRefused: {
+		ID: "config_refused", Severity: Warns, Scope: OfUnit, Ends: Itself, By: byWatch,
+		Cause: "values that were set on this unit were left out", Remedy: "correct them: fountainctl config explain",
+		Evidence: "which and why", Raised: "the technician's file is wrong at a start", Cleared: "it is right at a start",
 	},
 
 	// Cloud: pours never wait for it.

@@ -24,6 +24,7 @@ const (
 	LoopGap
 	WatchdogOff
 	LinesKeepLevel
+	RinseFirst
 
 	// Flow.
 	GhostFlow
@@ -35,7 +36,9 @@ const (
 	MeterDead
 	MeterUncertain
 	ValveWearing
-	PumpFault
+	MeterNoise
+	AirInLine
+	OutputFault
 	StrokesUnconfirmed
 	CalibrationMissing
 	CalibrationExpired
@@ -80,10 +83,12 @@ const (
 
 	// Records.
 	StoreFailing
+	JournalStuck
 	StoreFull
 	StoreDamaged
 	IntentDamaged
 	ClockUntrusted
+	ConfigRefused
 
 	// Cloud.
 	NotProvisioned
