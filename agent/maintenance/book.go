@@ -53,8 +53,8 @@ type Lock struct {
 	RinseUL int64     `json:"rinse_ul,omitempty"` // what the final rinse has to prove, µL
 }
 
-// Open is an operation under way, as the book keeps it: durable before anything flows.
-type Open struct {
+// Work is an operation under way, as the book keeps it: durable before anything flows.
+type Work struct {
 	ID      string    `json:"id"`
 	Kind    string    `json:"kind"`
 	Line    string    `json:"line,omitempty"`
@@ -75,7 +75,7 @@ type Done struct {
 
 // Entry is one ended operation.
 type Entry struct {
-	Open
+	Work
 	Ended    time.Time      `json:"ended"`
 	Outcome  string         `json:"outcome"` // api.OpDone …, or Interrupted
 	Reason   string         `json:"reason,omitempty"`
@@ -94,7 +94,7 @@ type saved struct {
 	Calibrations map[string][]api.Calibration `json:"calibrations,omitempty"` // by line, newest first; [0] is in use
 	Done         map[string]Done              `json:"done,omitempty"`         // by jobKey
 	Locks        map[string]Lock              `json:"locks,omitempty"`        // by line or Nozzle
-	Under        *Open                        `json:"under,omitempty"`
+	Under        *Work                        `json:"under,omitempty"`
 	Log          []Entry                      `json:"log,omitempty"`    // newest first
 	Wasted       map[string]int64             `json:"wasted,omitempty"` // µL by kind of operation, since the book began
 }
@@ -109,7 +109,7 @@ type Book struct {
 
 	mu   sync.Mutex
 	data saved
-	cut  *Open // what New found under way
+	cut  *Work // what New found under way
 }
 
 // OpenBook reads the book. An operation it finds under way was cut short by the end of a process: it is entered as
@@ -138,7 +138,7 @@ func OpenBook(store Store, lines []Line, now time.Time) (*Book, error) {
 		next := b.copy()
 		if b.cut != nil {
 			next.Under = nil
-			next.enter(Entry{Open: *b.cut, Ended: now, Outcome: Interrupted, Reason: "restart"})
+			next.enter(Entry{Work: *b.cut, Ended: now, Outcome: Interrupted, Reason: "restart"})
 		}
 		if err := b.put(next); err != nil {
 			return nil, err
@@ -148,10 +148,10 @@ func OpenBook(store Store, lines []Line, now time.Time) (*Book, error) {
 }
 
 // Cut is the operation that the end of the last process interrupted; nil when there was none.
-func (b *Book) Cut() *Open { return b.cut }
+func (b *Book) Cut() *Work { return b.cut }
 
 // Begin notes an operation that is about to start and locks out its scope. Only when it returns nil may anything flow.
-func (b *Book) Begin(o Open) error {
+func (b *Book) Begin(o Work) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	next := b.copy()
@@ -190,9 +190,9 @@ func (b *Book) End(r Report) error {
 	defer b.mu.Unlock()
 	next := b.copy()
 	e := Entry{Ended: r.Ended, Outcome: r.Outcome, Reason: r.Reason, WastedUL: r.WastedUL, Steps: r.Steps, Evidence: r.Evidence}
-	e.Open = Open{ID: r.ID, Kind: r.Kind, Line: r.Line, Recipe: r.Recipe, Person: r.Person, Started: r.Started, Scope: r.scope, RinseUL: r.rinseUL}
+	e.Work = Work{ID: r.ID, Kind: r.Kind, Line: r.Line, Recipe: r.Recipe, Person: r.Person, Started: r.Started, Scope: r.scope, RinseUL: r.rinseUL}
 	if next.Under != nil && next.Under.ID == r.ID {
-		e.Open, next.Under = *next.Under, nil
+		e.Work, next.Under = *next.Under, nil
 	}
 	next.enter(e)
 	next.Wasted[r.Kind] += r.WastedUL
