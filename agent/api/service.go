@@ -29,7 +29,8 @@ const (
 	OpClean     = "clean"     // a cleaning or sanitising recipe, Param recipe
 	OpCalibrate = "calibrate" // a flow meter or a dosing pump, against a measuring cup or a scale
 	OpSelfTest  = "selftest"  // every channel: current, flow, latency; Param dry: nothing flows
-	OpBrix      = "brix"      // the ratio of water and syrup of one beverage
+	OpBrix      = "brix"      // the ratio of water and syrup of one beverage; Line is the beverage
+	OpAgitate   = "agitate"   // run an agitator; Line is the agitator
 )
 
 // StartOp asks for an operation.
