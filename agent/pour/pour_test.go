@@ -129,9 +129,12 @@ func TestNoFlowNoDose(t *testing.T) {
 		if got := b.in.Delivered[0]; got > doses+3 {
 			t.Errorf("hold %v: %d strokes without water", hold, got-doses)
 		}
-		b.tick(200)
-		if b.s.Phase != Settle || b.s.Reason != ReasonNoFlow {
+		if b.s.Carrier || b.s.Reason != ReasonMeterLost {
 			t.Errorf("hold %v: %s %s", hold, b.s.Phase, b.s.Reason)
+		}
+		// The pulses ended in full flow: what 151 ms and the lag let through at 80 ml/s is estimated.
+		if e := b.s.EstimatedUL(); e < 14_000 || e > 17_000 {
+			t.Errorf("hold %v: %d µL estimated", hold, e)
 		}
 		b.tick(1000)
 		if len(b.learn) != 0 {

@@ -13,8 +13,9 @@ type State struct {
 	Phase   Phase
 	Outcome wire.Outcome // set as soon as it is decided, while the pour may still settle
 	Reason  string
-	Carrier bool // the carrier's valve is commanded open
-	Master  bool // MASTER is asked for
+	Cause   string // why it is paused; empty when it is not
+	Carrier bool   // the carrier's valve is commanded open
+	Master  bool   // MASTER is asked for
 
 	plan     *recipe.Plan
 	lag      Lag
@@ -23,74 +24,111 @@ type State struct {
 	asked    bool    // MASTER was asked for at some time
 	flowed   bool    // the carrier's valve was open at some time
 	halted   bool    // pumps are stopped for good
+	paused   bool    // at some time
+	resume   bool    // a person wants it to go on
+	retried  bool
+	noCup    bool
 	stuck    bool
 	begunAt  time.Duration
 	masterAt time.Duration // MASTER was asked for
+	retryAt  time.Duration // the valve opens again then; 0 = no retry
 	openAt   time.Duration
+	openFor  time.Duration // of earlier openings
 	closeAt  time.Duration
+	pausedAt time.Duration
 	endAt    time.Duration
 	stuckAt  time.Duration
 
-	water water
-	leadW float64 // water at the end of the lead, µL
-	doses [recipe.MaxDoses]dose
-	n     int
+	water    water
+	lastRate float64 // pulses per second before the last closing
+	leadW    float64 // water at the end of the lead, µL
+	led      bool    // leadW is set
+	armBase  uint64  // pulses when arming began
+	doses    [recipe.MaxDoses]dose
+	n        int
+	stroked  uint64 // pulses when the last stroke was confirmed
+	turn     int    // the pump that is asked first when the current is limited
 
 	closeEst  float64 // estimate at closing, µL
 	closeRate float64 // µL/s
-	lateBase  uint64  // pulses when StuckAfter had passed
-	lateSet   bool
-	estimated int64
+	late      lateFlow
+	estimated int64  // of the gap before a meter was lost, µL
+	gapCount  uint64 // pulses when it was estimated
 }
 
-// water follows the carrier's meter.
-type water struct {
-	base   uint64
-	pulses uint64 // since base
-	last   time.Duration
+// lateFlow judges pulses after closing: water that still flows keeps its pace, a wheel that runs on slows down.
+type lateFlow struct {
+	armed  bool   // StuckAfter has passed
+	seen   uint64 // pulses
+	steady int    // of them, that came no slower than the one before
 	period time.Duration
-	first  time.Duration // arrival of the first pulse
-	ring   [8]mark       // newest pulses, to average the rate over
-	marks  int
-	rate   float64 // pulses per second, 0 = unknown
-}
-
-type mark struct {
-	pulses uint64
-	at     time.Duration
-}
-
-// dose follows one pump.
-type dose struct {
-	base     uint64
-	got      int64 // confirmed
-	asked    int64
-	progress time.Duration // last confirmation, or when something was asked of an idle pump
-	patience time.Duration
 }
 
 // Plan is the plan of the pour; nil before the first.
 func (s *State) Plan() *recipe.Plan { return s.plan }
 
-// CarrierUL is the water counted so far, also after closing, µL.
+// CarrierUL is the water counted so far, also after closing, with what the meter is known to have missed, µL.
 func (s *State) CarrierUL() int64 {
 	return int64(math.Round(float64(s.water.pulses) * s.perPulse))
 }
 
-// DoseUL is what dose i has delivered, by confirmed strokes, µL.
-func (s *State) DoseUL(i int) int64 { return s.plan.Doses[i].Given(s.doses[i].got) }
+// LostUL is the part of CarrierUL whose pulses nobody saw: their number is known from gaps in the kernel's count, µL.
+func (s *State) LostUL() int64 {
+	return int64(math.Round(float64(min(s.water.lost, s.water.pulses)) * s.perPulse))
+}
 
-// CountedUL is everything counted so far, µL.
-func (s *State) CountedUL() int64 {
+// Phantom is how many pulses were left out because no water could have made them.
+func (s *State) Phantom() uint64 { return s.water.phantom }
+
+// DoseUL is what dose i has delivered from its first cartridge, by confirmed strokes, µL.
+func (s *State) DoseUL(i int) int64 { return s.plan.Doses[i].Given(s.doses[i].src[0].got) }
+
+// AltUL is what dose i has delivered from its alternate, µL.
+func (s *State) AltUL(i int) int64 {
+	if a := s.plan.Doses[i].Alt; a != nil {
+		return a.Given(s.doses[i].src[1].got)
+	}
+	return 0
+}
+
+// FlowedUL is everything counted so far, µL.
+func (s *State) FlowedUL() int64 {
 	sum := s.CarrierUL()
 	for i := range s.n {
-		sum += s.DoseUL(i)
+		sum += s.DoseUL(i) + s.AltUL(i)
 	}
 	return sum
 }
 
-// EstimatedUL is what flowed after the rig was lost, computed, µL.
-func (s *State) EstimatedUL() int64 { return s.estimated }
+// CountedUL is FlowedUL without what had to be estimated, µL.
+func (s *State) CountedUL() int64 { return s.FlowedUL() - s.LostUL() }
+
+// EstimatedUL is what flowed uncounted, computed: after the rig or the meter was lost, and pulses that are known to have
+// been missed, µL.
+func (s *State) EstimatedUL() int64 {
+	gap := s.estimated
+	if came := s.water.pulses - s.gapCount; gap > 0 && came > 0 { // they were only late
+		gap = max(0, gap-int64(float64(came)*s.perPulse))
+	}
+	return gap + s.LostUL()
+}
+
+// Short is the first ingredient that ran out and what it lacks for the water that came, µL; −1 when none did.
+func (s *State) Short() (dose int, ul int64) {
+	for i := range s.n {
+		if !s.doses[i].out {
+			continue
+		}
+		want := float64(s.plan.Doses[i].UL()) * s.owed()
+		return i, max(0, int64(math.Round(want))-s.DoseUL(i)-s.AltUL(i))
+	}
+	return -1, 0
+}
+
+// TailUL is the water that came after the last stroke of an ingredient, µL.
+func (s *State) TailUL() int64 {
+	return int64(math.Round(float64(s.water.pulses-min(s.stroked, s.water.pulses)) * s.perPulse))
+}
 
 // RateULs is the flow of all lines now, µL/s.
 func (s *State) RateULs() int64 {
@@ -117,53 +155,12 @@ func (s *State) Stuck() bool { return s.stuck }
 // Outstanding tells whether strokes are asked for and not confirmed.
 func (s *State) Outstanding() bool {
 	for i := range s.n {
-		if s.doses[i].asked > s.doses[i].got {
+		if s.doses[i].outstanding() {
 			return true
 		}
 	}
 	return false
 }
 
-// estimate is the water that has flowed by now, between pulses too, µL.
-func (s *State) estimate(now time.Duration) float64 {
-	w := &s.water
-	frac := 0.0
-	if w.pulses > 0 && w.rate > 0 && now > w.last {
-		frac = min((now-w.last).Seconds()*w.rate, 0.999)
-	}
-	return (float64(w.pulses) + frac) * s.perPulse
-}
-
-// observe takes in the counters.
-func (s *State) observe(now time.Duration, in *Inputs) {
-	w := &s.water
-	if c := in.Water; c.Pulses > w.base+w.pulses {
-		w.pulses = c.Pulses - w.base
-		w.last, w.period = c.Last, c.Period
-		if w.first == 0 {
-			w.first = c.Last
-		}
-		w.mark()
-	}
-	for i := range s.n {
-		d := &s.doses[i]
-		if got := int64(in.Delivered[i] - d.base); got > d.got {
-			d.got, d.progress = got, now
-		}
-	}
-}
-
-// mark averages the rate over the newest pulses: one period alone shows the wheel's unevenness.
-func (w *water) mark() {
-	if w.marks == len(w.ring) {
-		copy(w.ring[:], w.ring[1:])
-		w.marks--
-	}
-	w.ring[w.marks] = mark{w.pulses, w.last}
-	w.marks++
-	if a, b := w.ring[0], w.ring[w.marks-1]; b.at > a.at {
-		w.rate = float64(b.pulses-a.pulses) / (b.at - a.at).Seconds()
-	} else if w.period > 0 {
-		w.rate = 1 / w.period.Seconds()
-	}
-}
+// Missed is how many strokes of dose i were asked for and never confirmed.
+func (s *State) Missed(i int) int64 { return s.doses[i].missed }

@@ -1,7 +1,6 @@
 package pour
 
 import (
-	"math"
 	"time"
 
 	"fountain/agent/beat"
@@ -33,20 +32,32 @@ func (s *State) Handle(e *Event, fx *Effects) {
 		}
 	case Stop:
 		s.end(e.Reason, e.Now, fx)
+	case Pause:
+		s.pause(e.Reason, e.Now, fx)
+	case Resume:
+		s.resume = s.Phase == Paused
+	case Pulled:
+		s.pulled(e, fx)
 	case Tick:
 		s.tick(e.Now, &e.Inputs, fx)
 	}
 }
 
 func (s *State) begin(e *Event, fx *Effects) {
+	c := &e.Plan.Carrier
 	*s = State{
 		Phase: Arm, plan: e.Plan, lag: e.Lag, begunAt: e.Now, n: len(e.Plan.Doses),
-		perPulse: 1e6 / e.Plan.Carrier.PulsesPerLitre,
+		perPulse: 1e6 / c.PulsesPerLitre,
 	}
-	s.water.base = e.Inputs.Water.Pulses
+	s.water.base, s.water.lostBase = e.Inputs.Water.Pulses, e.Inputs.Water.Lost
+	s.water.shortest = Shortest(c.PulsesPerLitre, c.QMaxULs)
 	for i := range s.n {
-		stroke := time.Duration(float64(time.Second) / e.Plan.Doses[i].MaxRate)
-		s.doses[i] = dose{base: e.Inputs.Delivered[i], patience: max(StrokeWait, 3*stroke)}
+		p, d := &e.Plan.Doses[i], &s.doses[i]
+		d.src[0] = source{base: e.Inputs.Delivered[i], stroke: time.Duration(float64(time.Second) / p.MaxRate)}
+		if p.Alt != nil {
+			d.src[1] = source{base: e.Inputs.Alternate[i], stroke: time.Duration(float64(time.Second) / p.Alt.MaxRate)}
+		}
+		d.patience = max(StrokeWait, 3*d.src[0].stroke, 3*d.src[1].stroke)
 	}
 	fx.add(Effect{Action: Journal})
 }
@@ -60,7 +71,16 @@ func (s *State) journalled(now time.Duration, fx *Effects) {
 		s.finish(now, fx)
 		return
 	}
-	s.masterAt, s.asked = now, true
+	if s.noCup {
+		s.pause(ReasonCupRemoved, now, fx)
+		return
+	}
+	s.arming(now, fx)
+}
+
+// arming asks for MASTER.
+func (s *State) arming(now time.Duration, fx *Effects) {
+	s.Phase, s.masterAt, s.asked, s.armBase, s.retryAt = Arm, now, true, s.water.pulses, 0
 	s.setMaster(true, fx)
 }
 
@@ -68,27 +88,28 @@ func (s *State) tick(now time.Duration, in *Inputs, fx *Effects) {
 	if !s.Phase.Active() {
 		return
 	}
-	s.observe(now, in)
+	s.water.observe(in.Water)
+	s.delivered(now, in)
+	s.noCup = in.Locks&hal.NoCup != 0
 	if reason := unsafe(in); reason != "" {
-		if s.Phase == Settle {
-			s.halt(fx) // the outcome stands; what is still owed is not dosed
-			s.setMaster(false, fx)
-		} else {
-			s.end(reason, now, fx)
-		}
+		s.end(reason, now, fx)
+	} else if s.noCup && s.durable && s.Phase < Paused {
+		s.pause(ReasonCupRemoved, now, fx)
 	}
 	switch s.Phase {
 	case Arm:
 		s.arm(now, in, fx)
 	case Lead, Flow, Tail:
 		s.flow(now, in, fx)
+	case Paused:
+		s.wait(now, fx)
 	}
 	if s.Phase == Settle {
 		s.settle(now, fx)
 	}
 }
 
-// unsafe names the interlock that forbids flow; "" when all is well.
+// unsafe names the input that ends a pour; "" when there is none. Those of hal.Readiness end none, and the cup pauses.
 func unsafe(in *Inputs) string {
 	switch l := in.Locks; {
 	case l&hal.EStop != 0:
@@ -97,10 +118,6 @@ func unsafe(in *Inputs) string {
 		return ReasonLeak
 	case l&hal.Door != 0:
 		return ReasonDoor
-	case l&hal.NoCup != 0:
-		return ReasonCupRemoved
-	case l&hal.TrayFull != 0:
-		return ReasonTrayFull
 	case in.LocksErr:
 		return ReasonInterlock
 	}
@@ -113,11 +130,18 @@ func (s *State) arm(now time.Duration, in *Inputs, fx *Effects) {
 		return
 	case in.Guard.Latched:
 		s.end(guardReason(in.Guard.Reason), now, fx)
-	case s.water.pulses >= stuckPulses: // water before the valve is open
+	case s.water.pulses >= s.armBase+stuckPulses: // water before the valve is open
 		s.stuck, s.stuckAt = true, now
 		s.end(ReasonStuckOpen, now, fx)
+	case in.Stray >= strayPulses:
+		s.end(s.strayed(), now, fx)
+	case s.retryAt > now:
+		if !in.Guard.Open {
+			s.end(guardReason(in.Guard.Reason), now, fx)
+		}
 	case in.Guard.Open:
-		s.Phase, s.Carrier, s.flowed, s.openAt = Lead, true, true, now
+		s.Phase, s.Carrier, s.flowed, s.openAt, s.retryAt = Lead, true, true, now, 0
+		s.water.opened()
 		fx.add(Effect{Action: Open})
 	case now-s.masterAt > MasterWait:
 		s.end(ReasonMaster, now, fx)
@@ -145,22 +169,15 @@ func guardReason(r beat.Reason) string {
 
 func (s *State) flow(now time.Duration, in *Inputs, fx *Effects) {
 	w := s.estimate(now)
-	switch {
-	case in.Guard.Latched || !in.Guard.Open:
-		s.end(guardReason(in.Guard.Reason), now, fx)
-		return
-	case s.CountedUL() >= s.plan.MaxUL || int64(w) >= s.plan.MaxUL:
-		s.end(ReasonVolumeBound, now, fx)
-		return
-	case now-s.openAt >= s.plan.MaxTime:
-		s.end(ReasonTimeBound, now, fx)
-		return
-	case s.stalled(now):
-		s.end(ReasonNoFlow, now, fx)
+	if reason := s.fails(now, w, in); reason != "" {
+		if reason == ReasonNoFlow && !s.retried && s.water.pulses == 0 {
+			s.retry(now, fx)
+			return
+		}
+		s.end(reason, now, fx)
 		return
 	}
-	if i, ok := s.dry(now); ok {
-		fx.add(Effect{Action: Empty, Index: i})
+	if s.supply(now, fx) {
 		s.end(ReasonSoldOut, now, fx)
 		return
 	}
@@ -169,11 +186,53 @@ func (s *State) flow(now time.Duration, in *Inputs, fx *Effects) {
 		return
 	}
 	if s.Phase == Lead && s.water.first > 0 && now-s.water.first >= LeadTime {
-		s.Phase, s.leadW = Flow, w
+		s.Phase = Flow
+		if !s.led {
+			s.leadW, s.led = w, true
+		}
 	}
-	if s.Phase == Flow {
+	if s.Phase == Flow || s.Phase == Tail { // in Tail what was lost is asked for again
 		s.follow(now, s.due(w), fx)
 	}
+}
+
+// fails names what ends a flowing pour; "" when all is well.
+func (s *State) fails(now time.Duration, w float64, in *Inputs) string {
+	switch {
+	case in.Guard.Latched || !in.Guard.Open:
+		return guardReason(in.Guard.Reason)
+	case s.FlowedUL() >= s.plan.MaxUL || int64(w) >= s.plan.MaxUL:
+		return ReasonVolumeBound
+	case s.openFor+now-s.openAt >= s.plan.MaxTime:
+		return ReasonTimeBound
+	case in.Stray >= strayPulses:
+		return s.strayed()
+	}
+	if reason := s.water.racing(); reason != "" {
+		return reason
+	}
+	if q := s.plan.Carrier.QMaxULs; q > 0 && s.water.known() && s.water.rate*s.perPulse > overFlow*float64(q) {
+		return ReasonOverFlow
+	}
+	return s.stalled(now)
+}
+
+// strayed says what pulses on another meter mean: if this one counts too, the other line's valve does not hold; if not,
+// the water that this valve let through went past the other meter.
+func (s *State) strayed() string {
+	if s.water.pulses > s.armBase {
+		return ReasonStuckOpen
+	}
+	return ReasonWrongWay
+}
+
+// retry shuts the valve and opens it once more a little later: a sticking armature, a relay that bounced.
+func (s *State) retry(now time.Duration, fx *Effects) {
+	s.retried, s.Carrier, s.Phase = true, false, Arm
+	s.openFor += now - s.openAt
+	s.closeAt = now
+	s.retryAt, s.armBase = now+RetryAfter, s.water.pulses
+	fx.add(Effect{Action: Shut})
 }
 
 // reached tells whether closing now lets exactly the rest through. It asks to be woken when that is before the next
@@ -183,11 +242,14 @@ func (s *State) reached(now time.Duration, w float64, fx *Effects) bool {
 	if rest <= 0 {
 		return true
 	}
-	rate := s.water.rate * s.perPulse
+	rate := s.water.rate
+	if rate <= 0 {
+		rate = s.lastRate // of the opening before: a pour that was paused near its end
+	}
 	if rate <= 0 {
 		return false
 	}
-	wait := time.Duration(rest/rate*float64(time.Second)) - s.lag.Value()
+	wait := time.Duration(rest/(rate*s.perPulse)*float64(time.Second)) - s.lag.Value()
 	if wait <= 0 {
 		return true
 	}
@@ -197,187 +259,9 @@ func (s *State) reached(now time.Duration, w float64, fx *Effects) bool {
 	return false
 }
 
-// due is the share of the ingredients that belongs to w of water, 0 to 1.
-func (s *State) due(w float64) float64 {
-	c := float64(s.plan.CarrierUL)
-	if s.plan.Hold {
-		return min(max(w/c, 0), 1)
-	}
-	end := RinseFrom * c
-	if end <= s.leadW {
-		return 1
-	}
-	return min(max((w-s.leadW)/(end-s.leadW), 0), 1)
-}
-
-// follow asks for the strokes that are due and not asked for yet, and goes to Tail when that was the last.
-func (s *State) follow(now time.Duration, share float64, fx *Effects) {
-	all := true
-	for i := range s.n {
-		total := s.plan.Doses[i].Strokes
-		s.ask(i, int64(math.Floor(float64(total)*share+0.5)), now, fx)
-		all = all && s.doses[i].asked >= total
-	}
-	if all && s.Phase == Flow {
-		s.Phase = Tail
-	}
-}
-
-func (s *State) ask(i int, upTo int64, now time.Duration, fx *Effects) {
-	d := &s.doses[i]
-	n := min(upTo, s.plan.Doses[i].Strokes) - d.asked
-	if n <= 0 {
-		return
-	}
-	if d.asked == d.got {
-		d.progress = now
-	}
-	d.asked += n
-	fx.add(Effect{Action: Dose, Index: i, N: n})
-}
-
-// stalled tells that no water comes.
-func (s *State) stalled(now time.Duration) bool {
-	if s.water.first == 0 {
-		return now-s.openAt > FirstPulse
-	}
-	return now-max(s.water.last, s.openAt) > max(PulseGap, gapPeriods*s.water.period)
-}
-
-// dry finds a pump that was asked for strokes and confirms none.
-func (s *State) dry(now time.Duration) (int, bool) {
-	for i := range s.n {
-		if d := &s.doses[i]; d.asked > d.got && now-d.progress > d.patience {
-			return i, true
-		}
-	}
-	return 0, false
-}
-
-// decide fixes the outcome, once.
-func (s *State) decide(reason string, now time.Duration) {
-	if s.Outcome == "" {
-		s.Outcome, s.Reason, s.endAt = OutcomeOf(reason), reason, now
-	}
-}
-
-// end stops the pour for a reason; "" means that the target was reached.
-func (s *State) end(reason string, now time.Duration, fx *Effects) {
-	if !s.Phase.Active() {
-		return
-	}
-	hard := OutcomeOf(reason) != wire.Completed && OutcomeOf(reason) != wire.Stopped
-	if s.Phase == Settle {
-		if hard { // the outcome stands, but nothing more may come
-			s.halt(fx)
-			s.setMaster(false, fx)
-		}
-		return
-	}
-	s.decide(reason, now)
-	if s.Phase == Arm && !s.asked {
-		if s.durable {
-			s.finish(now, fx)
-		}
-		return // else the journal's answer finishes it
-	}
-	s.closeEst, s.closeRate = s.estimate(now), s.water.rate*s.perPulse
-	s.Phase, s.Carrier, s.closeAt = Settle, false, now
-	fx.add(Effect{Action: Shut})
-	if reason == ReasonRigLost && s.flowed {
-		open := s.lag.Value()
-		if s.water.last > 0 {
-			open += now - s.water.last
-		}
-		s.estimated = int64(s.closeRate * open.Seconds())
-	}
-	if hard {
-		s.halt(fx)
-		s.setMaster(false, fx)
-	}
-}
-
-// halt stops the pumps for good.
-func (s *State) halt(fx *Effects) {
-	if !s.halted {
-		s.halted = true
-		fx.add(Effect{Action: StopPumps})
-	}
-}
-
 func (s *State) setMaster(on bool, fx *Effects) {
 	if s.Master != on {
 		s.Master = on
 		fx.add(Effect{Action: Master, On: on})
 	}
-}
-
-// settle counts what comes after closing, doses what the poured water still lacks, and finishes.
-func (s *State) settle(now time.Duration, fx *Effects) {
-	since := now - s.closeAt
-	if since > StuckAfter && !s.lateSet {
-		s.lateBase, s.lateSet = s.water.pulses, true
-	}
-	if s.lateSet && !s.stuck && s.water.pulses >= s.lateBase+stuckPulses {
-		s.stuck, s.stuckAt = true, now
-		s.fault(ReasonStuckOpen)
-		s.halt(fx)
-		s.setMaster(false, fx)
-	}
-	if !s.halted {
-		s.follow(now, s.owed(), fx)
-		if i, ok := s.dry(now); ok {
-			fx.add(Effect{Action: Empty, Index: i})
-			s.fault(ReasonSoldOut)
-			s.halt(fx)
-		}
-	}
-	still := since >= SettleMin && now-s.water.last >= quietTime
-	if still && !s.stuck {
-		s.setMaster(false, fx) // last, when nothing moves any more
-	}
-	if s.stuck {
-		still = now-s.water.last >= SettleMin || now-s.stuckAt >= stuckWait
-	}
-	if still && (s.halted || !s.Outstanding()) {
-		s.finish(now, fx)
-	}
-}
-
-// owed is the share of the ingredients that belongs to the water that came.
-func (s *State) owed() float64 {
-	if s.Outcome == wire.Completed || s.plan.CarrierUL <= 0 {
-		return 1
-	}
-	if s.water.pulses == 0 {
-		return 0
-	}
-	// The wheel stands somewhere between two pulses: half a pulse more is right on average.
-	w := (float64(s.water.pulses) + 0.5) * s.perPulse
-	return min(w/float64(s.plan.CarrierUL), 1)
-}
-
-// fault turns a pour that ended well into a faulted one.
-func (s *State) fault(reason string) {
-	if s.Outcome == wire.Completed || s.Outcome == wire.Stopped {
-		s.Outcome, s.Reason = wire.Faulted, reason
-	}
-}
-
-func (s *State) finish(now time.Duration, fx *Effects) {
-	s.setMaster(false, fx)
-	if s.endAt == 0 {
-		s.endAt = now
-	}
-	s.Phase = Done
-	if s.Outcome == wire.Faulted {
-		s.Phase = Faulted
-	}
-	good := s.Outcome == wire.Completed || s.Outcome == wire.Stopped
-	if good && s.closeRate > 0 && s.water.marks == len(s.water.ring) {
-		over := float64(s.water.pulses)*s.perPulse - s.closeEst
-		sample := time.Duration(over / s.closeRate * float64(time.Second))
-		fx.add(Effect{Action: Learn, Lag: s.lag.Learn(sample)})
-	}
-	fx.add(Effect{Action: Commit})
 }

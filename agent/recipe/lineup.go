@@ -2,7 +2,9 @@ package recipe
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"fountain/agent/beverage"
@@ -17,6 +19,8 @@ type Carrier struct {
 	Meter          string
 	PulsesPerLitre float64       // of this meter, calibrated if it was
 	MaxOpen        time.Duration // the valve's dead-man time; 0 = none known
+	QMaxULs        int64         // the most this machine can let through, µL/s; 0 = not known
+	CurrentMA      int64         // MASTER and this valve together, while they are open
 }
 
 // Doser is a cartridge slot with its pump.
@@ -26,6 +30,7 @@ type Doser struct {
 	Pump       string
 	StrokeNL   int64   // volume of one stroke, nL, calibrated if it was
 	MaxRate    float64 // strokes per second
+	CurrentMA  int64   // while it strokes; 0 = not known
 }
 
 // Lineup says which part of the rig serves which ingredient. It never changes after Build.
@@ -47,6 +52,7 @@ func Build(parts []hal.Part, plano *beverage.Planogram) (*Lineup, error) {
 			}
 		}
 	}
+	master := byID[hal.Master]
 	l := &Lineup{carriers: map[beverage.IngredientID]Carrier{}, dosers: map[beverage.IngredientID][]Doser{}}
 	for _, p := range parts {
 		if p.Kind != hal.KindValve || p.Carrier == "" {
@@ -60,7 +66,10 @@ func Build(parts []hal.Part, plano *beverage.Planogram) (*Lineup, error) {
 		case l.carriers[ing].Valve != "":
 			return nil, misfit(p.ID, fmt.Sprintf("%s already flows through valve %s", ing, l.carriers[ing].Valve), "give each carrier one valve")
 		}
-		l.carriers[ing] = Carrier{Ingredient: ing, Valve: p.ID, Meter: m.ID, PulsesPerLitre: m.PulsesPerLitre, MaxOpen: p.MaxOpen}
+		l.carriers[ing] = Carrier{
+			Ingredient: ing, Valve: p.ID, Meter: m.ID, PulsesPerLitre: m.PulsesPerLitre, MaxOpen: p.MaxOpen,
+			QMaxULs: master.QMax, CurrentMA: master.CurrentMA + p.CurrentMA,
+		}
 	}
 	if plano == nil {
 		return l, nil
@@ -80,6 +89,7 @@ func Build(parts []hal.Part, plano *beverage.Planogram) (*Lineup, error) {
 		}
 		l.dosers[s.Ingredient] = append(l.dosers[s.Ingredient], Doser{
 			Ingredient: s.Ingredient, Slot: s.Slot, Pump: pump.ID, StrokeNL: stroke, MaxRate: pump.MaxRate,
+			CurrentMA: pump.CurrentMA,
 		})
 	}
 	return l, nil
@@ -89,6 +99,11 @@ func Build(parts []hal.Part, plano *beverage.Planogram) (*Lineup, error) {
 func (l *Lineup) Carrier(ing beverage.IngredientID) (Carrier, bool) {
 	c, ok := l.carriers[ing]
 	return c, ok
+}
+
+// Carriers lists the lines, by ingredient.
+func (l *Lineup) Carriers() []Carrier {
+	return slices.SortedFunc(maps.Values(l.carriers), func(a, b Carrier) int { return strings.Compare(string(a.Ingredient), string(b.Ingredient)) })
 }
 
 // Dosers returns the cartridge slots meant for an ingredient, in planogram order.

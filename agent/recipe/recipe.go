@@ -33,7 +33,14 @@ type Limits struct {
 	MaxTime time.Duration // no pour may flow longer
 	MinTime time.Duration // floor of a pour's time bound
 	QMin    int64         // smallest flow of a healthy carrier line, µL/s
+	// SupplyMA is what the valve supply delivers, mA; 0 = no budget is kept.
+	SupplyMA int64
 }
+
+// TopOffMinUL is the smallest top-off. Its doses are whole strokes like any other's, so that an ingredient of which half
+// a stroke or less belongs in it is left out: at 5 ml and 10 µL strokes that is less than 1 part in 1,000. The drink it
+// is poured on has the rest of its recipe; over both together the error stays below half a stroke an ingredient.
+const TopOffMinUL = 2_000
 
 // DefaultLimits are those of spec/hal.md 6, with 40 ml/s as the slowest healthy line.
 func DefaultLimits() Limits {
@@ -52,12 +59,25 @@ type Stock interface {
 	Source(ing beverage.IngredientID, needUL int64) (Source, bool)
 }
 
+// AllSources is a Stock that can name every cartridge with enough of an ingredient, in the order they are to be used. A
+// pour whose cartridge runs dry goes on from the second.
+type AllSources interface {
+	Sources(ing beverage.IngredientID, needUL int64) []Source
+}
+
+// Alt is a second cartridge of the same ingredient.
+type Alt struct {
+	Doser
+	Cartridge string
+}
+
 // Dose is what one cartridge contributes to a Plan.
 type Dose struct {
 	Doser
 	Cartridge string // tag id
 	Share     int64  // ppm of the finished drink
 	Strokes   int64  // for the whole target
+	Alt       *Alt   // where to go on when it runs dry; nil: nowhere
 }
 
 // UL is the planned volume, µL.
@@ -78,6 +98,8 @@ type Plan struct {
 	Doses        []Dose
 	MaxUL        int64 // flow at most this much, all ingredients together
 	MaxTime      time.Duration
+	// PumpMA is what all pumps together may draw at the same time, mA; 0 = no limit.
+	PumpMA int64
 }
 
 // Compute makes the Plan of targetUL of a beverage. Errors are problems: CodeNotFound for an unknown beverage,
@@ -128,16 +150,49 @@ func Compute(c *beverage.Catalogue, l *Lineup, s Stock, lim Limits, id beverage.
 	if dead := p.Carrier.MaxOpen; dead > 0 {
 		p.MaxTime = min(p.MaxTime, dead) // the HAL would shut the valve then anyway
 	}
+	if err := p.budget(lim.SupplyMA); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// budget checks that the pumps can keep up within the time, and within the current when that is limited: then they take
+// turns, and what counts is the charge they need together.
+func (p *Plan) budget(supplyMA int64) error {
+	charge := 0.0 // mA·s
 	for _, d := range p.Doses {
-		if t := time.Duration(float64(d.Strokes) / d.MaxRate * float64(time.Second)); t > p.MaxTime {
-			return nil, &problem.Problem{
+		t := float64(d.Strokes) / d.MaxRate
+		charge += t * float64(d.CurrentMA)
+		if t > p.MaxTime.Seconds() {
+			return &problem.Problem{
 				Code: problem.CodeBadConfig, Where: d.Pump,
-				What:   fmt.Sprintf("the pump needs %v for its part of %s", t.Round(time.Millisecond), id),
+				What:   fmt.Sprintf("the pump needs %v for its part of %s", time.Duration(t*float64(time.Second)).Round(time.Millisecond), p.Beverage),
 				Remedy: "fit a pump with larger strokes or a higher rate",
 			}
 		}
 	}
-	return p, nil
+	if supplyMA <= 0 {
+		return nil
+	}
+	tooMuch := func(where, what string) error {
+		return &problem.Problem{Code: problem.CodeBadConfig, Where: where, What: what, Remedy: "fit a stronger supply, and correct supply_ma in the rig file"}
+	}
+	if p.PumpMA = supplyMA - p.Carrier.CurrentMA; p.PumpMA <= 0 {
+		return tooMuch(p.Carrier.Valve, fmt.Sprintf("MASTER and this valve draw %d mA of the supply's %d mA: nothing is left for pumps", p.Carrier.CurrentMA, supplyMA))
+	}
+	for _, d := range p.Doses {
+		if d.Alt != nil && d.Alt.CurrentMA > p.PumpMA {
+			return tooMuch(d.Alt.Pump, fmt.Sprintf("the pump draws %d mA where %d mA are left", d.Alt.CurrentMA, p.PumpMA))
+		}
+		if d.CurrentMA > p.PumpMA {
+			return tooMuch(d.Pump, fmt.Sprintf("the pump draws %d mA where %d mA are left", d.CurrentMA, p.PumpMA))
+		}
+	}
+	// Whole pumps run at a time, so that of the budget up to one pump's share may stay unused: half of it is counted on.
+	if t := time.Duration(charge / (float64(p.PumpMA) / 2) * float64(time.Second)); t > p.MaxTime {
+		return tooMuch(string(p.Beverage), fmt.Sprintf("its pumps, taking turns within %d mA, need %v", p.PumpMA, t.Round(time.Millisecond)))
+	}
+	return nil
 }
 
 // Needs is the volume of every cartridge ingredient for targetUL of a beverage, µL. Unknown beverage: nil.
@@ -223,16 +278,37 @@ func dose(l *Lineup, s Stock, id beverage.ID, sh share, targetUL int64) (Dose, e
 		return Dose{}, unavailable(id, sh.id, "an ingredient of this beverage is not stocked", "choose another beverage")
 	}
 	need := scale(targetUL, sh.ppm)
-	src, ok := s.Source(sh.id, need)
-	if !ok {
+	srcs := sources(s, sh.id, need)
+	if len(srcs) == 0 {
 		return Dose{}, unavailable(id, sh.id, "an ingredient of this beverage is sold out", "change the cartridge or choose another beverage")
 	}
-	i := slices.IndexFunc(dosers, func(d Doser) bool { return d.Slot == src.Slot })
-	if i < 0 {
-		return Dose{}, unavailable(id, sh.id, "the stocked cartridge sits in a slot that is not in the planogram: "+src.Slot, "correct the planogram")
+	at := func(src Source) int {
+		return slices.IndexFunc(dosers, func(d Doser) bool { return d.Slot == src.Slot })
 	}
-	d := dosers[i]
-	return Dose{Doser: d, Cartridge: src.Cartridge, Share: sh.ppm, Strokes: (need*1000 + d.StrokeNL/2) / d.StrokeNL}, nil
+	i := at(srcs[0])
+	if i < 0 {
+		return Dose{}, unavailable(id, sh.id, "the stocked cartridge sits in a slot that is not in the planogram: "+srcs[0].Slot, "correct the planogram")
+	}
+	d := Dose{Doser: dosers[i], Cartridge: srcs[0].Cartridge, Share: sh.ppm}
+	d.Strokes = (need*1000 + d.StrokeNL/2) / d.StrokeNL
+	for _, src := range srcs[1:] {
+		if j := at(src); j >= 0 && j != i {
+			d.Alt = &Alt{Doser: dosers[j], Cartridge: src.Cartridge}
+			break
+		}
+	}
+	return d, nil
+}
+
+// sources lists the cartridges to draw from, the first one first.
+func sources(s Stock, ing beverage.IngredientID, need int64) []Source {
+	if all, ok := s.(AllSources); ok {
+		return all.Sources(ing, need)
+	}
+	if src, ok := s.Source(ing, need); ok {
+		return []Source{src}
+	}
+	return nil
 }
 
 func find(c *beverage.Catalogue, id beverage.ID) (*beverage.Beverage, bool) {
