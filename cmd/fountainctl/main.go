@@ -38,7 +38,7 @@ var places = [...]string{
 const maxSocketPath = 107
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // a lost terminal is a lost lease
 	code := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -51,11 +51,14 @@ type tool struct {
 	err    io.Writer
 	socket string
 	json   bool
+	person string
+	in     io.Reader
+	term   *terminal
 	ran    bool // a command began: what fails from here on is no wrong use of the command line
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
-	t := &tool{getenv: getenv, out: stdout, err: stderr}
+	t := &tool{getenv: getenv, in: stdin, out: stdout, err: stderr}
 	root := t.root()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -82,6 +85,8 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused for safety.`,
 		Example: `  fountainctl status
   fountainctl brands
   fountainctl pour kolvane.zero --ml 240
+  fountainctl setup
+  fountainctl clean s01
   fountainctl --socket .desk/unit-2/run/service.sock watch`,
 		Version:       build.Version,
 		SilenceErrors: true,
@@ -96,6 +101,8 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused for safety.`,
 		return fmt.Errorf("%w: see %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(t.statusCmd(), t.brandsCmd(), t.pourCmd(), t.watchCmd())
+	root.AddCommand(t.opCmds()...)
+	root.AddCommand(t.linesCmd(), t.cartridgeCmd(), t.alarmsCmd(), t.auditCmd(), t.setupCmd())
 	return root
 }
 
@@ -161,8 +168,16 @@ func (t *tool) printJSON(v any) error {
 	return nil
 }
 
-// isTerminal tells whether w is a person's screen, where a line may be drawn again.
-func isTerminal(w io.Writer) bool {
+// terminal is the person at this command.
+func (t *tool) terminal() *terminal {
+	if t.term == nil {
+		t.term = newTerminal(t.in, t.err)
+	}
+	return t.term
+}
+
+// isTerminal tells whether w, a stream, is a person's screen, where a line may be drawn again.
+func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false

@@ -18,7 +18,8 @@ import (
 func (t *tool) statusCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Say how the unit is: state, alarms, store, cloud",
+		Short: "Say how the unit is: state, alarms, store, cloud, setup, care",
+		Long: `status says how the unit is. What only the service socket tells (setup, the care of lines) is left out elsewhere.`,
 		Example: `  fountainctl status
   fountainctl status --json | jq -r .unit`,
 		Args: args(cobra.NoArgs),
@@ -27,17 +28,32 @@ func (t *tool) statusCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if t.json {
-				return t.printJSON(s)
+			full := fullStatus{Status: s}
+			// Older agents and the consumer's socket do not tell the rest; the status is good without it.
+			if setup, err := c.Setup(ctx); err == nil {
+				full.Setup = &setup
 			}
-			return printStatus(t.out, s, time.Now())
+			if lines, err := c.Lines(ctx); err == nil {
+				full.Care = care(lines, time.Now())
+			}
+			if t.json {
+				return t.printJSON(full)
+			}
+			return printStatus(t.out, full, time.Now())
 		}),
 	}
 	t.jsonFlag(c, "the status as JSON")
 	return c
 }
 
-func printStatus(out io.Writer, s api.Status, now time.Time) error {
+// fullStatus is status --json: the unit's status and what the service socket adds.
+type fullStatus struct {
+	api.Status
+	Setup *api.Setup `json:"setup,omitempty"`
+	Care  []string   `json:"care,omitempty"` // what lines need, one sentence each
+}
+
+func printStatus(out io.Writer, s fullStatus, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, value string) { fmt.Fprintf(w, "%s\t%s\n", name, value) } // errors surface in Flush
 	row("unit", because(s.Unit, s.Reason))
@@ -62,6 +78,18 @@ func printStatus(out io.Writer, s api.Status, now time.Time) error {
 	}
 	if s.Cloud.LastErr != "" {
 		row("", "last error: "+s.Cloud.LastErr)
+	}
+	if s.Setup != nil && !s.Setup.Done {
+		var left []string
+		for _, st := range s.Setup.Steps {
+			if st.State != stepDone {
+				left = append(left, or(stepTitles[st.ID], st.ID))
+			}
+		}
+		row("setup", "left: "+strings.Join(left, ", ")+": fountainctl setup")
+	}
+	for i, c := range s.Care {
+		row([]string{"care", ""}[min(i, 1)], c)
 	}
 	if len(s.Alarms) == 0 {
 		row("alarms", "none")

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"fountain/agent/api"
+	"fountain/internal/problem"
+)
+
+// answers are what the flags of an operation answer in a person's place.
+type answers struct {
+	yes      bool
+	expert   bool
+	measured []float64
+}
+
+// crew is the person at one operation: it shows steps as they end, the present one as a live line, and puts the unit's
+// questions to whoever sits there.
+type crew struct {
+	term    *terminal
+	out     io.Writer // for what the operation's steps came to
+	given   *answers // shared by the operations of one command: a figure is used once
+	quiet   bool     // the final operation is printed as JSON
+	printed map[int]string // by step: the state that was said
+}
+
+var _ api.Crew = (*crew)(nil)
+
+// Show implements api.Crew.
+func (w *crew) Show(o api.Op) {
+	for i, s := range o.Steps {
+		if (s.State == stepDone || s.State == stepFailed) && w.printed[i] != s.State {
+			w.printed[i] = s.State
+			if !w.quiet {
+				w.term.print(w.out, stepLine(i, len(o.Steps), s))
+			}
+		}
+	}
+	if o.Outcome == "" && o.Ask == nil {
+		w.term.draw(liveStep(o))
+	} else {
+		w.term.clear()
+	}
+}
+
+// States of a step, as the unit names them.
+const (
+	stepDone   = "done"
+	stepFailed = "failed"
+)
+
+func stepLine(i, n int, s api.OpStep) string {
+	line := fmt.Sprintf("  %*d/%d  %-6s  %s", len(strconv.Itoa(n)), i+1, n, s.State, s.Name)
+	if s.Proof != "" {
+		line += ": " + s.Proof
+	}
+	return line
+}
+
+// liveStep is what happens now, the figure first, so that a narrow terminal cuts words.
+func liveStep(o api.Op) string {
+	line := ml(o.FlowedUL)
+	if len(o.Steps) > 0 {
+		line = fmt.Sprintf("  %d/%d  %s", min(o.Step+1, len(o.Steps)), len(o.Steps), line)
+	}
+	return line + "  " + o.Say + "  (Ctrl-C stops)"
+}
+
+// Answer implements api.Crew: flags first, then the person.
+func (w *crew) Answer(ctx context.Context, o api.Op, ask api.Ask) (api.Answer, error) {
+	if ask.Kind == api.AskNumber {
+		return w.number(ctx, o, ask)
+	}
+	if w.given.yes {
+		w.term.say("  %s yes", ask.What)
+		return api.Answer{Yes: true, Expert: w.given.expert}, nil
+	}
+	w.tell(o, ask)
+	for {
+		s, err := w.term.ask(ctx, "  "+ask.What+" [y/N] ")
+		switch {
+		case errors.Is(err, errNobody):
+			return api.Answer{}, unanswered(ask.What, "--yes")
+		case err != nil:
+			return api.Answer{}, err
+		case strings.EqualFold(s, "expert"):
+			return api.Answer{Yes: true, Expert: true}, nil
+		}
+		if yes, ok := yesNo(s); ok {
+			return api.Answer{Yes: yes, Expert: yes && w.given.expert}, nil
+		}
+		w.term.say("  answer y or n")
+	}
+}
+
+// tell says what the operation says, unless the question says the same.
+func (w *crew) tell(o api.Op, ask api.Ask) {
+	if o.Say != "" && o.Say != ask.What {
+		for _, l := range wrap(o.Say, width(w.term.out)-2) {
+			w.term.say("  %s", l)
+		}
+	}
+}
+
+func (w *crew) number(ctx context.Context, o api.Op, ask api.Ask) (api.Answer, error) {
+	if len(w.given.measured) > 0 {
+		n := w.given.measured[0]
+		w.given.measured = w.given.measured[1:]
+		w.term.say("  %s %g %s", ask.What, n, ask.Unit)
+		return api.Answer{Yes: true, Number: n, Expert: w.given.expert}, nil
+	}
+	w.tell(o, ask)
+	prompt := "  " + ask.What
+	if bounds := bounds(ask); bounds != "" {
+		prompt += " (" + bounds + ")"
+	}
+	for {
+		s, err := w.term.ask(ctx, prompt+": ")
+		switch {
+		case errors.Is(err, errNobody):
+			return api.Answer{}, unanswered(ask.What, "--measured "+strings.ToUpper(or(ask.Unit, "number")))
+		case err != nil:
+			return api.Answer{}, err
+		}
+		n, ok := figure(s, ask.Unit)
+		switch {
+		case !ok:
+			w.term.say("  that is no number; Ctrl-C stops")
+		case ask.Max > ask.Min && (n < ask.Min || n > ask.Max) && !w.given.expert:
+			w.term.say("  %g is not within %s; look again", n, bounds(ask))
+		default:
+			return api.Answer{Yes: true, Number: n, Expert: w.given.expert}, nil
+		}
+	}
+}
+
+func bounds(a api.Ask) string {
+	if a.Max > a.Min {
+		return strings.TrimSpace(fmt.Sprintf("%g to %g %s", a.Min, a.Max, a.Unit))
+	}
+	return a.Unit
+}
+
+// figure reads a number as people write it: 98, 98.5, 98,5, with or without its unit.
+func figure(s, unit string) (float64, bool) {
+	s = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(s), unit))
+	if strings.Count(s, ",") == 1 && !strings.Contains(s, ".") {
+		s = strings.Replace(s, ",", ".", 1)
+	}
+	n, err := strconv.ParseFloat(s, 64)
+	return n, err == nil && !math.IsNaN(n) && !math.IsInf(n, 0)
+}
+
+// Refused implements api.Crew: a person may try again, a flag cannot.
+func (w *crew) Refused(_ api.Op, why error) error {
+	if w.given.yes || !w.term.tty && !isTerminal(w.term.in) {
+		return why
+	}
+	w.term.say("  %v", why)
+	return nil
+}
+
+// runOp runs one operation to its end. The operation has no id when it never began.
+func (t *tool) runOp(ctx context.Context, c *api.Client, req api.StartOp, given *answers) (api.Op, error) {
+	term := t.terminal()
+	defer term.clear()
+	return c.Work(ctx, req, &crew{term: term, out: t.out, given: given, quiet: t.json, printed: map[int]string{}})
+}
+
+// work runs one operation to its end and prints it.
+func (t *tool) work(ctx context.Context, c *api.Client, req api.StartOp, given *answers) error {
+	if !t.json {
+		fmt.Fprintln(t.out, heading(req))
+	}
+	o, err := t.runOp(ctx, c, req, given)
+	if o.ID == "" {
+		return err
+	}
+	if t.json {
+		if perr := t.printJSON(o); perr != nil {
+			return perr
+		}
+	} else if perr := t.printOp(o); perr != nil {
+		return perr
+	}
+	if err != nil {
+		return err
+	}
+	return outcome(o)
+}
+
+// outcome is the error of an operation that was not done.
+func outcome(o api.Op) error {
+	where := strings.TrimSpace(o.Kind + " " + o.Line)
+	switch o.Outcome {
+	case api.OpDone:
+		return nil
+	case api.OpStopped:
+		return &problem.Problem{
+			Code: problem.CodeConflict, Where: where, What: "stopped, everything is shut", Remedy: or(o.Remedy, "start it again when you are ready"),
+		}
+	}
+	return &problem.Problem{
+		Code: problem.CodeConflict, Where: where, What: "failed: " + words(or(o.Reason, "no reason given")), Remedy: or(o.Remedy, "see fountainctl alarms"),
+	}
+}
+
+func heading(req api.StartOp) string {
+	s := strings.TrimSpace(req.Kind + " " + req.Line)
+	if r := req.Params["recipe"]; r != "" {
+		s += " by recipe " + r
+	}
+	if req.Params["dry"] != "" {
+		s += ", dry: nothing flows"
+	}
+	return s
+}
+
+// printOp prints how an operation ended: what was measured, and the sum.
+func (t *tool) printOp(o api.Op) error {
+	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	for _, e := range o.Evidence {
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", e.What, amount(e.Is, e.Unit), allowed(e), map[bool]string{true: "ok", false: "NOT OK"}[e.OK])
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	fmt.Fprintf(t.out, "%s: %s flowed\n", because(or(o.Outcome, "no outcome"), o.Reason), ml(o.FlowedUL))
+	return nil
+}
+
+func amount(n float64, unit string) string {
+	return strings.TrimSpace(strconv.FormatFloat(round3(n), 'f', -1, 64) + " " + unit)
+}
+
+func round3(n float64) float64 { return math.Round(n*1000) / 1000 }
+
+func allowed(e api.Evidence) string {
+	switch {
+	case e.Min == 0 && e.Max == 0:
+		return ""
+	case e.Max == 0:
+		return "at least " + amount(e.Min, e.Unit)
+	case e.Min == 0:
+		return "at most " + amount(e.Max, e.Unit)
+	}
+	return amount(e.Min, "") + " to " + amount(e.Max, e.Unit)
+}
