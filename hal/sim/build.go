@@ -1,9 +1,9 @@
 package sim
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"fountain/hal"
@@ -33,32 +33,42 @@ func (p *Plant) build() {
 	rng := p.random(0)
 	p.supply = supply{
 		drift: newWander(rng, p.noise(s.Supply.Drift, 0.05), driftTau, p.at), rippleS: p.noise(s.Supply.Ripple, 0.01),
-		sag: p.orDefault(s.Supply.Sag, 0.12), level: 1, rng: rng,
+		sag: p.orDefault(s.Supply.Sag, 0.12), level: 1, goal: 1, rng: rng,
 	}
+	p.chance = p.random(9000)
+	p.co2, p.valvePower, p.trapped = co2KPa, true, trapped
 	for i, v := range p.rig.Valves {
 		p.valves = append(p.valves, p.buildValve(v, p.random(uint64(100+i))))
 		if v.ID == hal.Master {
 			p.master = i
 		}
 	}
+	p.flowing = len(p.valves)
 	for i, m := range p.rig.Meters {
 		p.meters = append(p.meters, p.buildMeter(m, p.random(uint64(200+i))))
+	}
+	for i := range p.meters {
+		p.meters[i].out = &p.meters[i].line // the slice does not grow any more
 	}
 	for i, u := range p.rig.Pumps {
 		rng := p.random(uint64(1000 + i))
 		p.pumps = append(p.pumps, pump{
 			part: p.part(u.ID), chip: u.Line.Chip, slot: -1,
 			bias: p.noise(s.Pumps.Bias, 0.003) * rng.NormFloat64(), spread: p.noise(s.Pumps.Spread, 0.02), rng: rng,
-			stroke: time.Duration(float64(time.Second) / u.MaxRate),
+			stroke: time.Duration(float64(time.Second) / u.MaxRate), chance: p.chance,
 		})
 	}
 	for i, sl := range p.rig.Slots {
 		pi := slices.IndexFunc(p.pumps, func(u pump) bool { return u.part.ID == sl.Pump })
 		p.pumps[pi].slot = i
-		p.slots = append(p.slots, slot{id: sl.ID, pump: pi})
+		p.slots = append(p.slots, slot{id: sl.ID, pump: pi, reader: sl.Reader, stirred: 1})
 	}
+	p.buildAgitators()
+	p.buildSensors()
+	p.buildClimate()
 	p.cup.present = !s.Cup.Absent
 	p.cup.capacity = p.orDefault(float64(s.Cup.CapacityUL), 1_000_000)
+	p.cup.film.volume, p.cup.film.left = float64(s.Nozzle.FilmUL), 1
 	p.cup.trayCap = p.orDefault(float64(s.TrayUL), 2_000_000)
 	for _, l := range p.rig.Interlocks {
 		p.locks = append(p.locks, interlock{part: p.part(l.ID), chip: l.Line.Chip, signal: l.Signal, debounce: l.Debounce})
@@ -96,8 +106,9 @@ func (p *Plant) buildValve(v rigfile.Valve, rng *rand.Rand) valve {
 	out := valve{
 		part: p.part(v.ID), chip: v.Line.Chip, rng: rng,
 		nominal: between(45_000, 90_000, 75_000), openLag: time.Duration(between(15*ms, 60*ms, 40*ms)), closeLag: time.Duration(between(15*ms, 60*ms, 40*ms)),
-		jitter: time.Duration(p.noise(0, 4*ms)),
+		jitter: time.Duration(p.noise(0, 4*ms)), clog: 1, push: 1, wired: len(p.valves), sparkles: strings.Contains(v.Carrier, "sparkling"),
 	}
+	out.tune()
 	if v.Carrier != "" {
 		out.ingredient = p.ingredient(v.Carrier)
 	}
@@ -134,7 +145,7 @@ func (p *Plant) buildMeter(m rigfile.Meter, rng *rand.Rand) meter {
 	}
 	out := meter{
 		part: p.part(m.ID), chip: m.Line.Chip, perUL: m.PulsesPerLitre / 1e6 * (1 + gain), minFlow: p.orDefault(float64(cfg.MinFlowUL), 1500),
-		gain: newWander(rng, p.noise(0, repeat), gainTau, p.at), vane: p.noise(0, vaneSigma), rng: rng, next: 1,
+		gain: newWander(rng, p.noise(0, repeat), gainTau, p.at), vane: p.noise(0, vaneSigma), rng: rng, next: 1, chance: p.chance,
 	}
 	if !p.cfg.Quiet {
 		out.turned = rng.Float64() // random wheel phase
@@ -145,39 +156,47 @@ func (p *Plant) buildMeter(m rigfile.Meter, rng *rand.Rand) meter {
 	return out
 }
 
-// ingredient numbers a name; new names grow the cup's books.
-func (p *Plant) ingredient(name string) int {
-	if i, ok := p.ingredients.index[name]; ok {
-		return i
+// buildAgitators puts the motors behind the valves and ties them to their slots.
+func (p *Plant) buildAgitators() {
+	for _, a := range p.rig.Agitators {
+		i := len(p.valves)
+		p.valves = append(p.valves, valve{part: p.part(a.ID), chip: a.Line.Chip, motor: true, wired: i, clog: 1, push: 1, scale: 1})
+		x := agitator{output: i}
+		for _, id := range a.Slots {
+			if k := p.slotIndex(id); k >= 0 {
+				x.slots = append(x.slots, k)
+				p.slots[k].settles = p.rig.Sim.Settle > 0
+			}
+		}
+		p.agitators = append(p.agitators, x)
 	}
-	i := len(p.ingredients.names)
-	p.ingredients.names = append(p.ingredients.names, name)
-	p.ingredients.index[name] = i
-	p.cup.parts = append(p.cup.parts, 0)
-	p.cup.spilled = append(p.cup.spilled, 0)
-	return i
 }
 
-// SetCartridge puts a cartridge into its slot, replacing what is there.
-func (p *Plant) SetCartridge(c Cartridge) error {
-	p.lock()
-	defer p.mu.Unlock()
-	i := slices.IndexFunc(p.slots, func(s slot) bool { return s.id == c.Slot })
-	if i < 0 {
-		return unknown(c.Slot)
+// buildClimate sets up what changes slowly, and its steps if the rig file has any of it.
+func (p *Plant) buildClimate() {
+	s := p.rig.Sim
+	p.heat()
+	if s.Cooling != nil {
+		c := *s.Cooling
+		c.WaterC, c.CabinetC, c.AmbientC = p.orDefault(c.WaterC, 3), p.orDefault(c.CabinetC, 5), p.orDefault(c.AmbientC, 22)
+		c.BathUL, c.CoolWatts = int64(p.orDefault(float64(c.BathUL), 10_000_000)), p.orDefault(c.CoolWatts, 600)
+		p.cooling, p.waterC, p.cabinetC = &c, c.WaterC, c.CabinetC
 	}
-	if c.Ingredient == "" || c.VolumeUL < 0 {
-		return fmt.Errorf("cartridge for slot %s: needs an ingredient and a volume of 0 or more", c.Slot)
+	if c := s.Carbonator; c != nil {
+		capacity := p.orDefault(float64(c.CapacityUL), 2_000_000)
+		p.carb = &carbonator{capacity: capacity, level: capacity, refillAt: p.orDefault(float64(c.RefillAtUL), capacity/2), rate: p.orDefault(float64(c.RefillULS), 30_000)}
 	}
-	if c.ID == "" {
-		c.ID = "cart-" + c.Slot
+	if p.rig.Heartbeat != nil {
+		p.hold = s.HeartbeatHold
 	}
-	if c.Expires.IsZero() {
-		c.Expires = time.Now().AddDate(0, 0, 180)
+	if p.hold > 0 {
+		p.valvePower = false // until the first edge
+		p.beatAt = p.at - 2*p.hold
 	}
-	s := &p.slots[i]
-	s.present, s.ingredient, s.level = true, p.ingredient(c.Ingredient), float64(c.VolumeUL)
-	s.tag = hal.Tag{ID: c.ID, Ingredient: c.Ingredient, VolumeUL: c.VolumeUL, Expires: c.Expires}
-	p.changes++
-	return nil
+	for i := range p.sensors {
+		p.poll(&p.sensors[i], p.at)
+	}
+	if len(p.sensors) > 0 || p.cooling != nil || p.carb != nil || s.Settle > 0 || p.hold > 0 {
+		p.slowNext = p.at + slowStep
+	}
 }

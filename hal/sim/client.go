@@ -60,6 +60,9 @@ func gone(socket string, err error) error {
 	return fmt.Errorf("%w (%w: %w)", p, hal.ErrGone, err)
 }
 
+// errMissing is ErrGone of a plant that answers: a chip is not there.
+var errMissing = fmt.Errorf("a chip is missing: %w", hal.ErrGone)
+
 func dial(ctx context.Context, socket string, owner hal.Owner) (*remoteRig, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
 	if err != nil {
@@ -68,7 +71,7 @@ func dial(ctx context.Context, socket string, owner hal.Owner) (*remoteRig, erro
 	rig, err := greet(ctx, conn.(*net.UnixConn), owner)
 	if err != nil {
 		_ = conn.Close() // nothing was opened
-		if errors.Is(err, hal.ErrBusy) || errors.Is(err, hal.ErrNotOwner) {
+		if errors.Is(err, hal.ErrBusy) || errors.Is(err, hal.ErrNotOwner) || errors.Is(err, errMissing) {
 			return nil, fmt.Errorf("open the lines of %s at %s: %w", owner, socket, err)
 		}
 		return nil, gone(socket, err)
@@ -114,6 +117,8 @@ func greet(ctx context.Context, c *net.UnixConn, owner hal.Owner) (*remoteRig, e
 		return nil, hal.ErrBusy
 	case refusedNotOwner:
 		return nil, hal.ErrNotOwner
+	case refusedGone:
+		return nil, errMissing
 	default:
 		return nil, errors.New(w.Error)
 	}
@@ -135,6 +140,7 @@ func greet(ctx context.Context, c *net.UnixConn, owner hal.Owner) (*remoteRig, e
 	r.write = r.writeOnce
 	r.snap.counts = make([]hal.Count, len(w.Meters))
 	r.snap.delivered = make([]uint64, len(w.Pumps))
+	r.snap.sensors = make([]reading, len(w.Sensors))
 	rd := &frameReader{rig: r, in: in}
 	if err := rd.next(); err != nil { // the first snapshot
 		return nil, err
@@ -167,6 +173,7 @@ type remoteRig struct {
 	writeErr  error
 	commanded uint64
 	deadline  []time.Duration
+	nextBeat  time.Duration
 	closed    bool
 
 	// in guards what came from the plant.
@@ -184,6 +191,8 @@ var (
 	_ hal.FlowMeter     = (*remoteMeter)(nil)
 	_ hal.Pump          = (*remotePump)(nil)
 	_ hal.CartridgeSlot = (*remoteSlot)(nil)
+	_ hal.Sensor        = (*remoteSensor)(nil)
+	_ hal.Heart         = (*remoteRig)(nil)
 )
 
 func (r *remoteRig) writeOnce(fd uintptr) bool {
@@ -296,20 +305,29 @@ func (r *remoteRig) Bit(id string) (uint64, error) {
 	if i := slices.Index(r.w.Valves, id); i >= 0 {
 		return 1 << i, nil
 	}
-	return 0, r.refuse(id, hal.KindValve)
+	return 0, refuse(r.w.Parts, id, hal.KindValve, hal.KindAgitator)
 }
 
-func (r *remoteRig) refuse(id string, kind hal.Kind) error {
-	for _, p := range r.w.Parts {
-		if p.ID == id && p.Kind == kind {
-			return fmt.Errorf("part %q: %w", id, hal.ErrNotOwner)
-		}
+// Beat implements hal.Heart: at most one edge a heartbeat period.
+func (r *remoteRig) Beat() error {
+	r.out.Lock()
+	defer r.out.Unlock()
+	now := r.now()
+	switch {
+	case r.closed:
+		return hal.ErrClosed
+	case r.w.Heartbeat == 0 || now < r.nextBeat:
+		return nil
 	}
-	return unknown(id)
+	r.nextBeat = now + r.w.Heartbeat
+	return r.send(command{op: opBeat})
 }
 
 // Safe implements hal.Rig.
 func (r *remoteRig) Safe(error) error {
+	r.in.Lock()
+	goneMask := r.snap.goneMask
+	r.in.Unlock()
 	r.out.Lock()
 	defer r.out.Unlock()
 	if r.closed {
@@ -319,8 +337,12 @@ func (r *remoteRig) Safe(error) error {
 		r.overdue(^uint64(0))
 		return err
 	}
-	r.commanded = 0
-	clear(r.deadline)
+	stays := r.commanded & goneMask // behind a chip that does not answer
+	r.note(^stays, 0)
+	if stays != 0 {
+		r.overdue(stays)
+		return hal.ErrGone
+	}
 	return nil
 }
 
@@ -358,6 +380,10 @@ func (r *remoteRig) Health() []hal.Fault {
 	for i, c := range r.w.Chips {
 		if i < 64 && r.snap.goneChips&(1<<i) != 0 {
 			out = append(out, hal.Fault{Part: c, What: "the chip does not answer", Kind: hal.FaultGone})
+		} else if i < 64 && r.snap.faulty&(1<<i) != 0 {
+			out = append(out, hal.Fault{Part: c, What: "the chip lost its settings and was set up again", Kind: hal.FaultReset})
+		} else if i < 64 && r.snap.slow&(1<<i) != 0 {
+			out = append(out, hal.Fault{Part: c, What: "the chip answers late", Kind: hal.FaultSlow})
 		}
 	}
 	return out
@@ -387,6 +413,9 @@ func (r *remoteRig) expire() time.Duration {
 	}
 	now := r.now()
 	next := now + time.Hour
+	r.in.Lock()
+	goneMask := r.snap.goneMask
+	r.in.Unlock()
 	var due uint64
 	for i, d := range r.deadline {
 		switch {
@@ -409,11 +438,14 @@ func (r *remoteRig) expire() time.Duration {
 		}
 		return retrySafe
 	}
-	r.commanded &^= due
+	r.commanded &^= due &^ goneMask
 	for i := range r.deadline {
-		if due&(1<<i) != 0 {
+		if (due&^goneMask)&(1<<i) != 0 {
 			r.deadline[i] = 0
 		}
+	}
+	if due&goneMask != 0 {
+		return retrySafe // until the chip answers again
 	}
 	return next - now
 }

@@ -91,7 +91,7 @@ func (r *remoteRig) Meter(id string) (hal.FlowMeter, error) {
 	if i := slices.Index(r.w.Meters, id); i >= 0 {
 		return &remoteMeter{r, i}, nil
 	}
-	return nil, r.refuse(id, hal.KindMeter)
+	return nil, refuse(r.w.Parts, id, hal.KindMeter)
 }
 
 type remoteMeter struct {
@@ -111,7 +111,7 @@ func (r *remoteRig) Pump(id string) (hal.Pump, error) {
 	if i := slices.Index(r.w.Pumps, id); i >= 0 {
 		return &remotePump{r, i}, nil
 	}
-	return nil, r.refuse(id, hal.KindPump)
+	return nil, refuse(r.w.Parts, id, hal.KindPump)
 }
 
 type remotePump struct {
@@ -133,7 +133,18 @@ func (u *remotePump) Dose(strokes int, every time.Duration) error {
 	if strokes <= 0 {
 		return nil
 	}
+	if u.gone() {
+		return hal.ErrGone
+	}
 	return u.send(command{op: opDose, index: uint16(u.i), n: uint32(strokes), a: uint64(max(0, every))})
+}
+
+// gone tells whether the pump's chip does not answer.
+func (u *remotePump) gone() bool {
+	u.r.in.Lock()
+	defer u.r.in.Unlock()
+	c := u.r.w.PumpChips[u.i]
+	return c >= 0 && c < 64 && u.r.snap.goneChips&(1<<c) != 0
 }
 
 // Delivered implements hal.Pump.
@@ -144,14 +155,22 @@ func (u *remotePump) Delivered() uint64 {
 }
 
 // Stop implements hal.Pump.
-func (u *remotePump) Stop() error { return u.send(command{op: opStop, index: uint16(u.i)}) }
+func (u *remotePump) Stop() error {
+	if err := u.send(command{op: opStop, index: uint16(u.i)}); err != nil {
+		return err
+	}
+	if u.gone() {
+		return hal.ErrGone
+	}
+	return nil
+}
 
 // Slot implements hal.Rig.
 func (r *remoteRig) Slot(id string) (hal.CartridgeSlot, error) {
 	if i := slices.Index(r.w.Slots, id); i >= 0 {
 		return &remoteSlot{r, i}, nil
 	}
-	return nil, r.refuse(id, hal.KindSlot)
+	return nil, refuse(r.w.Parts, id, hal.KindSlot)
 }
 
 type remoteSlot struct {
@@ -191,10 +210,8 @@ func (s *remoteSlot) Tag(ctx context.Context) (hal.Tag, error) {
 		switch {
 		case !ok:
 			return hal.Tag{}, hal.ErrGone
-		case a.Error == hal.ErrNoTag.Error():
-			return hal.Tag{}, hal.ErrNoTag
 		case a.Error != "":
-			return hal.Tag{}, errors.New(a.Error)
+			return hal.Tag{}, tagError(a.Error)
 		}
 		return a.Tag, nil
 	case <-ctx.Done():
@@ -203,4 +220,37 @@ func (s *remoteSlot) Tag(ctx context.Context) (hal.Tag, error) {
 }
 
 // Sensor implements hal.Rig.
-func (r *remoteRig) Sensor(id string) (hal.Sensor, error) { return nil, r.refuse(id, hal.KindSensor) }
+func (r *remoteRig) Sensor(id string) (hal.Sensor, error) {
+	if i := slices.Index(r.w.Sensors, id); i >= 0 {
+		return &remoteSensor{r, i}, nil
+	}
+	return nil, refuse(r.w.Parts, id, hal.KindSensor)
+}
+
+type remoteSensor struct {
+	r *remoteRig
+	i int
+}
+
+// Read implements hal.Sensor.
+func (s *remoteSensor) Read() hal.Reading {
+	r := s.r
+	now := r.now()
+	r.in.Lock()
+	defer r.in.Unlock()
+	out := r.snap.sensors[s.i].now(now, r.w.Every[s.i])
+	if out.Quality == hal.Good && (r.lost || now-r.snap.at >= staleAfter) {
+		out.Quality, out.Why = hal.Stale, whys[whyGone]
+	}
+	return out
+}
+
+// tagError finds the error behind its text.
+func tagError(text string) error {
+	for _, err := range tagErrors {
+		if err.Error() == text {
+			return err
+		}
+	}
+	return errors.New(text)
+}

@@ -38,4 +38,7 @@ type Cartridge struct {
 	Ingredient string    `json:"ingredient"`
 	VolumeUL   int64     `json:"volume_ul"`
 	Expires    time.Time `json:"expires,omitzero"` // zero: 180 days after NewPlant
+	Lot        string    `json:"lot,omitempty"`
+	// Primed says that the line is full of this ingredient already (sim.lines); so it is at the plant's start.
+	Primed bool `json:"primed,omitempty"`
 }

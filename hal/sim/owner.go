@@ -15,10 +15,12 @@ type owner struct {
 	name     hal.Owner
 	alive    bool
 	gen      uint64 // of the current holder; an older rig of the same owner is gone
-	valves   []int  // bit i is p.valves[valves[i]]
+	outputs  []int  // bit i is p.valves[outputs[i]]: valves and agitators
+	want     uint64 // what the holder's HAL believes to be commanded
 	deadMan  bool   // the holder's HAL lives in this process and shuts what is not renewed
 	deadline []time.Duration
 	base     []uint64 // pump strokes confirmed before the rig was opened
+	frozen   *frozen  // answers that stand still; nil: they do not
 }
 
 func (o *owner) armed() bool {
@@ -33,17 +35,27 @@ func (o *owner) armed() bool {
 	return false
 }
 
-// deadMan shuts what a living holder has not renewed by t.
+// deadMan shuts what a living holder has not renewed by t; behind a chip that does not answer it goes on trying.
 func (p *Plant) deadMan(o *owner, t time.Duration) {
 	if !o.armed() {
 		return
 	}
 	for i, d := range o.deadline {
-		if d > 0 && d <= t {
+		if d > 0 && d <= t && !p.goneChips[p.valves[o.outputs[i]].chip] {
 			o.deadline[i] = 0
-			p.command(&p.valves[o.valves[i]], false, d)
+			o.want &^= 1 << i
+			p.tell(o.outputs[i], false, d)
 		}
 	}
+}
+
+// tell commands an output through its chip, however slow that is.
+func (p *Plant) tell(i int, open bool, at time.Duration) {
+	if late := p.slowChips[p.valves[i].chip]; late > 0 {
+		p.plan(at+late, func(at time.Duration) { p.command(i, open, at) })
+		return
+	}
+	p.command(i, open, at)
 }
 
 // Open takes the lines of an owner and commands them shut. ErrBusy while another holder lives. The rig's dead-man runs
@@ -61,13 +73,13 @@ func (p *Plant) open(name hal.Owner, deadMan bool) (*ownedRig, error) {
 		o = &owner{name: name}
 		for i := range p.valves {
 			if p.valves[i].part.Owner == name {
-				o.valves = append(o.valves, i)
+				o.outputs = append(o.outputs, i)
 			}
 		}
-		if len(o.valves) > 64 {
-			return nil, fmt.Errorf("owner %s has %d outputs: at most 64 fit one group", name, len(o.valves))
+		if len(o.outputs) > 64 {
+			return nil, fmt.Errorf("owner %s has %d outputs: at most 64 fit one group", name, len(o.outputs))
 		}
-		o.deadline = make([]time.Duration, len(o.valves))
+		o.deadline = make([]time.Duration, len(o.outputs))
 		o.base = make([]uint64, len(p.pumps))
 		p.owners[name] = o
 		p.holders = append(p.holders, o)
@@ -75,9 +87,13 @@ func (p *Plant) open(name hal.Owner, deadMan bool) (*ownedRig, error) {
 	if o.alive {
 		return nil, fmt.Errorf("open the lines of %s: %w", name, hal.ErrBusy)
 	}
+	if err := p.refuseOpen(name); err != nil {
+		return nil, err
+	}
 	o.alive, o.deadMan = true, deadMan
 	o.gen++
-	p.shutAll(o, now)
+	_ = p.shutAll(o, now) // what does not answer is in Health
+	p.freeze(o, p.is(RigStall, string(name)), now)
 	for i := range p.pumps {
 		o.base[i] = p.pumps[i].delivered
 	}
@@ -85,17 +101,32 @@ func (p *Plant) open(name hal.Owner, deadMan bool) (*ownedRig, error) {
 	return &ownedRig{p: p, o: o, gen: o.gen}, nil
 }
 
-// shutAll commands every output of o shut and stops its pumps. Without allocation.
-func (p *Plant) shutAll(o *owner, now time.Duration) {
-	for i, vi := range o.valves {
+// shutAll commands every output of o shut and stops its pumps. What is behind a chip that does not answer stays as it is
+// (its dead-man goes on trying): hal.ErrGone. Without allocation.
+func (p *Plant) shutAll(o *owner, now time.Duration) (err error) {
+	for i, k := range o.outputs {
+		if v := &p.valves[k]; p.goneChips[v.chip] {
+			if o.want&(1<<i) != 0 {
+				err = hal.ErrGone
+				o.deadline[i] = now
+			}
+			continue
+		}
 		o.deadline[i] = 0
-		p.command(&p.valves[vi], false, now)
+		o.want &^= 1 << i
+		p.tell(k, false, now)
 	}
 	for i := range p.pumps {
-		if p.pumps[i].part.Owner == o.name {
-			p.pumps[i].stop(now)
+		u := &p.pumps[i]
+		switch {
+		case u.part.Owner != o.name:
+		case !p.goneChips[u.chip]:
+			u.stop(now)
+		case u.queue > 0:
+			err = hal.ErrGone
 		}
 	}
+	return err
 }
 
 // Kill is the death of an owner's process: nobody closes anything. Lines hold or release as the rig file says
@@ -113,7 +144,7 @@ func (p *Plant) die(o *owner, now time.Duration) {
 	clear(o.deadline)
 	p.changes++
 	if p.rig.Sim.OnOwnerDeath == rigfile.DeathRelease {
-		p.shutAll(o, now)
+		_ = p.shutAll(o, now) // nobody is left to hear it
 	}
 }
 
@@ -145,6 +176,8 @@ var (
 	_ hal.FlowMeter     = (*ownedMeter)(nil)
 	_ hal.Pump          = (*ownedPump)(nil)
 	_ hal.CartridgeSlot = (*ownedSlot)(nil)
+	_ hal.Sensor        = (*ownedSensor)(nil)
+	_ hal.Heart         = (*ownedRig)(nil)
 )
 
 // enter locks the plant for a call of this holder. On error the plant is not locked.
@@ -170,11 +203,11 @@ func (r *ownedRig) Apply(mask, bits uint64) error {
 		return err
 	}
 	defer r.p.mu.Unlock()
-	if n := len(r.o.valves); n < 64 && mask>>n != 0 {
+	if n := len(r.o.outputs); n < 64 && mask>>n != 0 {
 		return hal.ErrUnknownPart
 	}
 	gone := false
-	for i, vi := range r.o.valves {
+	for i, vi := range r.o.outputs {
 		bit := uint64(1) << i
 		if mask&bit == 0 {
 			continue
@@ -185,11 +218,13 @@ func (r *ownedRig) Apply(mask, bits uint64) error {
 			continue
 		}
 		open := bits&bit != 0
-		r.p.command(v, open, now)
+		r.o.want &^= bit
 		r.o.deadline[i] = 0
 		if open {
+			r.o.want |= bit
 			r.o.deadline[i] = now + v.part.MaxOpen
 		}
+		r.p.tell(vi, open, now)
 	}
 	if gone {
 		return hal.ErrGone
@@ -203,33 +238,23 @@ func (r *ownedRig) Commanded() uint64 {
 		return 0
 	}
 	defer r.p.mu.Unlock()
-	return r.p.commandedBits(r.o)
-}
-
-func (p *Plant) commandedBits(o *owner) uint64 {
-	var bits uint64
-	for i, vi := range o.valves {
-		if p.valves[vi].commanded {
-			bits |= 1 << i
-		}
-	}
-	return bits
+	return r.o.want
 }
 
 // Bit implements hal.Outputs.
 func (r *ownedRig) Bit(id string) (uint64, error) {
-	for i, vi := range r.o.valves {
+	for i, vi := range r.o.outputs {
 		if r.p.valves[vi].part.ID == id {
 			return 1 << i, nil
 		}
 	}
-	return 0, r.p.refuse(id, hal.KindValve)
+	return 0, refuse(r.p.rig.Parts(), id, hal.KindValve, hal.KindAgitator)
 }
 
 // refuse explains why a part cannot be had: it is someone else's, or there is none of that kind.
-func (p *Plant) refuse(id string, kind hal.Kind) error {
-	for _, part := range p.rig.Parts() {
-		if part.ID == id && part.Kind == kind {
+func refuse(parts []hal.Part, id string, kinds ...hal.Kind) error {
+	for _, part := range parts {
+		if part.ID == id && slices.Contains(kinds, part.Kind) {
 			return fmt.Errorf("part %q: %w", id, hal.ErrNotOwner)
 		}
 	}
@@ -242,8 +267,24 @@ func (r *ownedRig) Safe(error) error {
 	if err != nil {
 		return err
 	}
-	r.p.shutAll(r.o, now)
-	r.p.mu.Unlock()
+	defer r.p.mu.Unlock()
+	return r.p.shutAll(r.o, now)
+}
+
+// Beat implements hal.Heart: an edge of the board's heartbeat line.
+func (r *ownedRig) Beat() error {
+	now, err := r.enter()
+	if err != nil {
+		return err
+	}
+	defer r.p.mu.Unlock()
+	if r.p.hold == 0 || r.o.name != hal.OwnerGuard {
+		return nil
+	}
+	if r.p.goneChips[r.p.rig.Heartbeat.Line.Chip] {
+		return hal.ErrGone
+	}
+	r.p.beat(now)
 	return nil
 }
 
@@ -253,30 +294,27 @@ func (r *ownedRig) Close() error {
 	if err != nil {
 		return nil // closed before, or taken over: nothing of ours is left to make safe
 	}
-	r.p.shutAll(r.o, now)
+	err = r.p.shutAll(r.o, now)
 	r.o.alive = false
 	r.p.changes++
 	r.p.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("close rig: %w", err)
+	}
 	return nil
 }
 
 // Health implements hal.Rig: chips that do not answer, by the parts of this owner behind them.
 func (r *ownedRig) Health() []hal.Fault {
-	if _, err := r.enter(); err != nil {
+	now, err := r.enter()
+	if err != nil {
 		return []hal.Fault{{Part: string(r.o.name), What: err.Error()}}
 	}
 	defer r.p.mu.Unlock()
-	return r.p.health()
-}
-
-func (p *Plant) health() []hal.Fault {
-	var out []hal.Fault
-	for _, c := range p.rig.Chips {
-		if p.goneChips[c.ID] {
-			out = append(out, hal.Fault{Part: c.ID, What: "the chip does not answer", Kind: hal.FaultGone})
-		}
+	if r.o.tooOld(now) {
+		return []hal.Fault{{Part: "plant", What: whys[whyGone], Kind: hal.FaultGone}}
 	}
-	return out
+	return r.p.health()
 }
 
 // Interlocks implements hal.Rig.
@@ -292,6 +330,9 @@ func (l ownedLocks) Now() (hal.Interlocks, error) {
 	}
 	defer l.r.p.mu.Unlock()
 	bits, gone := l.r.p.interlocks(l.r.o.name, now)
+	if f := l.r.o.frozen; f != nil {
+		bits, gone = f.locks, f.gone || l.r.o.tooOld(now)
+	}
 	if gone {
 		return 0, hal.ErrGone
 	}
@@ -319,22 +360,25 @@ func (p *Plant) interlocks(name hal.Owner, now time.Duration) (bits hal.Interloc
 func (r *ownedRig) Meter(id string) (hal.FlowMeter, error) {
 	for i := range r.p.meters {
 		if m := &r.p.meters[i]; m.part.ID == id && m.part.Owner == r.o.name {
-			return &ownedMeter{r, m}, nil
+			return &ownedMeter{r, i}, nil
 		}
 	}
-	return nil, r.p.refuse(id, hal.KindMeter)
+	return nil, refuse(r.p.rig.Parts(), id, hal.KindMeter)
 }
 
 type ownedMeter struct {
 	r *ownedRig
-	m *meter
+	i int
 }
 
 // Count implements hal.FlowMeter. Counters run on while nobody holds the lines.
 func (m *ownedMeter) Count() hal.Count {
 	m.r.p.lock()
 	defer m.r.p.mu.Unlock()
-	return hal.Count{Pulses: m.m.pulses, Last: m.m.last, Period: m.m.period}
+	if f := m.r.o.frozen; f != nil {
+		return f.counts[m.i]
+	}
+	return m.r.p.meters[m.i].line.count()
 }
 
 // Pump implements hal.Rig.
@@ -344,7 +388,7 @@ func (r *ownedRig) Pump(id string) (hal.Pump, error) {
 			return &ownedPump{r, i}, nil
 		}
 	}
-	return nil, r.p.refuse(id, hal.KindPump)
+	return nil, refuse(r.p.rig.Parts(), id, hal.KindPump)
 }
 
 type ownedPump struct {
@@ -370,17 +414,28 @@ func (p *Plant) dose(i, strokes int, every, now time.Duration) error {
 	case strokes <= 0:
 		return nil
 	}
-	if u.dose(strokes, every, now) && !slices.Contains(p.active, i) {
+	if late := p.slowChips[u.chip]; late > 0 {
+		p.plan(now+late, func(at time.Duration) { p.queue(i, strokes, every, at) })
+		return nil
+	}
+	p.queue(i, strokes, every, now)
+	return nil
+}
+
+func (p *Plant) queue(i, strokes int, every, now time.Duration) {
+	if p.pumps[i].dose(strokes, every, now) && !slices.Contains(p.active, i) {
 		p.active = append(p.active, i)
 	}
 	p.changes++
-	return nil
 }
 
 // Delivered implements hal.Pump.
 func (u *ownedPump) Delivered() uint64 {
 	u.r.p.lock()
 	defer u.r.p.mu.Unlock()
+	if f := u.r.o.frozen; f != nil {
+		return f.delivered[u.i] - u.r.o.base[u.i]
+	}
 	return u.r.p.pumps[u.i].delivered - u.r.o.base[u.i]
 }
 
@@ -405,7 +460,7 @@ func (r *ownedRig) Slot(id string) (hal.CartridgeSlot, error) {
 			return &ownedSlot{r, i}, nil
 		}
 	}
-	return nil, r.p.refuse(id, hal.KindSlot)
+	return nil, refuse(r.p.rig.Parts(), id, hal.KindSlot)
 }
 
 type ownedSlot struct {
@@ -414,7 +469,31 @@ type ownedSlot struct {
 }
 
 // Sensor implements hal.Rig.
-func (r *ownedRig) Sensor(id string) (hal.Sensor, error) { return nil, r.p.refuse(id, hal.KindSensor) }
+func (r *ownedRig) Sensor(id string) (hal.Sensor, error) {
+	for i := range r.p.sensors {
+		if r.p.sensors[i].part.ID == id && r.p.sensors[i].part.Owner == r.o.name {
+			return &ownedSensor{r, i}, nil
+		}
+	}
+	return nil, refuse(r.p.rig.Parts(), id, hal.KindSensor)
+}
+
+type ownedSensor struct {
+	r *ownedRig
+	i int
+}
+
+// Read implements hal.Sensor.
+func (s *ownedSensor) Read() hal.Reading {
+	now := s.r.p.lock()
+	defer s.r.p.mu.Unlock()
+	x := &s.r.p.sensors[s.i]
+	got := x.got
+	if f := s.r.o.frozen; f != nil {
+		got = f.sensors[s.i]
+	}
+	return got.now(now, x.every)
+}
 
 // Tag implements hal.CartridgeSlot.
 func (s *ownedSlot) Tag(ctx context.Context) (hal.Tag, error) {
@@ -426,11 +505,4 @@ func (s *ownedSlot) Tag(ctx context.Context) (hal.Tag, error) {
 	}
 	defer s.r.p.mu.Unlock()
 	return s.r.p.tag(s.i)
-}
-
-func (p *Plant) tag(i int) (hal.Tag, error) {
-	if s := &p.slots[i]; s.present {
-		return s.tag, nil
-	}
-	return hal.Tag{}, hal.ErrNoTag
 }

@@ -61,22 +61,19 @@ type supply struct {
 	ripple  float64
 	rippleS float64
 	sag     float64
-	level   float64 // 1 = connected, falls to 0 when cut
+	level   float64 // 1 = all there; follows goal
+	goal    float64 // 0 when cut
 	rng     *rand.Rand
 }
 
-func (s *supply) step(t time.Duration, cut bool) float64 {
+func (s *supply) step(t time.Duration) float64 {
 	d := max(-0.2, min(0.2, s.drift.to(t)))
 	if s.rippleS > 0 {
 		s.ripple = s.ripple*rippleKeep + s.rippleS*math.Sqrt(1-rippleKeep*rippleKeep)*s.rng.NormFloat64()
 	}
-	goal := 1.0
-	if cut {
-		goal = 0
-	}
-	s.level = goal + (s.level-goal)*cutKeep
-	if math.Abs(s.level-goal) < 1e-4 {
-		s.level = goal
+	s.level = s.goal + (s.level-s.goal)*cutKeep
+	if math.Abs(s.level-s.goal) < 1e-4 {
+		s.level = s.goal
 	}
 	return s.level * (1 + d) * (1 + s.ripple)
 }
@@ -101,24 +98,46 @@ type valve struct {
 	jitter     time.Duration
 	rng        *rand.Rand
 
-	commanded bool
-	moveAt    time.Duration // the armature starts towards the commanded end then
+	sparkles  bool          // it carries sparkling water
+	motor     bool          // an agitator: it runs or not, without lag
+	commanded bool          // level of its line
+	wired     int           // the valve its line drives: itself, unless wires are exchanged
+	driven    bool          // its coil has current
+	moveAt    time.Duration // the armature starts towards the driven end then
 	pos       float64       // 0 seated … 1 open
 	avg       float64       // mean over the last step
 	jam       stuck
-	half      bool    // scaled up: half flow
-	flow      float64 // µL/s through the line, follows the opening with inertia
-	passed    float64 // µL in the last step
-	supplied  float64 // µL since the start
+	scale     float64 // of the flow: clog × push
+	clog      float64 // 1 = clean
+	push      float64 // 1 = the pressure is there (carbonator, CO2)
+	slower    time.Duration
+	extra     time.Duration // what slower has added up to
+	weep      float64       // µL/s past the shut seat
+	air       *slugs        // nil: none in its water
+	flow      float64       // µL/s through the line, follows the opening with inertia
+	passed    float64       // µL of water in the last step
+	spun      float64       // what a meter takes for water in the last step, µL
+	supplied  float64       // µL since the start
 
 	commandedOpenAt, commandedShutAt, openedAt, shutAt time.Duration
 }
 
-func (v *valve) command(open bool, at time.Duration) {
-	v.commanded = open
+// drive switches the coil.
+func (v *valve) drive(on bool, at time.Duration) {
+	v.driven = on
+	if v.motor {
+		v.pos = 0
+		if on {
+			v.pos = 1
+		}
+		return
+	}
 	lag := v.closeLag
-	if open {
+	if on {
 		lag = v.openLag
+	} else if v.slower > 0 {
+		v.extra += v.slower
+		lag += v.extra
 	}
 	if v.jitter > 0 {
 		n := max(-3, min(3, v.rng.NormFloat64()))
@@ -133,7 +152,7 @@ func (v *valve) goal() float64 {
 		return 1
 	case v.jam == stuckShut:
 		return 0
-	case v.commanded:
+	case v.driven:
 		return 1
 	}
 	return 0
@@ -163,11 +182,10 @@ func (v *valve) step(t0, t1 time.Duration) {
 
 // mean is the opening over the last step, 0 to 1.
 func (v *valve) mean() float64 {
-	if v.half {
-		return v.avg / 2
-	}
-	return v.avg
+	return v.avg * v.scale
 }
+
+func (v *valve) tune() { v.scale = v.clog * v.push }
 
 // pass lets the flow follow its target and returns the volume of this step in µL.
 func (v *valve) pass(target float64) float64 {
@@ -194,31 +212,49 @@ type meter struct {
 	vane    float64 // standard deviation of the vanes
 	rng     *rand.Rand
 
-	dead   bool
+	dead       bool
+	missed     float64 // share of the pulses that is not sent
+	driftPerUL float64
+	drift      float64 // of the gain
+	coastTau   float64 // s; 0: the wheel slows as it gathers speed
+	coastKeep  float64
+	emit       emission
+	chance     *rand.Rand
+	line       wire  // its own
+	out        *wire // where its pulses go: line, unless wires are exchanged
+
 	wheel  float64 // µL/s the wheel turns with
 	turned float64 // pulses' worth of turning, with the random start phase
 	next   float64 // turning at which the next pulse comes
 	index  float64
 	pulses uint64 // that left the meter
-	last   time.Duration
-	period time.Duration
 }
 
 func (m *meter) step(t0 time.Duration, vol float64) {
+	if m.emit.left > 0 {
+		m.phantoms(t0 + step)
+	}
 	flow := vol / step.Seconds()
 	if flow == 0 && m.wheel == 0 {
 		return
 	}
 	before := m.wheel
-	m.wheel = flow + (m.wheel-flow)*wheelKeep
+	keep, tau := wheelKeep, wheelTau.Seconds()
+	if m.coastTau > 0 && flow < m.wheel {
+		keep, tau = m.coastKeep, m.coastTau
+	}
+	m.wheel = flow + (m.wheel-flow)*keep
 	if flow == 0 && m.wheel < 50 {
 		m.wheel = 0
 	}
 	if m.wheel < m.minFlow && flow < m.minFlow {
 		return
 	}
-	swept := flow*step.Seconds() + (before-flow)*wheelTau.Seconds()*(1-wheelKeep)
-	d := swept * m.perUL * (1 + m.gain.to(t0))
+	swept := flow*step.Seconds() + (before-flow)*tau*(1-keep)
+	if m.driftPerUL != 0 {
+		m.drift = max(-0.5, min(0.5, m.drift+m.driftPerUL*swept))
+	}
+	d := swept * m.perUL * (1 + m.gain.to(t0) + m.drift)
 	if d <= 0 {
 		return
 	}
@@ -231,14 +267,11 @@ func (m *meter) step(t0 time.Duration, vol float64) {
 		if m.vane > 0 {
 			m.next += m.vane * max(-3, min(3, m.rng.NormFloat64()))
 		}
-		if m.dead {
+		if m.dead || m.missed > 0 && m.chance.Float64() < m.missed {
 			continue
 		}
 		m.pulses++
-		if m.last != 0 {
-			m.period = at - m.last
-		}
-		m.last = at
+		m.out.add(at)
 	}
 }
 
@@ -251,6 +284,10 @@ type pump struct {
 	spread float64
 	rng    *rand.Rand
 	stroke time.Duration // shortest time of one stroke
+
+	loss   float64 // share of the strokes that moves nothing
+	unseen float64 // share of the strokes that the sensor misses
+	chance *rand.Rand
 
 	queue     int
 	interval  time.Duration
@@ -287,16 +324,6 @@ func (u *pump) stop(now time.Duration) {
 	}
 }
 
-// slot is a cartridge slot.
-type slot struct {
-	id         string
-	pump       int
-	present    bool
-	ingredient int
-	level      float64 // µL left
-	tag        hal.Tag
-}
-
 // cup is what stands under the nozzle, and the tray below it.
 type cup struct {
 	present      bool
@@ -307,33 +334,9 @@ type cup struct {
 	spilledTotal float64
 	tray         float64
 	trayCap      float64
-	touched      bool // the tray changed in this step
-}
-
-// interlock is one debounced safety input.
-type interlock struct {
-	part      hal.Part
-	chip      string
-	signal    hal.Interlocks
-	debounce  time.Duration
-	raw       bool // tripped, as the contact says
-	shown     bool // tripped, after debouncing
-	changedAt time.Duration
-}
-
-func (l *interlock) set(raw bool, at time.Duration) {
-	if raw == l.raw {
-		return
-	}
-	l.read(at)
-	l.raw, l.changedAt = raw, at
-}
-
-func (l *interlock) read(now time.Duration) bool {
-	if l.shown != l.raw && now-l.changedAt >= l.debounce {
-		l.shown = l.raw
-	}
-	return l.shown
+	touched      bool      // the tray changed in this step
+	solids       []float64 // by ingredient: volume × how well it was stirred
+	film         film
 }
 
 // registry numbers the ingredients so that the hot path needs no map.

@@ -27,7 +27,7 @@ package sim
 
 import (
 	"fmt"
-	"math"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -48,20 +48,37 @@ type Plant struct {
 	mu          sync.Mutex
 	at          time.Duration // physics is integrated up to here (a multiple of step)
 	supply      supply
-	valves      []valve // in the order of the rig file
-	master      int     // index of MASTER
+	valves      []valve // in the order of the rig file; after the first flowing, the agitators' motors
+	flowing     int
+	master      int // index of MASTER
 	meters      []meter
 	pumps       []pump
 	active      []int // pumps with queued strokes
 	slots       []slot
 	locks       []interlock
 	cup         cup
+	sensors     []sensor
+	agitators   []agitator
 	ingredients registry
 	owners      map[hal.Owner]*owner
 	holders     []*owner // the values of owners, for the hot path
-	cut         bool     // supply
-	faults      map[Fault]bool
+	faults      map[faultKey]*active
 	goneChips   map[string]bool
+	slowChips   map[string]time.Duration
+	chance      *rand.Rand // of the faults
+	slowNext    time.Duration
+	plans       []planned // by time
+	carb        *carbonator
+	cooling     *rigfile.SimCooling
+	co2         float64 // kPa
+	waterC      float64
+	cabinetC    float64
+	compressor  bool
+	drawn       float64 // µL, up to the last slow step
+	trapped     float64 // µL under pressure behind a shut MASTER
+	valvePower  bool
+	hold        time.Duration // of the one-shot; 0: none
+	beatAt      time.Duration
 	events      ring
 	changes     uint64 // grows with every change that an observer could see
 }
@@ -73,14 +90,18 @@ func NewPlant(cfg Config) (*Plant, error) {
 	}
 	p := &Plant{
 		cfg: cfg, rig: cfg.Rig, now: clock(cfg.Live), owners: map[hal.Owner]*owner{},
-		faults: map[Fault]bool{}, goneChips: map[string]bool{},
+		faults: map[faultKey]*active{}, goneChips: map[string]bool{}, slowChips: map[string]time.Duration{}, slowNext: never,
 	}
 	p.at = p.now().Truncate(step)
 	p.build()
 	for _, c := range cfg.Cartridges {
+		c.Primed = true
 		if err := p.SetCartridge(c); err != nil {
 			return nil, err
 		}
+	}
+	if err := p.schedule(cfg.Rig.Sim.Faults); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
@@ -128,16 +149,20 @@ func (p *Plant) lock() time.Duration {
 	return now
 }
 
-// advance integrates whole steps up to now. While nothing moves, time is skipped.
+// advance integrates whole steps up to now. While nothing moves, time is skipped to the next thing that is due.
 func (p *Plant) advance(now time.Duration) {
 	end := now.Truncate(step)
 	for p.at < end {
 		if p.quiet() {
-			p.at = end
-			return
+			p.supply.level = p.supply.goal
+			p.at = max(p.at, min(end, p.due()))
+		} else {
+			p.step(p.at, p.at+step)
+			p.at += step
 		}
-		p.step(p.at, p.at+step)
-		p.at += step
+		for p.due() <= p.at {
+			p.happen(p.at)
+		}
 	}
 }
 
@@ -152,14 +177,14 @@ func (p *Plant) quiet() bool {
 		}
 	}
 	path := p.valves[p.master].opening() > 0
-	for i := range p.valves {
+	for i := range p.valves[:p.flowing] {
 		v := &p.valves[i]
-		if v.moving() || v.flow > 0 || (path && i != p.master && v.opening() > 0) {
+		if v.moving() || v.flow > 0 || (path && i != p.master && (v.opening() > 0 || v.weep >= torrent)) {
 			return false
 		}
 	}
 	for i := range p.meters {
-		if p.meters[i].wheel > 0 {
+		if m := &p.meters[i]; m.wheel > 0 || m.emit.left > 0 {
 			return false
 		}
 	}
@@ -171,9 +196,13 @@ func (p *Plant) step(t0, t1 time.Duration) {
 	for _, o := range p.holders {
 		p.deadMan(o, t1)
 	}
-	pressure := p.supply.step(t1, p.cut)
-	for i := range p.valves {
-		v := &p.valves[i]
+	if p.hold > 0 && p.valvePower && t1-p.beatAt > p.hold {
+		p.repower(t1)
+	}
+	pressure := p.supply.step(t1)
+	valves := p.valves[:p.flowing]
+	for i := range valves {
+		v := &valves[i]
 		before := v.pos
 		v.step(t0, t1)
 		if (before > 0) != (v.pos > 0) {
@@ -181,34 +210,45 @@ func (p *Plant) step(t0, t1 time.Duration) {
 			p.moved(v, v.pos > 0, min(at, t1))
 		}
 	}
-	m := &p.valves[p.master]
+	m := &valves[p.master]
 	total := 0.0
-	for i := range p.valves {
+	for i := range valves {
 		if i != p.master {
-			total += p.valves[i].mean()
+			total += valves[i].mean()
 		}
 	}
 	sag := 1.0
 	if total > 1 {
 		sag = 1 / (1 + p.supply.sag*(total-1))
 	}
-	for i := range p.valves {
-		v := &p.valves[i]
-		v.passed = 0
+	for i := range valves {
+		v := &valves[i]
+		v.passed, v.spun = 0, 0
 		if i == p.master {
 			continue
 		}
-		v.passed = v.pass(v.nominal * pressure * sag * v.mean() * m.mean())
+		target := v.nominal * pressure * sag * v.mean() * m.mean()
+		if v.weep >= torrent && v.pos == 0 && m.pos > 0 {
+			target = v.weep
+		}
+		v.passed = v.pass(target)
 		if v.passed > 0 {
+			v.spun = v.passed
+			if v.air != nil {
+				p.slug(v, t0)
+			}
 			v.supplied += v.passed
 			p.pourInto(v.ingredient, v.passed)
+			if v.sparkles && p.carb != nil {
+				p.carb.draw(v.passed)
+			}
 		}
 	}
 	for i := range p.meters {
 		mt := &p.meters[i]
 		vol := 0.0
 		for _, s := range mt.serves {
-			vol += p.valves[s].passed
+			vol += p.valves[s].spun
 		}
 		mt.step(t0, vol)
 	}
@@ -238,49 +278,21 @@ func (p *Plant) stepPumps(t1 time.Duration) {
 	p.active = keep
 }
 
-// stroke moves one chamber from the cartridge to the nozzle.
-func (p *Plant) stroke(u *pump) {
-	want := u.volume()
-	if u.slot < 0 {
-		return
-	}
-	s := &p.slots[u.slot]
-	if !s.present || s.level <= 0 {
-		return
-	}
-	if s.level < want { // the chamber fills only partly: the sensor sees no full stroke
-		p.pourInto(s.ingredient, s.level)
-		s.level = 0
-		return
-	}
-	s.level -= want
-	p.pourInto(s.ingredient, want)
-	u.delivered++
-}
-
-// pourInto lets ul of an ingredient fall from the nozzle.
-func (p *Plant) pourInto(ingredient int, ul float64) {
-	c := &p.cup
-	into := 0.0
-	if c.present {
-		into = math.Min(ul, math.Max(0, c.capacity-c.total))
-		c.parts[ingredient] += into
-		c.total += into
-	}
-	if spill := ul - into; spill > 0 {
-		c.spilled[ingredient] += spill
-		c.spilledTotal += spill
-		c.tray += spill
-		c.touched = true
+// slug lets the air in a valve's water through; when it is all out the fault is over.
+func (p *Plant) slug(v *valve, t time.Duration) {
+	var done bool
+	if v.passed, v.spun, done = v.air.pass(t, v.passed); done {
+		p.end(faultKey{AirSlugs, v.part.ID}, t)
 	}
 }
 
-// command sets the level of one valve's line.
-func (p *Plant) command(v *valve, open bool, at time.Duration) {
+// command sets the level of one output's line.
+func (p *Plant) command(i int, open bool, at time.Duration) {
+	v := &p.valves[i]
 	if v.commanded == open {
 		return
 	}
-	v.command(open, at)
+	v.commanded = open
 	p.changes++
 	p.events.add(Event{Part: v.part.ID, What: word(open, CommandedOpen, CommandedShut), AtNS: int64(at)})
 	if open {
@@ -288,6 +300,7 @@ func (p *Plant) command(v *valve, open bool, at time.Duration) {
 	} else {
 		v.commandedShutAt = at
 	}
+	p.energise(i, at)
 }
 
 // moved notes that the armature left or reached its seat.

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"fountain/hal"
@@ -23,6 +24,13 @@ func (p *Plant) Restore(s State) error {
 	p.cup.total, p.cup.spilledTotal, p.cup.tray = 0, 0, float64(s.TrayUL)
 	clear(p.cup.parts)
 	clear(p.cup.spilled)
+	clear(p.cup.solids)
+	if c := p.carb; c != nil && s.Carbonator != nil {
+		c.level, c.filling = float64(s.Carbonator.LevelUL), s.Carbonator.Filling
+	}
+	for name, ul := range s.Nozzle {
+		p.cup.film.old[p.ingredient(name)] = float64(ul)
+	}
 	for name, ul := range s.Cup.Parts {
 		i := p.ingredient(name)
 		p.cup.parts[i] = float64(ul)
@@ -34,16 +42,27 @@ func (p *Plant) Restore(s State) error {
 		p.cup.spilledTotal += float64(ul)
 	}
 	if !s.Cup.Present {
-		p.faults[Fault{Kind: CupRemoved}] = true
+		f := Fault{Kind: CupRemoved}
+		p.faults[f.key()] = &active{Fault: f, since: now}
 	}
 	for _, c := range s.Slots {
 		if i := p.slotIndex(c.Slot); i >= 0 && p.slots[i].present && p.ingredients.names[p.slots[i].ingredient] == c.Ingredient {
-			p.slots[i].level = math.Min(float64(c.LevelUL), float64(p.slots[i].tag.VolumeUL))
-			p.pumps[p.slots[i].pump].delivered = c.Strokes
+			s := &p.slots[i]
+			s.level = math.Min(float64(c.LevelUL), float64(s.tag.VolumeUL))
+			p.pumps[s.pump].delivered = c.Strokes
+			s.line = s.line[:0]
+			for _, x := range c.Line {
+				s.push(p.lineIngredient(x.Ingredient), float64(x.UL))
+			}
+			if c.Stirred > 0 {
+				s.stirred = c.Stirred
+			}
 		}
 	}
 	for i := range p.meters {
-		p.meters[i].pulses = s.Pulses[p.meters[i].part.ID]
+		m := &p.meters[i]
+		m.pulses = s.Pulses[m.part.ID]
+		m.line.seen.Pulses = m.pulses
 	}
 	sameClock := s.NowNS <= int64(now) // otherwise the host was booted since and the old times mean nothing
 	if sameClock {
@@ -51,7 +70,7 @@ func (p *Plant) Restore(s State) error {
 			p.events.add(e)
 		}
 	}
-	for _, old := range s.Valves {
+	for _, old := range append(slices.Clone(s.Valves), s.Agitators...) {
 		i := p.valveIndex(old.ID)
 		if i < 0 {
 			continue

@@ -8,10 +8,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"fountain/hal"
+	"fountain/hal/rigfile"
 	"fountain/internal/logkey"
 )
 
@@ -157,6 +159,8 @@ func (s *Server) owner(c net.Conn) {
 			w.Error = refusedBusy
 		case errors.Is(err, hal.ErrNotOwner):
 			w.Error = refusedNotOwner
+		case errors.Is(err, hal.ErrGone):
+			w.Error = refusedGone
 		}
 		_ = writeWelcome(c, w) // the connection ends anyway
 		return
@@ -189,7 +193,7 @@ func (s *Server) owner(c net.Conn) {
 
 func (s *Server) died(rig *ownedRig, log *slog.Logger) {
 	now := s.plant.lock()
-	bits := s.plant.commandedBits(rig.o)
+	bits := rig.o.want
 	s.plant.die(rig.o, now)
 	s.plant.mu.Unlock()
 	log.Warn("owner died", slog.Uint64("open", bits), slog.String("lines", s.plant.rig.Sim.OnOwnerDeath))
@@ -238,6 +242,10 @@ func (s *Server) commands(c net.Conn, rig *ownedRig, v *view, tags chan<- tagAns
 			case tags <- a:
 			default:
 			}
+		case opBeat:
+			if rig.Beat() == nil {
+				continue // nothing to see in a snapshot
+			}
 		case opClose:
 			return true
 		default:
@@ -259,12 +267,13 @@ type view struct {
 	meters  []int
 	pumps   []int
 	slots   []int
+	sensors []int
 	snap    snapshot
 }
 
 func newView(p *Plant, rig *ownedRig) *view {
 	v := &view{p: p, rig: rig, welcome: welcome{Parts: p.rig.Parts()}}
-	for _, vi := range rig.o.valves {
+	for _, vi := range rig.o.outputs {
 		v.welcome.Valves = append(v.welcome.Valves, p.valves[vi].part.ID)
 	}
 	for i := range p.meters {
@@ -277,6 +286,7 @@ func newView(p *Plant, rig *ownedRig) *view {
 		if p.pumps[i].part.Owner == rig.o.name {
 			v.pumps = append(v.pumps, i)
 			v.welcome.Pumps = append(v.welcome.Pumps, p.pumps[i].part.ID)
+			v.welcome.PumpChips = append(v.welcome.PumpChips, slices.IndexFunc(p.rig.Chips, func(c rigfile.Chip) bool { return c.ID == p.pumps[i].chip }))
 		}
 	}
 	for i := range p.slots {
@@ -285,38 +295,51 @@ func newView(p *Plant, rig *ownedRig) *view {
 			v.welcome.Slots = append(v.welcome.Slots, p.slots[i].id)
 		}
 	}
+	for i := range p.sensors {
+		if p.sensors[i].part.Owner == rig.o.name {
+			v.sensors = append(v.sensors, i)
+			v.welcome.Sensors = append(v.welcome.Sensors, p.sensors[i].part.ID)
+			v.welcome.Every = append(v.welcome.Every, p.sensors[i].every)
+		}
+	}
 	for _, c := range p.rig.Chips {
 		v.welcome.Chips = append(v.welcome.Chips, c.ID)
 	}
+	if p.hold > 0 && rig.o.name == hal.OwnerGuard {
+		v.welcome.Heartbeat = p.rig.Heartbeat.Every
+	}
 	v.snap.counts = make([]hal.Count, len(v.meters))
 	v.snap.delivered = make([]uint64, len(v.pumps))
+	v.snap.sensors = make([]reading, len(v.sensors))
 	return v
 }
 
-// take fills the snapshot; busy tells that something moves or is commanded.
-func (v *view) take() (busy bool) {
+// take fills the snapshot; busy tells that something moves or is commanded, silent that the answers stand still.
+func (v *view) take() (busy, silent bool) {
 	p := v.p
 	now := p.lock()
 	defer p.mu.Unlock()
 	s := &v.snap
-	s.at, s.commanded, s.goneMask, s.goneChips = now, p.commandedBits(v.rig.o), 0, 0
-	for i, vi := range v.rig.o.valves {
+	s.at, s.commanded, s.goneMask, s.goneChips, s.faulty, s.slow = now, v.rig.o.want, 0, 0, 0, 0
+	for i, vi := range v.rig.o.outputs {
 		if p.goneChips[p.valves[vi].chip] {
 			s.goneMask |= 1 << i
 		}
 	}
 	for i, c := range p.rig.Chips {
-		if i < 64 && p.goneChips[c.ID] {
-			s.goneChips |= 1 << i
-		}
+		s.goneChips |= bit(p.goneChips[c.ID], i)
+		s.faulty |= bit(p.is(ChipReset, c.ID), i)
+		s.slow |= bit(p.slowChips[c.ID] > 0, i)
 	}
 	s.locks, s.locksGone = p.interlocks(v.rig.o.name, now)
 	for i, mi := range v.meters {
-		m := &p.meters[mi]
-		s.counts[i] = hal.Count{Pulses: m.pulses, Last: m.last, Period: m.period}
+		s.counts[i] = p.meters[mi].line.count()
 	}
 	for i, pi := range v.pumps {
 		s.delivered[i] = p.pumps[pi].delivered - v.rig.o.base[pi]
+	}
+	for i, si := range v.sensors {
+		s.sensors[i] = p.sensors[si].got
 	}
 	busy = !p.quiet()
 	for i := range p.valves {
@@ -325,7 +348,14 @@ func (v *view) take() (busy bool) {
 	for i := range p.locks {
 		busy = busy || p.locks[i].raw != p.locks[i].shown // still bouncing
 	}
-	return busy
+	return busy, v.rig.o.frozen != nil
+}
+
+func bit(on bool, i int) uint64 {
+	if on && i < 64 {
+		return 1 << i
+	}
+	return 0
 }
 
 func (v *view) tag(request uint64, slot int) tagAnswer {
@@ -345,8 +375,10 @@ func (v *view) push(c net.Conn, wake <-chan struct{}, tags <-chan tagAnswer, don
 	defer timer.Stop()
 	var buf []byte
 	for {
-		busy := v.take()
-		buf = v.snap.append(buf[:0])
+		busy, silent := v.take()
+		if buf = buf[:0]; !silent {
+			buf = v.snap.append(buf)
+		}
 		for more := true; more; {
 			select {
 			case a := <-tags:

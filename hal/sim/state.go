@@ -64,6 +64,11 @@ type CupState struct {
 	CapacityUL int64            `json:"capacity_ul"`
 	TotalUL    int64            `json:"total_ul"`
 	Parts      map[string]int64 `json:"parts"` // µL by ingredient
+	// CarryOver is what came with this drink from earlier ones, µL by ingredient (sim.nozzle). It is a book of its own:
+	// Parts and TotalUL are without it.
+	CarryOver map[string]int64 `json:"carry_over,omitempty"`
+	// Strength is how well the ingredients that settle were mixed when they were poured: 1 = as they should be.
+	Strength map[string]float64 `json:"strength,omitempty"`
 }
 
 // SlotState is one cartridge slot.
@@ -72,6 +77,30 @@ type SlotState struct {
 	Ingredient string `json:"ingredient"`
 	LevelUL    int64  `json:"level_ul"`
 	Strokes    uint64 `json:"strokes"` // confirmed since the start
+	// Line is what is between the pump and the nozzle, from the nozzle on; absent: a stroke leaves it at once.
+	Line    []LineState `json:"line,omitempty"`
+	Stirred float64     `json:"stirred,omitempty"` // of a slot that an agitator moves: 1 = well mixed
+}
+
+// LineState is a stretch of a line. Its ingredient is empty where there is air.
+type LineState struct {
+	Ingredient string `json:"ingredient"`
+	UL         int64  `json:"ul"`
+}
+
+// SensorState is one sensor: what is true, and what it says.
+type SensorState struct {
+	ID   string   `json:"id"`
+	Role hal.Role `json:"role"`
+	True float64  `json:"true"`
+	Says float64  `json:"says"`
+	Why  string   `json:"why,omitempty"` // it is not good
+}
+
+// CarbonatorState is the carbonator.
+type CarbonatorState struct {
+	LevelUL int64 `json:"level_ul"`
+	Filling bool  `json:"filling"`
 }
 
 // State is everything an observer can see. It is the plant's truth, not what meters say.
@@ -89,14 +118,22 @@ type State struct {
 	Tripped   []string          `json:"tripped"`
 	Owners    []hal.Owner       `json:"owners"` // alive now
 	Faults    []Fault           `json:"faults"`
-	Events    []Event           `json:"events"` // oldest first, the newest 256
+	// What follows is there when the rig file has it.
+	Agitators  []ValveState     `json:"agitators,omitempty"`
+	Sensors    []SensorState    `json:"sensors,omitempty"`
+	Carbonator *CarbonatorState `json:"carbonator,omitempty"`
+	Nozzle     map[string]int64 `json:"nozzle,omitempty"`    // µL that stick in it, by ingredient
+	Unpowered  bool             `json:"unpowered,omitempty"` // the valve supply is off
+	Events     []Event          `json:"events"`              // oldest first, the newest 256
 }
 
-// Valve returns the state of one valve; false when there is none.
+// Valve returns the state of one valve or agitator; false when there is none.
 func (s State) Valve(id string) (ValveState, bool) {
-	for _, v := range s.Valves {
-		if v.ID == id {
-			return v, true
+	for _, list := range [][]ValveState{s.Valves, s.Agitators} {
+		for _, v := range list {
+			if v.ID == id {
+				return v, true
+			}
 		}
 	}
 	return ValveState{}, false
@@ -119,7 +156,11 @@ func (p *Plant) state(now time.Duration) State {
 		Pulses: map[string]uint64{}, Slots: []SlotState{}, Tripped: []string{}, Owners: []hal.Owner{}, Faults: []Fault{}, Events: p.events.list(),
 	}
 	for i := range p.valves {
-		s.Valves = append(s.Valves, p.valves[i].state())
+		if i < p.flowing {
+			s.Valves = append(s.Valves, p.valves[i].state())
+		} else {
+			s.Agitators = append(s.Agitators, p.valves[i].state())
+		}
 	}
 	s.Master = s.Valves[p.master]
 	for i := range p.meters {
@@ -127,11 +168,10 @@ func (p *Plant) state(now time.Duration) State {
 	}
 	for i := range p.slots {
 		if sl := &p.slots[i]; sl.present {
-			s.Slots = append(s.Slots, SlotState{
-				Slot: sl.id, Ingredient: p.ingredients.names[sl.ingredient], LevelUL: round(sl.level), Strokes: p.pumps[sl.pump].delivered,
-			})
+			s.Slots = append(s.Slots, p.slotState(sl))
 		}
 	}
+	p.extras(&s)
 	for i := range p.locks {
 		if p.locks[i].raw {
 			s.Tripped = append(s.Tripped, p.locks[i].signal.String())
@@ -142,27 +182,61 @@ func (p *Plant) state(now time.Duration) State {
 			s.Owners = append(s.Owners, name)
 		}
 	}
-	for f := range p.faults {
-		s.Faults = append(s.Faults, f)
+	for _, k := range p.lasting() {
+		s.Faults = append(s.Faults, p.faults[k].Fault)
 	}
-	slices.SortFunc(s.Faults, func(a, b Fault) int {
-		if a.Kind != b.Kind {
-			return compare(string(a.Kind), string(b.Kind))
-		}
-		return compare(a.Part, b.Part)
-	})
 	return s
 }
 
-func compare(a, b string) int {
-	if a < b {
-		return -1
+func (p *Plant) slotState(sl *slot) SlotState {
+	out := SlotState{Slot: sl.id, Ingredient: p.ingredients.names[sl.ingredient], LevelUL: round(sl.level), Strokes: p.pumps[sl.pump].delivered}
+	for _, x := range sl.line {
+		l := LineState{UL: round(x.ul)}
+		if x.ingredient != air {
+			l.Ingredient = p.ingredients.names[x.ingredient]
+		}
+		out.Line = append(out.Line, l)
 	}
-	if a > b {
-		return 1
+	if sl.settles {
+		out.Stirred = math.Round(sl.stirred*1000) / 1000
 	}
-	return 0
+	return out
 }
+
+// lineIngredient is the number behind a LineState's name.
+func (p *Plant) lineIngredient(name string) int {
+	if name == "" {
+		return air
+	}
+	return p.ingredient(name)
+}
+
+// extras adds what only some rig files have.
+func (p *Plant) extras(s *State) {
+	s.Unpowered = !p.valvePower
+	for i := range p.sensors {
+		x := &p.sensors[i]
+		r := x.got.now(time.Duration(s.NowNS), x.every)
+		s.Sensors = append(s.Sensors, SensorState{ID: x.part.ID, Role: x.part.Role, True: tenth(p.truth(x.part.Role)), Says: tenth(r.Value), Why: r.Why})
+	}
+	if c := p.carb; c != nil {
+		s.Carbonator = &CarbonatorState{LevelUL: round(c.level), Filling: c.filling}
+	}
+	if p.cup.film.volume > 0 {
+		s.Cup.CarryOver, s.Nozzle = p.volumes(p.cup.film.carried()), p.volumes(p.cup.film.held())
+	}
+	for i := range p.slots {
+		sl := &p.slots[i]
+		if ul := p.cup.parts[sl.ingredient]; sl.settles && ul > 0 {
+			if s.Cup.Strength == nil {
+				s.Cup.Strength = map[string]float64{}
+			}
+			s.Cup.Strength[p.ingredients.names[sl.ingredient]] = math.Round(p.cup.solids[sl.ingredient]/ul*1000) / 1000
+		}
+	}
+}
+
+func tenth(x float64) float64 { return math.Round(x*10) / 10 }
 
 func (v *valve) state() ValveState {
 	return ValveState{

@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"time"
 
 	"fountain/hal"
@@ -37,6 +38,7 @@ const (
 	opSafe
 	opTag
 	opClose
+	opBeat
 )
 
 // command is one fixed-size message of an owner.
@@ -67,23 +69,32 @@ func decodeCommand(b *[commandSize]byte) command {
 type welcome struct {
 	Error  string     `json:"error,omitempty"` // busy, not-owner or a text
 	Parts  []hal.Part `json:"parts"`
-	Valves []string   `json:"valves"` // bit i of a mask
+	Valves []string   `json:"valves"` // bit i of a mask: valves and agitators
 	Meters []string   `json:"meters"`
 	Pumps  []string   `json:"pumps"`
 	Slots  []string   `json:"slots"`
 	Chips  []string   `json:"chips"`
+	// Sensors and how often each is polled; PumpChips are positions in Chips, −1 for none.
+	Sensors   []string        `json:"sensors"`
+	Every     []time.Duration `json:"every_ns"`
+	PumpChips []int           `json:"pump_chips"`
+	Heartbeat time.Duration   `json:"heartbeat_ns,omitempty"` // between two edges; 0: this owner has no heartbeat line
 }
 
 const (
 	refusedBusy     = "busy"
 	refusedNotOwner = "not-owner"
+	refusedGone     = "gone" // a chip of the owner's lines is missing
 )
+
+// tagErrors are the errors a tag answer can carry; by their text.
+var tagErrors = []error{hal.ErrNoTag, hal.ErrForeign, hal.ErrUnreadable, hal.ErrNoReader, hal.ErrGone, hal.ErrUnknownPart}
 
 // tagAnswer is the body of a tag frame.
 type tagAnswer struct {
 	Request uint64  `json:"request"`
 	Tag     hal.Tag `json:"tag"`
-	Error   string  `json:"error,omitempty"` // no-tag, or a text
+	Error   string  `json:"error,omitempty"` // the text of one of tagErrors, or another
 }
 
 // snapshot is what an owner knows about its hardware at one time.
@@ -96,9 +107,14 @@ type snapshot struct {
 	locksGone bool
 	counts    []hal.Count
 	delivered []uint64
+	sensors   []reading
+	faulty    uint64 // bit per chip: it lost its settings
+	slow      uint64 // bit per chip: it answers late
 }
 
-func (s *snapshot) size() int { return 40 + 24*len(s.counts) + 8*len(s.delivered) }
+func (s *snapshot) size() int {
+	return 56 + 32*len(s.counts) + 8*len(s.delivered) + 24*len(s.sensors)
+}
 
 // append adds the frame to b.
 func (s *snapshot) append(b []byte) []byte {
@@ -116,13 +132,21 @@ func (s *snapshot) append(b []byte) []byte {
 	}
 	b = le.AppendUint16(b, gone)
 	b = le.AppendUint32(b, 0)
+	b = le.AppendUint64(b, s.faulty)
+	b = le.AppendUint64(b, s.slow)
 	for _, c := range s.counts {
 		b = le.AppendUint64(b, c.Pulses)
+		b = le.AppendUint64(b, c.Lost)
 		b = le.AppendUint64(b, uint64(c.Last))
 		b = le.AppendUint64(b, uint64(c.Period))
 	}
 	for _, d := range s.delivered {
 		b = le.AppendUint64(b, d)
+	}
+	for _, r := range s.sensors {
+		b = le.AppendUint64(b, math.Float64bits(r.value))
+		b = le.AppendUint64(b, uint64(r.at))
+		b = le.AppendUint64(b, uint64(r.why))
 	}
 	return b
 }
@@ -136,14 +160,23 @@ func (s *snapshot) decode(b []byte) error {
 	s.at = time.Duration(le.Uint64(b))
 	s.commanded, s.goneMask, s.goneChips = le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint64(b[24:])
 	s.locks, s.locksGone = hal.Interlocks(le.Uint16(b[32:])), le.Uint16(b[34:]) == 1
-	b = b[40:]
+	s.faulty, s.slow = le.Uint64(b[40:]), le.Uint64(b[48:])
+	b = b[56:]
 	for i := range s.counts {
-		s.counts[i] = hal.Count{Pulses: le.Uint64(b), Last: time.Duration(le.Uint64(b[8:])), Period: time.Duration(le.Uint64(b[16:]))}
-		b = b[24:]
+		s.counts[i] = hal.Count{Pulses: le.Uint64(b), Lost: le.Uint64(b[8:]), Last: time.Duration(le.Uint64(b[16:])), Period: time.Duration(le.Uint64(b[24:]))}
+		b = b[32:]
 	}
 	for i := range s.delivered {
 		s.delivered[i] = le.Uint64(b)
 		b = b[8:]
+	}
+	for i := range s.sensors {
+		why := le.Uint64(b[16:])
+		if why >= uint64(len(whys)) {
+			return fmt.Errorf("snapshot with a reading of unknown reason %d", why)
+		}
+		s.sensors[i] = reading{value: math.Float64frombits(le.Uint64(b)), at: time.Duration(le.Uint64(b[8:])), why: uint8(why)}
+		b = b[24:]
 	}
 	return nil
 }

@@ -16,22 +16,22 @@ func (p *Plant) Wires() Wires { return Wires{p} }
 
 // Terminals is what the machine puts on its input lines.
 type Terminals struct {
-	Pulses  []uint64 // sent by each meter since the start
+	Pulses  []uint64 // that arrived at each meter's line since the start
 	Tripped []bool   // each safety input, before debouncing
 }
 
-// Tick sets each valve to open or shut, integrates the physics up to now and fills t. It does not allocate once t has
-// its sizes. It returns the time on the plant's clock.
+// Tick sets each valve, and after the valves each agitator, to open or shut, integrates the physics up to now and fills
+// t; agitators may be left out. It does not allocate once t has its sizes. It returns the time on the plant's clock.
 func (w Wires) Tick(open []bool, t *Terminals) time.Duration {
 	p := w.p
 	now := p.lock()
 	defer p.mu.Unlock()
-	for i := range p.valves {
-		p.command(&p.valves[i], open[i], now)
+	for i := range p.valves[:min(len(open), len(p.valves))] {
+		p.command(i, open[i], now)
 	}
 	t.Pulses, t.Tripped = t.Pulses[:0], t.Tripped[:0]
 	for i := range p.meters {
-		t.Pulses = append(t.Pulses, p.meters[i].pulses)
+		t.Pulses = append(t.Pulses, p.meters[i].line.seen.Pulses)
 	}
 	for i := range p.locks {
 		t.Tripped = append(t.Tripped, p.locks[i].raw)
@@ -63,4 +63,13 @@ func (w Wires) Tag(slot int) (hal.Tag, error) {
 	w.p.lock()
 	defer w.p.mu.Unlock()
 	return w.p.tag(slot)
+}
+
+// Sensor is what the element of a sensor gives, in the unit of its role; false when its wire is broken or shorted. It
+// changes with the sensor's poll period.
+func (w Wires) Sensor(sensor int) (float64, bool) {
+	w.p.lock()
+	defer w.p.mu.Unlock()
+	r := w.p.sensors[sensor].got
+	return r.value, r.why != whyOpen && r.why != whyShort
 }
