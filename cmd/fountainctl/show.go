@@ -19,7 +19,7 @@ func (t *tool) statusCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Say how the unit is: state, alarms, store, cloud, setup, care",
-		Long: `status says how the unit is. What only the service socket tells (setup, the care of lines) is left out elsewhere.`,
+		Long:  `status says how the unit is. What only the service socket tells (setup, the care of lines) is left out elsewhere.`,
 		Example: `  fountainctl status
   fountainctl status --json | jq -r .unit`,
 		Args: args(cobra.NoArgs),

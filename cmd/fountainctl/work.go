@@ -25,9 +25,9 @@ type answers struct {
 // questions to whoever sits there.
 type crew struct {
 	term    *terminal
-	out     io.Writer // for what the operation's steps came to
-	given   *answers // shared by the operations of one command: a figure is used once
-	quiet   bool     // the final operation is printed as JSON
+	out     io.Writer      // for what the operation's steps came to
+	given   *answers       // shared by the operations of one command: a figure is used once
+	quiet   bool           // the final operation is printed as JSON
 	printed map[int]string // by step: the state that was said
 }
 
