@@ -151,9 +151,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 	if err := a.identify(); err != nil {
 		return nil, err
 	}
-	if a.audit, err = openAudit(cfg.State, a.log); err != nil {
-		return nil, err
-	}
+	a.audit = openAudit(cfg.State, a.log)
 	if err := a.openBook(); err != nil {
 		return nil, err
 	}
@@ -255,7 +253,7 @@ func (a *Agent) Close() error {
 	a.closing.Do(func() {
 		a.closeErr = a.store.Close()
 		if a.audit != nil {
-			_ = a.audit.trail.Close() // every line was synced
+			a.audit.close()
 		}
 	})
 	return a.closeErr

@@ -21,8 +21,9 @@ const auditShown = 500
 //
 // State it owns: the file, and how many lines were lost since the start.
 type audit struct {
-	trail *access.Trail
-	log   *slog.Logger
+	trail  *access.Trail // nil: it could not be opened
+	cannot error         // why
+	log    *slog.Logger
 
 	mu   sync.Mutex
 	lost int
@@ -30,19 +31,32 @@ type audit struct {
 
 var _ apiserver.Audit = (*audit)(nil)
 
-func openAudit(dir string, log *slog.Logger) (*audit, error) {
-	t, err := access.OpenTrail(dir)
-	if err != nil {
-		return nil, err
+// openAudit opens the trail in dir. One that cannot be opened keeps no unit from pouring.
+func openAudit(dir string, log *slog.Logger) *audit {
+	s := &audit{log: log}
+	var err error
+	if s.trail, err = access.OpenTrail(dir); err != nil {
+		s.cannot = err
+		log.Error("open the audit trail", slog.Any(logkey.Err, err))
 	}
-	return &audit{trail: t, log: log}, nil
+	return s
+}
+
+func (s *audit) close() {
+	if s.trail != nil {
+		_ = s.trail.Close() // every line was synced
+	}
 }
 
 // note enters what person did to line (or to nothing in particular), and how it went. It waits for the disk: not for the
 // control loop.
 func (s *audit) note(person, action, line, result string) {
 	s.log.Info("service action", slog.String(logkey.Person, person), slog.String(logkey.Action, action), slog.String(logkey.Line, line), slog.String(logkey.State, result))
-	if err := s.trail.Append(access.Entry{At: time.Now(), Person: person, Action: action, Line: line, Result: result}); err != nil {
+	err := s.cannot
+	if err == nil {
+		err = s.trail.Append(access.Entry{At: time.Now(), Person: person, Action: action, Line: line, Result: result})
+	}
+	if err != nil {
 		s.mu.Lock()
 		s.lost++
 		s.mu.Unlock()
@@ -61,6 +75,9 @@ func (s *audit) noted(person, action, line string, err error) {
 
 // List returns the newest actions first. What is missing is an entry of its own.
 func (s *audit) List() ([]api.AuditEntry, error) {
+	if s.cannot != nil {
+		return nil, s.cannot
+	}
 	entries, damaged, err := s.trail.Recent(auditShown)
 	if err != nil {
 		return nil, err
@@ -82,4 +99,25 @@ func (s *audit) List() ([]api.AuditEntry, error) {
 		out = append(out, api.AuditEntry(e))
 	}
 	return out, nil
+}
+
+// opStarted notes an operation that was begun, or refused with err.
+func (a *Agent) opStarted(req api.StartOp, err error) {
+	action := "start " + req.Kind
+	if req.Params["dry"] == "true" {
+		action += " (dry)"
+	}
+	a.audit.noted(req.Person, action, req.Line, err)
+}
+
+// opEnded notes what an operation came to, in the trail and for the wizard.
+func (a *Agent) opEnded(person string, o api.Op) {
+	result := o.Outcome
+	if o.Reason != "" {
+		result += ": " + o.Reason
+	}
+	a.audit.note(person, o.Kind, o.Line, fmt.Sprintf("%s, %s flowed", result, ml(o.FlowedUL)))
+	if o.Kind == api.OpSelfTest && o.Outcome == api.OpDone {
+		a.setup.passed(person)
+	}
 }

@@ -31,36 +31,43 @@ const claimPatience = 5 * time.Second
 //
 //	GET setup ──► PIN, technician's file, cloud, service book ──► seven steps
 //
-// State it owns: the network check's result; one check at a time.
+// State it owns: what was proven; one check at a time.
 type setup struct {
 	a     *Agent
-	lines func() ([]api.Line, error)               // with calibrations; nil: not known
-	rig   func() (at time.Time, by string, _ bool) // the last self-test that was passed; nil: not known
+	lines func() ([]api.Line, error) // with calibrations; nil: not known
 
 	mu      sync.Mutex
-	network networkProof
-	failure *problem.Problem // of the last check in this process; nil: none or good
+	proven  proven
+	failure *problem.Problem // of the last network check in this process; nil: none or good
 	at      chan struct{}    // one token: who holds it checks
 }
 
 var _ apiserver.Setup = (*setup)(nil)
 
-// networkProof is stored.
-type networkProof struct {
-	Endpoint string    `json:"endpoint,omitempty"`
-	At       time.Time `json:"at"`
-	Found    string    `json:"found,omitempty"`
+// proven is what is stored of the checks.
+type proven struct {
+	Network *proof `json:"network,omitempty"` // Of is the endpoint
+	Rig     *proof `json:"rig,omitempty"`     // Of is the person
+}
+
+type proof struct {
+	Of    string    `json:"of"`
+	At    time.Time `json:"at"`
+	Found string    `json:"found,omitempty"`
 }
 
 func newSetup(a *Agent) *setup {
 	s := &setup{a: a, at: make(chan struct{}, 1)}
 	b, ok, err := a.store.Setting(settingSetup)
 	if err == nil && ok {
-		err = json.Unmarshal(b, &s.network)
+		err = json.Unmarshal(b, &s.proven)
 	}
-	if err != nil { // the check is made again
+	if err != nil { // the checks are made again
 		a.log.Warn("read the state of the setup", slog.Any(logkey.Err, err))
-		s.network = networkProof{}
+		s.proven = proven{}
+	}
+	for _, p := range a.cfg.Config.Refused { // the steps show it too
+		a.log.Warn("the technician's file is not used", slog.Any(logkey.Err, p))
 	}
 	return s
 }
@@ -154,13 +161,13 @@ func (s *setup) networkStep() api.SetupStep {
 		return step
 	}
 	s.mu.Lock()
-	proof, failure := s.network, s.failure
+	seen, failure := s.proven.Network, s.failure
 	s.mu.Unlock()
 	switch {
 	case failure != nil:
 		step.State, step.What, step.Remedy = stepFailed, failure.What+": "+failure.Where, failure.Remedy
-	case proof.Endpoint == ep.MQTT:
-		step.State, step.What = stepDone, proof.Found
+	case seen != nil && seen.Of == ep.MQTT:
+		step.State, step.What = stepDone, seen.Found
 	default:
 		step.State, step.What, step.Remedy = stepOpen, "the way to "+ep.MQTT+" was not checked yet", "fountainctl setup --network"
 	}
@@ -185,15 +192,45 @@ func (s *setup) claimStep() api.SetupStep {
 
 func (s *setup) rigStep() api.SetupStep {
 	step := api.SetupStep{ID: api.SetupRig, State: stepOpen, What: "no self-test was passed yet", Remedy: "fountainctl selftest --dry"}
-	if s.rig == nil {
-		step.What, step.Remedy = "this agent has no self-test", "install a newer one"
-		return step
-	}
-	if at, by, ok := s.rig(); ok {
+	s.mu.Lock()
+	p := s.proven.Rig
+	s.mu.Unlock()
+	if p != nil {
 		step.State, step.Remedy = stepDone, ""
-		step.What = "the self-test was passed on " + at.In(s.a.cfg.Config.Location()).Format("2006-01-02 15:04") + " by " + by
+		step.What = "a self-test was passed on " + p.At.In(s.a.cfg.Config.Location()).Format("2006-01-02 15:04") + " by " + p.Of
 	}
 	return step
+}
+
+// rigChecked tells whether a self-test was ever passed on this unit.
+func (s *setup) rigChecked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.proven.Rig != nil
+}
+
+// passed notes a self-test that person ran and the unit passed.
+func (s *setup) passed(person string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.proven
+	next.Rig = &proof{Of: person, At: time.Now().UTC()}
+	if err := s.keep(next); err != nil {
+		s.a.log.Error("note the self-test", slog.Any(logkey.Err, err)) // it has to be run again
+	}
+}
+
+// keep makes next durable and present; called with mu held.
+func (s *setup) keep(next proven) error {
+	b, err := json.Marshal(next)
+	if err == nil {
+		err = s.a.store.PutSetting(settingSetup, b)
+	}
+	if err != nil {
+		return fmt.Errorf("store the state of the setup: %w", err)
+	}
+	s.proven = next
+	return nil
 }
 
 func (s *setup) calibrateStep() api.SetupStep {
@@ -316,15 +353,12 @@ func (s *setup) checkNetwork(ctx context.Context) error {
 		s.failure = problem.From(err)
 		return nil
 	}
-	proof := networkProof{Endpoint: ep.MQTT, At: time.Now().UTC(), Found: found}
-	b, err := json.Marshal(proof)
-	if err == nil {
-		err = s.a.store.PutSetting(settingSetup, b)
+	next := s.proven
+	next.Network = &proof{Of: ep.MQTT, At: time.Now().UTC(), Found: found}
+	if err := s.keep(next); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("store the network check: %w", err)
-	}
-	s.network, s.failure = proof, nil
+	s.failure = nil
 	return nil
 }
 
