@@ -73,3 +73,19 @@ func (w Wires) Sensor(sensor int) (float64, bool) {
 	r := w.p.sensors[sensor].got
 	return r.value, r.why != whyOpen && r.why != whyShort
 }
+
+// Beat is an edge of the board's heartbeat line.
+func (w Wires) Beat() {
+	now := w.p.lock()
+	defer w.p.mu.Unlock()
+	if w.p.hold > 0 {
+		w.p.beat(now)
+	}
+}
+
+// Powered tells whether the valve supply is on.
+func (w Wires) Powered() bool {
+	w.p.lock()
+	defer w.p.mu.Unlock()
+	return w.p.valvePower
+}

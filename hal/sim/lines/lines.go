@@ -8,10 +8,10 @@
 //	                            ◄─► /dev/i2c-N (CUSE) ◄──► chip models ◄─► Board
 //	                            ◄── files ◄── sensors ◄── Board
 //
-// The board is modelled too: every output has a bias that shuts it, so lines nobody drives are shut; a rig with a
-// heartbeat has the one-shot that drops the valve supply when the edges stop.
+// The board is modelled too: every output has a bias that shuts it, so lines nobody drives are shut; the plant has the
+// one-shot that drops the valve supply when the heartbeat's edges stop (sim.heartbeat_hold).
 //
-// One locked real-time thread owns the lines and steps the plant every millisecond. The I²C bus has to be served by
+// One locked thread owns the lines and steps the plant every millisecond. The I²C bus has to be served by
 // another process than its user: opening the device makes the kernel ask its server within epoll_ctl. The package may
 // import hal, hal/rigfile, hal/sim, hal/chips/chipmodel and internal packages.
 package lines
@@ -30,20 +30,14 @@ import (
 	"fountain/hal/sim"
 )
 
-const (
-	period = time.Millisecond // of the plant's loop
-	// hold is the one-shot's time when the rig file does not say (sim.heartbeat_hold): within the 150-500 ms that
-	// docs/wiring asks of a board.
-	hold = 300 * time.Millisecond
-	prio = 70 // SCHED_FIFO, above everything the programs under test take: hardware waits for nobody
-)
+const period = time.Millisecond // of the plant's loop
 
 // output is one line that drives something.
 type output struct {
 	id        string
 	pin       pin
 	activeLow bool
-	valve     int    // index in the rig file's outputs; -1: none
+	valve     int    // index in the rig file's outputs, agitators after them; -1: none
 	pump      int    // index in the rig file's pumps; -1: none
 	resets    *model // the chip it holds in reset while active; nil: none
 	open      bool
@@ -93,10 +87,7 @@ type Board struct {
 	seen    sim.Terminals
 	current atomic.Bool // the valve supply is on
 	beat    int         // index of the heartbeat in outputs; -1: the board has none
-	beatAt  time.Duration
 	beatOld bool
-	hold    time.Duration
-	bridge  bool // the one-shot is bridged
 	ticks   uint64
 	late    time.Duration // the longest gap between two ticks
 	err     error
@@ -105,10 +96,7 @@ type Board struct {
 // New makes the gpio-sim chips and I²C buses of the rig and wires plant to them. Sensors' files are written below root
 // ("" for /).
 func New(plant *sim.Plant, root string, log *slog.Logger) (*Board, error) {
-	b := &Board{plant: plant, wires: plant.Wires(), rig: plant.Rig(), chips: map[string]*gpioChip{}, beat: -1, hold: hold}
-	if h := b.rig.Sim.HeartbeatHold; h > 0 {
-		b.hold = h
-	}
+	b := &Board{plant: plant, wires: plant.Wires(), rig: plant.Rig(), chips: map[string]*gpioChip{}, beat: -1}
 	if err := b.makeChips(); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
@@ -155,8 +143,8 @@ func (b *Board) wire() error {
 	for i, v := range b.rig.Valves {
 		drive(v.ID, v.Line, i, -1)
 	}
-	for _, a := range b.rig.Agitators {
-		drive(a.ID, a.Line, -1, -1)
+	for i, a := range b.rig.Agitators {
+		drive(a.ID, a.Line, len(b.rig.Valves)+i, -1)
 	}
 	b.senses = make([]input, len(b.rig.Pumps))
 	for i, u := range b.rig.Pumps {
@@ -193,7 +181,7 @@ func (b *Board) wire() error {
 		errs = append(errs, p.pull(l.SafeHigh))
 		b.locks = append(b.locks, input{pin: p, high: l.SafeHigh})
 	}
-	b.open = make([]bool, len(b.rig.Valves))
+	b.open = make([]bool, len(b.rig.Valves)+len(b.rig.Agitators))
 	return errors.Join(errs...)
 }
 

@@ -69,13 +69,6 @@ func (b *Board) Pulse(id string, n int, every time.Duration) {
 	}
 }
 
-// Bridge bridges the board's one-shot, or takes the bridge away.
-func (b *Board) Bridge(on bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.bridge = on
-}
-
 // Late is the longest time between two steps of the plant since it was last asked.
 func (b *Board) Late() time.Duration {
 	b.mu.Lock()

@@ -3,13 +3,14 @@
 package lines
 
 import (
-	"fmt"
+	"errors"
+	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
-	"fountain/hal"
 	"fountain/hal/rigfile"
 	"fountain/internal/problem"
 )
@@ -19,21 +20,16 @@ type sensorFile struct {
 	sensor rigfile.Sensor
 	path   string
 	adc    *model
-	value  float64 // in the unit of its role
+	shown  float64 // raw, as last written
 	broken bool
-	dirty  bool
-}
-
-// resting is what a sensor of a role reads on a machine in good order.
-var resting = map[hal.Role]float64{
-	hal.RoleWaterTemp: 3, hal.RoleCabinetTemp: 5, hal.RoleWaterPressure: 300, hal.RoleCO2Pressure: 500,
+	fresh  bool // nothing written yet
 }
 
 // makeSensors finds the place of every sensor. A path of the kernel's own cannot be played by a file: such a rig file is
 // refused.
 func (b *Board) makeSensors(root string) error {
 	for _, s := range b.rig.Sensors {
-		f := &sensorFile{sensor: s, value: resting[s.Role], dirty: true}
+		f := &sensorFile{sensor: s, fresh: true}
 		if s.Kind == rigfile.SensorADC {
 			for _, m := range b.models {
 				if m.chip.ID == s.Chip {
@@ -59,12 +55,13 @@ func (b *Board) makeSensors(root string) error {
 
 // writeSensors brings what has changed to where it is read.
 func (b *Board) writeSensors() error {
-	for _, f := range b.files {
-		if !f.dirty {
+	for i, f := range b.files {
+		value, sound := b.wires.Sensor(i)
+		raw := math.Round((value - f.sensor.Offset) / f.sensor.Scale)
+		if !f.fresh && raw == f.shown && sound == !f.broken {
 			continue
 		}
-		f.dirty = false
-		raw := (f.value - f.sensor.Offset) / f.sensor.Scale
+		f.shown, f.broken, f.fresh = raw, !sound, false
 		switch {
 		case f.adc != nil:
 			if f.broken {
@@ -72,7 +69,7 @@ func (b *Board) writeSensors() error {
 			}
 			f.adc.adc.Set(f.sensor.Channel, raw)
 		case f.broken:
-			if err := os.Remove(f.path); err != nil && !os.IsNotExist(err) {
+			if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		default: // replaced as a whole: a reader never sees half a number
@@ -86,27 +83,4 @@ func (b *Board) writeSensors() error {
 		}
 	}
 	return nil
-}
-
-// SetSensor makes a sensor's true value v, in the unit of its role.
-func (b *Board) SetSensor(id string, v float64) error {
-	return b.sensor(id, func(f *sensorFile) { f.value = v })
-}
-
-// BreakSensor cuts a sensor's wire, or mends it.
-func (b *Board) BreakSensor(id string, on bool) error {
-	return b.sensor(id, func(f *sensorFile) { f.broken = on })
-}
-
-func (b *Board) sensor(id string, change func(*sensorFile)) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, f := range b.files {
-		if f.sensor.ID == id {
-			change(f)
-			f.dirty = true
-			return b.writeSensors()
-		}
-	}
-	return fmt.Errorf("sensor %q: %w", id, hal.ErrUnknownPart)
 }
