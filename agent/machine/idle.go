@@ -23,7 +23,7 @@ func (lo *loop) checkHealth(now time.Duration) {
 
 // watchIdle finds water that flows while everything is shut.
 func (lo *loop) watchIdle(now time.Duration) {
-	if lo.lease != nil {
+	if lo.lease != nil || lo.svc.session != nil {
 		lo.watchAt = 0
 		return
 	}

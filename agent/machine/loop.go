@@ -33,6 +33,7 @@ type loop struct {
 	m       *Machine
 	clerk   *clerk
 	guard   guardSide
+	svc     serving
 	started time.Duration
 
 	pour     pour.State
@@ -98,7 +99,7 @@ func (m *Machine) run(ctx context.Context) error {
 				stopAt = now + m.cfg.Drain
 				lo.stop(now, pour.ReasonShutdown)
 			}
-			if lo.lease == nil || now > stopAt {
+			if lo.lease == nil && lo.svc.session == nil || now > stopAt {
 				break
 			}
 		}
@@ -147,6 +148,8 @@ func (lo *loop) once(now time.Duration, stopping bool) {
 	if lo.lease != nil {
 		lo.serve(now)
 	}
+	lo.acceptService(now, stopping)
+	lo.serveService(now)
 	lo.checkHealth(now)
 	lo.watchIdle(now)
 	lo.beat(now)
@@ -156,7 +159,7 @@ func (lo *loop) once(now time.Duration, stopping bool) {
 // next is when to run again.
 func (lo *loop) next(now, target time.Duration) time.Duration {
 	period := lo.m.cfg.IdleTick
-	if lo.lease != nil {
+	if lo.lease != nil || lo.svc.session != nil && lo.svc.session.run.Live() {
 		period = tickFlow
 	}
 	target += period
@@ -178,6 +181,10 @@ func (lo *loop) accept(now time.Duration, stopping bool) {
 	}
 	if stopping {
 		lo.refuse(l, notRunning("the machine is stopping"))
+		return
+	}
+	if lo.svc.session != nil || lo.m.service.Load() != nil {
+		lo.refuse(l, inService())
 		return
 	}
 	fault := lo.fault(now)
@@ -281,6 +288,7 @@ func (lo *loop) inputs() {
 
 // stop ends the active pour.
 func (lo *loop) stop(now time.Duration, reason string) {
+	lo.stopService(now, reason)
 	if !lo.pour.Phase.Active() {
 		return
 	}
@@ -407,6 +415,8 @@ func (lo *loop) beat(now time.Duration) {
 	p.CountedUL, p.RateULs = 0, 0
 	if lo.lease != nil {
 		p.CountedUL, p.RateULs = lo.pour.CountedUL(), lo.pour.RateULs()
+	} else if s := lo.svc.session; s != nil {
+		p.CountedUL, p.RateULs = s.run.BurstUL(), s.run.RateULs()
 	}
 	lo.guard.send(now, lo.urgent)
 	lo.urgent = false
@@ -419,6 +429,7 @@ func (lo *loop) leave(now time.Duration) error {
 	if l := lo.m.current.Load(); l != nil && l != lo.lease {
 		lo.refuse(l, notRunning("the machine is stopping"))
 	}
+	lo.abandonService()
 	if err := lo.m.deps.Rig.Safe(errStops); err != nil && !gone(err) {
 		return err
 	}

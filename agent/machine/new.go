@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -87,9 +88,15 @@ type Machine struct {
 	meters map[string]hal.FlowMeter
 	pumps  map[string]hal.Pump
 
+	config    sync.Mutex // held while menu is made anew
+	plates    []hal.Part // as the rig file has them, before SetCalibration
+	planogram *beverage.Planogram
+
 	menu    atomic.Pointer[menu]
-	current atomic.Pointer[lease]  // the pour that is starting, flowing or being recorded
-	state   atomic.Pointer[shared] // what State composes
+	current atomic.Pointer[lease]             // the pour that is starting, flowing or being recorded
+	service atomic.Pointer[Session]           // the service operation under way
+	barred  atomic.Pointer[map[string]string] // lines under cleaning: they must not pour -> why
+	state   atomic.Pointer[shared]            // what State composes
 	changed chan struct{}
 	ready   chan struct{} // closed when Run has begun
 	begin   sync.Once
@@ -133,6 +140,7 @@ func New(cfg Config, deps Deps) (*Machine, error) {
 	if err := m.bind(); err != nil {
 		return nil, err
 	}
+	m.plates = slices.Clone(m.parts)
 	if err := m.SetMenu(deps.Catalogue, deps.Planogram); err != nil {
 		return nil, err
 	}
@@ -187,10 +195,13 @@ func (m *Machine) bind() error {
 
 // SetMenu replaces catalogue and planogram for pours that start from now on.
 func (m *Machine) SetMenu(c *beverage.Catalogue, p *beverage.Planogram) error {
+	m.config.Lock()
+	defer m.config.Unlock()
 	l, err := recipe.Build(m.parts, p)
 	if err != nil {
 		return err
 	}
+	m.planogram = p
 	m.menu.Store(&menu{catalogue: c, lineup: l})
 	return nil
 }

@@ -68,6 +68,9 @@ func (m *Machine) Start(ctx context.Context, req StartRequest) (string, error) {
 	if m.current.Load() != nil {
 		return "", busy()
 	}
+	if m.service.Load() != nil {
+		return "", inService()
+	}
 	l, err := m.newLease(req)
 	if err != nil {
 		return "", err
@@ -106,6 +109,9 @@ func (m *Machine) newLease(req StartRequest) (*lease, error) {
 	menu := m.menu.Load()
 	plan, err := recipe.Compute(menu.catalogue, menu.lineup, stockView{m}, m.cfg.Limits, req.Beverage, req.TargetUL, req.Hold)
 	if err != nil {
+		return nil, err
+	}
+	if err := m.refusesLine(plan); err != nil {
 		return nil, err
 	}
 	now := time.Now()

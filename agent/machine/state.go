@@ -36,6 +36,8 @@ type State struct {
 	Last uint64 // seq of the last recorded pour of this run
 	Busy bool   // a pour is active or not yet recorded: Start would refuse
 
+	Service string // the service operation under way: Start would refuse
+
 	Pause      string // why the active pour is paused; empty when it is not
 	Faults     []Fault
 	Rinses     uint64 // of the nozzle, since the start
@@ -80,6 +82,9 @@ func (m *Machine) State() State {
 	s := p.base
 	s.Empty = slices.Clone(s.Empty)
 	s.Busy = m.current.Load() != nil
+	if op := m.service.Load(); op != nil {
+		s.Service = op.id
+	}
 	s.HealthNote = slices.Clone(s.HealthNote)
 	if p.live != nil {
 		s.Phase = pour.Phase(p.live.phase.Load())

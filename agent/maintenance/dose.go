@@ -168,4 +168,3 @@ func truth(b bool) float64 {
 	}
 	return 0
 }
-

@@ -112,7 +112,7 @@ func (r *Run) flowing() {
 			f.enough = true
 			r.shutValve("")
 		default:
-			r.proof("first pulse", (r.now - f.openAt).Seconds()*1000, 0, float64(pour.FirstPulse.Milliseconds()), "ms")
+			r.proof("first pulse", (r.now-f.openAt).Seconds()*1000, 0, float64(pour.FirstPulse.Milliseconds()), "ms")
 			r.shutValve(pour.ReasonNoFlow)
 		}
 	case cFlow:
@@ -269,7 +269,7 @@ func (r *Run) settles(m hal.Count) {
 	if d := m.Pulses - f.seen; held > pour.StuckAfter && r.master && m.Last > f.shutAt+pour.StuckAfter && d > 0 {
 		if f.late(m) > strayMax { // it does not shut: MASTER at once
 			r.proof("pulses after shutting", float64(f.late(m)), 0, strayMax, "pulses")
-			f.bad = pour.ReasonStuckOpen
+			f.bad, r.stuck = pour.ReasonStuckOpen, r.prog.Chans[s.Chan].ID
 			r.fx.add(Effect{Action: Master})
 			r.master = false
 		}

@@ -88,7 +88,9 @@ type Run struct {
 	lastDel  []uint64
 	wasteNL  int64
 	results  []result // by step
-	expert   bool     // the judge's question is asked
+	shown    mark
+	stuck    string
+	expert   bool // the judge's question is asked
 	proposed map[string]api.Calibration
 	sound    map[string]int // valve -> test cycles that were well
 	rinseUL  int64
@@ -121,6 +123,21 @@ func (r *Run) Over() bool { return r.course == cOver }
 
 // Live tells whether something is open or may still flow: the loop ticks fast then.
 func (r *Run) Live() bool { return r.course != cWait && r.course != cTray && r.course != cOver }
+
+// Changed tells whether step or question changed since Op was last called.
+func (r *Run) Changed() bool { return r.shown != r.mark() }
+
+type mark struct {
+	i      int
+	ask    bool
+	ending bool
+	over   bool
+}
+
+func (r *Run) mark() mark { return mark{r.i, r.ask != nil, r.outcome != "", r.course == cOver} }
+
+// StuckValve is a valve that did not shut in this run; empty: none.
+func (r *Run) StuckValve() string { return r.stuck }
 
 // Ending tells whether the outcome is decided.
 func (r *Run) Ending() bool { return r.outcome != "" }
@@ -437,6 +454,7 @@ func (r *Run) finish(outcome, reason string) {
 // Op is the run as the API shows it.
 func (r *Run) Op(id string) api.Op {
 	p := r.prog
+	r.shown = r.mark()
 	o := api.Op{
 		ID: id, Kind: p.Kind, Line: p.Line, Steps: slices.Clone(r.steps), Step: min(r.i, len(r.steps)-1), FlowedUL: r.wasteNL / 1000,
 		Evidence: slices.Clone(r.found),
