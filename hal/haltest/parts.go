@@ -19,9 +19,11 @@ func meterIsExact(t *testing.T, b Bench) {
 	start, sent := m.Count(), b.Plant.Pulses(id)
 	last := start
 	for range 12 {
+		guard.beat(t)
 		guard.apply(t, guard.all, guard.all)
 		agent.apply(t, agent.all, agent.all)
 		for range 20 {
+			guard.beat(t)
 			time.Sleep(5 * time.Millisecond)
 			c := m.Count()
 			now := agent.Pacer.Now()

@@ -42,9 +42,69 @@ func (o outside) Trip(s hal.Interlocks, on bool) {
 	o.wake()
 }
 
+// hooks lets the suite do to a plant what its bench can.
+func hooks(t *testing.T, p *Plant, wake func()) haltest.Hooks {
+	fault := func(on bool, f Fault) {
+		var err error
+		if on {
+			err = p.Inject(f)
+		} else {
+			err = p.Clear(f)
+		}
+		must(t, err)
+		wake()
+	}
+	low := map[string]bool{}
+	for _, v := range p.rig.Valves {
+		low[v.ID] = !v.Line.ActiveHigh
+	}
+	for _, a := range p.rig.Agitators {
+		low[a.ID] = !a.Line.ActiveHigh
+	}
+	return haltest.Hooks{
+		Pulse: func(meter string, n int, every time.Duration) { must(t, p.SendPulses(meter, n, every)); wake() },
+		StallReader: func(while func()) {
+			fault(true, Fault{Kind: LostPulses, Part: "flow_still", Amount: 64})
+			while()
+			fault(false, Fault{Kind: LostPulses, Part: "flow_still"})
+		},
+		EventBuffer: 64,
+		Level: func(output string) (bool, bool) {
+			v, _ := p.State().Valve(output)
+			return v.Commanded != low[output], low[output]
+		},
+		Switched: func(output string) (n int) {
+			for _, e := range p.State().Events {
+				if e.Part == output && e.What == CommandedOpen {
+					n++
+				}
+			}
+			return n
+		},
+		Unplug: func(part string, on bool) bool {
+			for _, x := range p.rig.Parts() {
+				if x.ID == part && x.Chip != "" {
+					fault(on, Fault{Kind: ChipGone, Part: x.Chip})
+					return true
+				}
+			}
+			return false
+		},
+		SetSensor:   func(sensor string, v float64) { fault(true, Fault{Kind: SensorFalse, Part: sensor, Amount: v}) },
+		BreakSensor: func(sensor string, on bool) { fault(on, Fault{Kind: SensorOpen, Part: sensor}) },
+		SensorEvery: 100 * time.Millisecond,
+	}
+}
+
+// The machines the contract is proved on: lines that hold, lines that are released, and one with everything.
+var contractRigs = []string{"../../testdata/rig/small.yaml", "../../testdata/rig/small-release.yaml", "testdata/contract.yaml"}
+
 func smallPlant(t *testing.T, file string, live bool) *Plant {
 	t.Helper()
-	rig, err := rigfile.Load(filepath.Join("..", "..", "testdata", "rig", file))
+	if filepath.Base(file) == file {
+		file = filepath.Join("..", "..", "testdata", "rig", file)
+	}
+	rig, err := rigfile.Load(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,12 +116,12 @@ func smallPlant(t *testing.T, file string, live bool) *Plant {
 }
 
 func TestContract(t *testing.T) {
-	for _, file := range []string{"small.yaml", "small-release.yaml"} {
-		t.Run(file, func(t *testing.T) {
+	for _, file := range contractRigs {
+		t.Run(filepath.Base(file), func(t *testing.T) {
 			haltest.Run(t, func(t *testing.T) haltest.Bench {
 				p := smallPlant(t, file, false)
 				return haltest.Bench{
-					Plant: outside{p, func() {}}, Holds: p.rig.Sim.OnOwnerDeath == rigfile.DeathHold,
+					Plant: outside{p, func() {}}, Holds: p.rig.Sim.OnOwnerDeath == rigfile.DeathHold, Hooks: hooks(t, p, func() {}),
 					Open: func(o hal.Owner) (haltest.Holder, error) {
 						r, err := p.Open(o)
 						return haltest.Holder{Rig: r, Pacer: p.Pacer(), Kill: func() { p.Kill(o) }}, err
@@ -104,13 +164,13 @@ func serve(t *testing.T, p *Plant) *served {
 const liveSlack = 400 * time.Millisecond
 
 func TestSocket(t *testing.T) {
-	for i, file := range []string{"small.yaml", "small-release.yaml"} {
+	for i, file := range contractRigs {
 		t.Run(fmt.Sprint(i), func(t *testing.T) { // short names: a socket's path has at most 107 bytes
 			t.Parallel() // mostly sleeping
 			haltest.Run(t, func(t *testing.T) haltest.Bench {
 				s := serve(t, smallPlant(t, file, true))
 				return haltest.Bench{
-					Plant: outside{s.p, s.server.Wake}, Holds: s.p.rig.Sim.OnOwnerDeath == rigfile.DeathHold, Slack: liveSlack,
+					Plant: outside{s.p, s.server.Wake}, Holds: s.p.rig.Sim.OnOwnerDeath == rigfile.DeathHold, Slack: liveSlack, Hooks: hooks(t, s.p, s.server.Wake),
 					Open: func(o hal.Owner) (haltest.Holder, error) {
 						r, pacer, err := Dial(t.Context(), s.socket, o)
 						if err != nil {
