@@ -86,6 +86,11 @@ type Agent struct {
 	server    *apiserver.Server
 	cloud     *cloud
 	view      *view
+	scopes    *scopes
+	readiness *readiness
+	slots     *cartridges
+	wear      *wear
+	yield     yield
 	pin       *access.PIN
 	audit     *audit
 	setup     *setup
@@ -100,6 +105,8 @@ type Agent struct {
 	startup  []*wire.Record    // interrupted records made by New
 	marked   map[string]uint64 // log -> seq up to which the saved inventory has it; owned by fold's caller
 	refold   chan struct{}     // one signal: the inventory has changes to save
+	rewatch  chan struct{}     // one signal: alarms are to be judged now
+	retend   chan struct{}     // one signal: so are those of care
 	closing  sync.Once
 	closeErr error
 }
@@ -118,7 +125,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 	}
 	a := &Agent{
 		cfg: cfg, deps: deps, log: deps.Log, board: alarm.New(nil), started: time.Now(),
-		refold: make(chan struct{}, 1), marked: map[string]uint64{},
+		refold: make(chan struct{}, 1), rewatch: make(chan struct{}, 1), retend: make(chan struct{}, 1), marked: map[string]uint64{},
 	}
 	rig := a.openRig(ctx)
 	defer func() {
@@ -175,20 +182,29 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 // wire makes the parts that run.
 func (a *Agent) wire() (err error) {
 	a.journal = newJournal(a.store, a.unit, a.board, a.log)
+	a.scopes = newScopes(a.deps.Rig.Parts())
+	if a.readiness, err = newReadiness(a.cfg.Config.Limits, a.deps.Rig, a.board, a.scopes); err != nil {
+		return err
+	}
 	a.machine, err = machine.New(machine.Config{}, machine.Deps{
 		Rig: a.deps.Rig, Pacer: a.deps.Pacer, Guard: a.deps.Guard, Journal: a.journal,
-		Stock: stock{a.book, a.stockChanged}, Lags: lagStore{a.store}, Catalogue: a.catalogue, Planogram: a.planogram, Log: a.log,
+		Stock: stock{a.book, a.stockChanged}, Ready: a.readiness, Lags: lagStore{a.store}, Catalogue: a.catalogue, Planogram: a.planogram, Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
 	a.cloud = newCloud(a)
 	a.view = newView(a)
+	a.yield = yield{a.quiet}
+	a.wear = a.openWear()
+	if a.slots, err = newCartridges(a); err != nil {
+		return err
+	}
 	a.journal.recorded = a.recorded
 	a.journal.failed = a.view.failed
 	a.pin = access.Open(a.store, access.Config{Serial: a.serial, Busy: func() bool { return a.machine.State().Phase.Active() }})
 	a.setup = newSetup(a)
-	reg := apiserver.Config{Dir: a.cfg.Run, Log: a.log, Admin: apiserver.Admin{Alarms: alarmDesk{a}, Setup: a.setup, Audit: a.audit}}
+	reg := apiserver.Config{Dir: a.cfg.Run, Log: a.log, Admin: apiserver.Admin{Cartridges: a.slots, Alarms: alarmDesk{a}, Setup: a.setup, Audit: a.audit}}
 	if a.cfg.Config.API.Metrics {
 		reg.Metrics = a.metrics()
 	}
@@ -219,7 +235,10 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 	})
 	outer.Go(func() error { return a.server.Run(octx, a.whenReady(octx, ready)) })
 	outer.Go(func() error { return a.view.run(octx) })
-	outer.Go(func() error { return a.watchSlots(octx) })
+	outer.Go(func() error { return a.slots.run(octx) })
+	outer.Go(func() error { return a.sense(octx) })
+	outer.Go(func() error { return a.watchAll(octx) })
+	outer.Go(func() error { return a.tend(octx) })
 	outer.Go(func() error { return a.housekeep(octx) })
 	outer.Go(func() error { return a.cloud.run(octx) })
 	err := outer.Wait()

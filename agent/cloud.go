@@ -227,7 +227,7 @@ func (c *cloud) uplinkConfig() uplink.Config {
 	s := c.a.cfg.Config.Sync
 	return uplink.Config{
 		Thing: *c.a.thing.Load(), Rule: s.Rule, DrainRate: float64(s.DrainRate), Linger: s.Linger, Window: s.Window,
-		LedgerInterval: s.LedgerInterval, Gate: backlogGate{c.a.view}, Log: c.a.log,
+		LedgerInterval: s.LedgerInterval, Gate: c.a.yield, Log: c.a.log,
 	}
 }
 

@@ -19,7 +19,7 @@ var _ apiserver.Pours = commands{}
 // Start begins a pour. What a screen does not offer is not poured for a consumer either; a technician may try a line
 // that was found dry.
 func (c commands) Start(ctx context.Context, req api.StartPour) (api.Pour, error) {
-	if alarm, ok := c.a.board.Blocking(); ok {
+	if alarm, ok := c.a.board.Blocking(); ok && c.a.machine.State().Fault == "" { // else the machine says it better
 		return api.Pour{}, &problem.Problem{Code: problem.CodeUnavailable, Where: alarm.Code(), What: alarm.What, Remedy: alarm.Remedy, Retry: true}
 	}
 	if most := c.a.cfg.Config.Pour.MaxML; most > 0 && float64(req.TargetUL) > most*1000 {

@@ -115,13 +115,6 @@ func (c *cloud) source(log string) *logSource {
 // appended tells the uplink of a log that there is more.
 func (c *cloud) appended(log string) { c.source(log).signal() }
 
-// backlogGate holds records back while a pour is active: control has the processor to itself. A pour's own record
-// comes after its end.
-type backlogGate struct{ v *view }
-
-// Idle returns when no pour is active.
-func (g backlogGate) Idle(ctx context.Context) error { return g.v.Idle(ctx) }
-
 // ledger shares one shadow client among the uplinks of several logs: each sees every change.
 type ledger struct {
 	*shadow.Client

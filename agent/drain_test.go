@@ -36,6 +36,7 @@ func draining(t *testing.T, o store.Options) *cloud {
 		serial: "T",
 	}
 	close(a.view.idle)
+	a.yield = yield{a.view.Idle}
 	thing := ThingPrefix + a.serial
 	a.thing.Store(&thing)
 	return newCloud(a)

@@ -9,12 +9,6 @@ import (
 	"fountain/hal"
 )
 
-// Why a beverage cannot be poured now, besides the words of inventory.
-const (
-	blockedNoFizz  = "no_fizz"
-	blockedNoWater = "no_water"
-)
-
 // smallestUL is the smallest cup when the configuration names none: what a sold-out drink cannot fill any more.
 const smallestUL = 120_000
 
@@ -65,22 +59,43 @@ func newMenu(c *beverage.Catalogue, parts []hal.Part, cfg *config.Config) *menu 
 	return m
 }
 
-// blocked lists what cannot be poured and why. dry tells carriers that give no water.
-func (m *menu) blocked(book *inventory.Book, dry func(beverage.IngredientID) bool) map[beverage.ID]string {
+// blocked lists what cannot be poured and why. line tells why a carrier's line does not pour; "" when it does.
+func (m *menu) blocked(book *inventory.Book, line func(beverage.IngredientID) string) map[beverage.ID]string {
 	out := map[beverage.ID]string{}
+	lines := map[beverage.IngredientID]string{}
 	for _, it := range m.items {
+		why, asked := lines[it.carrier]
 		switch {
 		case !it.line:
-			out[it.id] = inventory.NotStocked
-		case dry(it.carrier):
-			out[it.id] = blockedNoWater
-			if it.carrier == carrierSparkling {
-				out[it.id] = blockedNoFizz
-			}
-		default:
-			if why := book.Missing(it.needs); why != "" {
-				out[it.id] = why
-			}
+			why = inventory.NotStocked
+		case !asked:
+			why = line(it.carrier)
+			lines[it.carrier] = why
+		}
+		if why == "" {
+			why = book.Missing(it.needs)
+		}
+		if why != "" {
+			out[it.id] = why
+		}
+	}
+	return out
+}
+
+// needs are the ingredients of one serving in the smallest cup, µL.
+func (m *menu) needs(id beverage.ID) map[beverage.IngredientID]int64 {
+	if i, ok := m.index[id]; ok {
+		return m.items[i].needs
+	}
+	return nil
+}
+
+// servings is the most that one serving in the smallest cup takes of each ingredient, µL.
+func (m *menu) servings() map[beverage.IngredientID]int64 {
+	out := map[beverage.IngredientID]int64{}
+	for _, it := range m.items {
+		for ing, ul := range it.needs {
+			out[ing] = max(out[ing], ul)
 		}
 	}
 	return out

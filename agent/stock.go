@@ -3,19 +3,15 @@ package agent
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"fountain/agent/alarm"
-	"fountain/agent/beverage"
 	"fountain/agent/inventory"
 	"fountain/agent/pour"
 	"fountain/agent/store"
-	"fountain/hal"
 	"fountain/internal/logkey"
-	"fountain/internal/problem"
 	"fountain/sync/wire"
 )
 
@@ -23,13 +19,8 @@ import (
 const (
 	verifyFirst = 30 * time.Second // closed segments, after the start
 	verifyEvery = 24 * time.Hour
-	slotEvery   = 2 * time.Second // cartridge tags, all slots
-	tagTimeout  = 2 * time.Second // of one tag
-	tagPatience = 5 * time.Second // for the first reading of all of them: then the unit pours by what it knew
-	houseEvery  = time.Hour       // retiring old segments
-	healthEvery = time.Second
+	houseEvery  = time.Hour // retiring old segments
 	mendEvery   = 2 * time.Second
-	rigPatience = 2 * time.Second // a rig that is gone for longer is opened anew: by ending, the supervisor starts us again
 )
 
 // openBook reads the inventory the store has saved.
@@ -83,6 +74,7 @@ func (a *Agent) fold() error {
 func (a *Agent) recorded(r *wire.Record) {
 	a.book.Apply(r)
 	a.view.recorded(r)
+	a.worn()
 	a.cloud.appended(r.Log)
 	a.log.Info("pour recorded", slog.String(logkey.Pour, r.ID), slog.Uint64(logkey.Seq, r.Seq), slog.String(logkey.Beverage, r.Beverage),
 		slog.Int64(logkey.VolumeUL, r.CountedUL+r.EstimatedUL), slog.String(logkey.State, string(r.Outcome)), slog.String(logkey.Reason, r.Reason))
@@ -119,7 +111,7 @@ func (a *Agent) housekeep(ctx context.Context) error {
 			return nil
 		case <-verify.C:
 			verify.Reset(verifyEvery)
-			if err := a.view.Idle(ctx); err != nil {
+			if err := a.yield.Idle(ctx); err != nil {
 				return nil
 			}
 			if err := a.store.Verify(ctx); err != nil && ctx.Err() == nil {
@@ -132,7 +124,7 @@ func (a *Agent) housekeep(ctx context.Context) error {
 		case <-mend.C:
 			failed = a.mend(failed)
 		case <-house.C:
-			if err := a.view.Idle(ctx); err != nil {
+			if err := a.yield.Idle(ctx); err != nil {
 				return nil
 			}
 			if n, err := a.store.Retire(time.Now()); err != nil {
@@ -161,101 +153,4 @@ func (a *Agent) mend(failed bool) bool {
 		return true // until the machine says so
 	}
 	return false
-}
-
-// watchSlots reads the tags of all cartridge slots, again and again: reading one may block, so it is no work for the
-// control loop.
-func (a *Agent) watchSlots(ctx context.Context) error {
-	slots := map[string]hal.CartridgeSlot{}
-	for _, s := range a.planogram.Slots {
-		slot, err := a.deps.Rig.Slot(s.Slot)
-		if err != nil {
-			return fmt.Errorf("open cartridge slot %s: %w", s.Slot, err)
-		}
-		slots[s.Slot] = slot
-	}
-	seen := map[string]hal.Tag{}
-	health := time.NewTicker(healthEvery)
-	defer health.Stop()
-	next := time.Now()
-	var gone time.Time // since when the rig has not answered
-	for {
-		switch {
-		case a.machine.State().Fault != pour.ReasonRigLost:
-			gone = time.Time{}
-		case gone.IsZero():
-			gone = time.Now()
-		case time.Since(gone) > rigPatience:
-			return &problem.Problem{
-				Code: problem.CodeUnreachable, Where: "rig", What: "the hardware does not answer any more",
-				Remedy: "the agent starts anew and opens it again", Retry: true,
-			}
-		}
-		if !time.Now().Before(next) {
-			if err := a.readSlots(ctx, slots, seen); err != nil {
-				return nil // ctx ended
-			}
-			a.stocked.Store(true)
-			next = time.Now().Add(slotEvery)
-		}
-		a.hardware()
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-health.C:
-		}
-	}
-}
-
-func (a *Agent) readSlots(ctx context.Context, slots map[string]hal.CartridgeSlot, seen map[string]hal.Tag) error {
-	changed := false
-	for _, s := range a.planogram.Slots {
-		tctx, cancel := context.WithTimeout(ctx, tagTimeout)
-		tag, err := slots[s.Slot].Tag(tctx)
-		cancel()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		switch {
-		case errors.Is(err, hal.ErrNoTag), errors.Is(err, hal.ErrForeign):
-			tag = hal.Tag{}
-		case err != nil:
-			continue // unreadable now: what was there stays
-		}
-		old, known := seen[s.Slot]
-		if known && old.ID == tag.ID && old.Ingredient == tag.Ingredient {
-			continue
-		}
-		seen[s.Slot], changed = tag, true
-		if tag.ID == "" {
-			a.book.Remove(s.Slot)
-			continue
-		}
-		if err := a.book.Insert(s.Slot, tag.ID, beverage.IngredientID(tag.Ingredient), tag.VolumeUL, 0); err != nil {
-			a.log.Warn("insert cartridge", slog.String(logkey.Line, s.Slot), slog.Any(logkey.Err, err))
-		}
-	}
-	if changed {
-		a.stockChanged()
-	}
-	return nil
-}
-
-// hardware keeps one alarm per part that the rig says is wrong, and one per cartridge that ran dry.
-func (a *Agent) hardware() {
-	st := a.machine.State()
-	stands, dry := map[string]bool{}, map[string]bool{}
-	for _, f := range append(a.deps.Rig.Health(), st.HealthNote...) {
-		stands[f.Part] = true
-		a.board.Set(alarm.Alarm{Name: alarm.PartFault, Scope: f.Part, What: f.What})
-	}
-	for _, slot := range st.Empty {
-		dry[slot] = true
-		a.board.Set(alarm.Alarm{Name: alarm.CartridgeEmpty, Scope: slot})
-	}
-	for _, l := range a.board.List() {
-		if l.Name == alarm.PartFault && !stands[l.Scope] || l.Name == alarm.CartridgeEmpty && !dry[l.Scope] {
-			a.board.Clear(l.Name, l.Scope)
-		}
-	}
 }

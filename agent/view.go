@@ -9,11 +9,13 @@ import (
 	"sync"
 	"time"
 
+	"fountain/agent/alarm"
 	"fountain/agent/api"
 	"fountain/agent/apiserver"
 	"fountain/agent/beverage"
 	"fountain/agent/machine"
 	"fountain/agent/pour"
+	"fountain/hal"
 	"fountain/internal/build"
 	"fountain/internal/problem"
 	"fountain/internal/units"
@@ -48,6 +50,17 @@ type view struct {
 	order   []string // of recent, oldest first
 	idle    chan struct{}
 	pouring bool
+	seen    seen // of the machine, when the alarms were judged last
+
+	stocking sync.Mutex // one restock at a time
+}
+
+// seen is what of the machine's state alarms depend on.
+type seen struct {
+	fault  string
+	locks  hal.Interlocks
+	faults int
+	active bool
 }
 
 type dryness struct {
@@ -79,6 +92,7 @@ func (v *view) run(ctx context.Context) error {
 		case <-v.a.machine.Changed():
 			v.follow()
 		case <-board:
+			v.restock()
 		case <-cloud:
 		case <-again.C:
 			if !v.expire() {
@@ -89,11 +103,16 @@ func (v *view) run(ctx context.Context) error {
 	}
 }
 
-// follow notes whether a pour is active.
+// follow notes whether a pour is active, and lets the alarms be judged when more than a volume has changed.
 func (v *view) follow() {
-	active := v.a.machine.State().Phase.Active()
+	st := v.a.machine.State()
+	active := st.Phase.Active()
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if now := (seen{st.Fault, st.Interlocks, len(st.Faults), active}); now != v.seen {
+		v.seen = now
+		v.a.look()
+	}
 	if active == v.pouring {
 		return
 	}
@@ -141,7 +160,17 @@ func (v *view) stockChanged() {
 
 // restock computes again what is blocked and favourite.
 func (v *view) restock() {
-	blocked := v.a.menu.blocked(v.a.book, v.isDry)
+	v.stocking.Lock() // what was computed last is what is shown
+	defer v.stocking.Unlock()
+	alarms := v.a.board.Blocked()
+	bars := map[string]string{}
+	for slot, on := range v.a.scopes.slot {
+		if a, ok := alarms.Of(on...); ok {
+			bars[slot] = a.Code()
+		}
+	}
+	v.a.book.Bar(bars)
+	blocked := v.a.menu.blocked(v.a.book, func(c beverage.IngredientID) string { return v.line(alarms, c) })
 	pourable := func(id beverage.ID) bool {
 		_, known := v.a.menu.index[id]
 		return known && blocked[id] == ""
@@ -152,11 +181,38 @@ func (v *view) restock() {
 	v.blocked, v.favours = blocked, favours
 }
 
+// line says why a carrier's line does not pour; "" when it does.
+func (v *view) line(alarms alarm.Blocked, c beverage.IngredientID) string {
+	on := v.a.scopes.carrier(c)
+	a, blocked := alarms.Without(alarm.NoFlow).Of(on...)
+	switch {
+	case blocked:
+		return a.Code()
+	case v.isDry(c) && c == carrierSparkling:
+		return alarm.CodeNoFizz
+	case v.isDry(c):
+		return alarm.CodeNoWater
+	}
+	return v.a.readiness.passes(on...)
+}
+
 func (v *view) isDry(c beverage.IngredientID) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	d := v.dry[c]
 	return d.misses >= dryAfter && time.Now().Before(d.until)
+}
+
+// dryLines are the valves of the carriers that found no water.
+func (v *view) dryLines() []string {
+	var out []string
+	for c, valve := range v.a.scopes.valve {
+		if v.isDry(c) {
+			out = append(out, valve)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // expire offers lines again whose time is up, and reports whether any was.

@@ -264,6 +264,11 @@ func (b Blocked) Of(scopes ...string) (Alarm, bool) {
 	return Alarm{}, false
 }
 
+// Without leaves one name aside.
+func (b Blocked) Without(n Name) Blocked {
+	return Blocked{slices.DeleteFunc(slices.Clone(b.list), func(a Alarm) bool { return a.Name == n })}
+}
+
 // Raised counts how often an alarm was raised since the board was made, over all scopes.
 func (b *Board) Raised(name Name) uint64 {
 	b.mu.Lock()

@@ -16,7 +16,7 @@ const (
 const (
 	byWatch      = "agent/watch.go"
 	byReadiness  = "agent/readiness.go"
-	byCartridges = "agent/cartridges.go"
+	byCartridges = "agent/cartridges_judge.go"
 	byWear       = "agent/wear.go"
 	byJournal    = "agent/journal.go"
 	byAgent      = "agent/agent.go"
@@ -288,6 +288,11 @@ var catalogue = [names]Definition{
 		ID: "chip_gone", Severity: Blocks, Scope: OfPart, Code: CodeLineFault, Ends: Itself, By: byWatch,
 		Cause: "the chip {scope} does not answer", Remedy: "check its connector and supply",
 		Evidence: "what the hardware said", Raised: "the hardware reports it; what hangs on it does not pour, the rest does", Cleared: "it answers",
+	},
+	PartGone: {
+		ID: "part_gone", Severity: Blocks, Scope: OfLine, Code: CodeLineFault, Ends: Itself, By: byWatch,
+		Cause: "{scope} does not answer", Remedy: "check {scope} and its wire",
+		Evidence: "what the hardware said", Raised: "the hardware reports one valve, pump or meter; the rest pours", Cleared: "it answers",
 	},
 	BusSlow: {
 		ID: "bus_slow", Severity: Warns, Scope: OfPart, Ends: Itself, By: byWatch,

@@ -41,6 +41,9 @@ func (g *Gauge) Step(now time.Duration, v float64, counts bool) bool {
 	return g.bad
 }
 
+// Skip says that there is no sound value at now: what is bad stays so, and the gap counts for nothing.
+func (g *Gauge) Skip(now time.Duration) { g.beyond, g.last = false, now }
+
 // Bad is what the last Step said.
 func (g *Gauge) Bad() bool { return g.bad }
 

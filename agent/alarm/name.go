@@ -70,6 +70,7 @@ const (
 
 	// Electronics.
 	ChipGone
+	PartGone
 	BusSlow
 	ExpanderReset
 	PartFault
@@ -119,6 +120,20 @@ func Parse(s string) (Name, bool) {
 	}
 	return none, false
 }
+
+// RaisedBy lists the names that one file or package raises, as Definition.By names it.
+func RaisedBy(by string) []Name {
+	var out []Name
+	for _, n := range Names() {
+		if catalogue[n].By == by {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Remedy is the catalogue's, for one scope.
+func (n Name) Remedy(scope string) string { return fill(n.Definition().Remedy, scope) }
 
 // String is the name as the API, logs and metrics write it.
 func (n Name) String() string { return n.Definition().ID }
