@@ -1,20 +1,28 @@
 // Package linux is the hardware of a real machine, through the Linux kernel.
 //
-//	rig file ──► OpenI2C ──► i2c.BusCloser ──► hal/chips (expanders, pump drivers: not here yet)
-//	         ──► line layer (valves, meters, interlocks on /dev/gpiochipN: not here yet)
+//	control loop ──Apply──► outputs ──SET_VALUES──► /dev/gpiochipN          dead-man: a goroutine of its own
+//	             ◄─Count──── counters ◄──events──── one reader thread ◄──── all meters of a chip, one request
+//	             ◄─Now────── inputs ◄──GET_VALUES── debounced by the kernel; edges by the same reader
+//	             ──Dose────► linePumps (own thread) ──► lines
+//	             ──Apply, Dose──► wish ──► bus worker (a goroutine each bus) ──► hal/chips ──► Bus ──► /dev/i2c-N
+//	             ◄─Read───── sensor (a goroutine each) ◄── kernel files, ads1115
 //
-// What there is: opening an I²C bus by number through periph, with errors a technician can act on. There is no hal.Rig
-// here yet, and nothing pretends to be one: fountain-guard and fountaind refuse a rig other than "sim".
+// The line layer is the kernel's GPIO character device, uAPI v2, by ioctl of our own. What it keeps to (spec/hal.md 2, 3):
 //
-// The place of the line layer is this package, in files line_*.go. What it has to be (spec/hal.md 2 and 3):
-//   - the kernel's GPIO character device uAPI v2 by ioctl, not periph's gpioioctl, whose Read of an output reconfigures
-//     it as an input and whose first write pulses low: a valve would click open at every start;
-//   - one request for all valves of an owner with their initial values (OUTPUT_VALUES), so that no start glitches;
-//   - one request for all meters, event buffer 1024, read in batches by a locked thread, kernel time stamps
-//     (CLOCK_MONOTONIC) and sequence numbers kept, so that every lost pulse shows in hal.Count.Lost;
-//   - chips found by label, never by number, never through gpioreg (memory mapped: no owner, nothing released);
-//   - at start it verifies what the rig file expects of the firmware (strict_gpiod) and refuses otherwise;
-//   - it passes hal/haltest in the emulator before it is used on a machine.
+//   - chips are found by label, never by number, and never memory mapped: a line has one owner, and the kernel knows it;
+//   - the outputs of an owner on a chip are one request that carries their initial values, all shut, with active-low set
+//     at the kernel: no line shows a level it was not told, and one write changes them together. On several chips, and
+//     behind expanders, a group is written chip by chip;
+//   - no output is ever read: what is commanded is remembered;
+//   - an output that is not renewed in its max_open is shut here, whether or not the caller lives;
+//   - the counters of a chip are one request with a buffer of 1024 events; what the kernel lost shows as gaps in its
+//     numbering and is accounted for (see counters);
+//   - a chip that fails stays failed to the caller until the rig is opened again (lines), or is made safe and told
+//     (expander, doser): nothing that was open before a failure opens again by itself.
 //
-// It may import hal, hal/rigfile, internal packages and periph.
+// Lines change within the caller's call. Behind an I²C chip the call states a wish and a worker writes it, usually within
+// 2 ms: the control loop never waits for a wire, and an error comes back with the next call.
+//
+// Open owns everything it opens until Close. Rig.Safe and Beat apart, the rig belongs to one control loop, as hal says. The
+// package may import hal, hal/rigfile, hal/chips, internal packages and periph (bus and unit types).
 package linux
