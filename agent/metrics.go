@@ -42,6 +42,7 @@ func (a *Agent) metrics() http.Handler {
 	})
 	gauge("master_open", "1 while the guard says that MASTER is open.", func() float64 { return truth(a.machine.State().MasterOpen) })
 	gauge("alarms", "Alarms that stand.", func() float64 { return float64(len(a.board.List())) })
+	reg.MustRegister(unitParts{a})
 	gauge("store_last_seq", "Newest record of the current log.", func() float64 { return float64(a.store.Stats().Last) })
 	gauge("store_acked_seq", "Records of the current log that the cloud has committed.", func() float64 { return float64(a.store.Stats().Acked) })
 	gauge("store_pending", "Records not acknowledged, over all logs.", func() float64 { return float64(a.store.Stats().Pending) })

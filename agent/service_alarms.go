@@ -45,8 +45,7 @@ func (d alarmDesk) clear(c api.ClearAlarm) error {
 	}
 	switch name.Definition().Ends {
 	case alarm.Person:
-		d.a.board.Clear(name, c.Scope)
-		return nil
+		return d.a.mended(name, c.Scope)
 	case alarm.Proof:
 		return &problem.Problem{
 			Code: problem.CodeUnsafe, Where: c.Name + " " + a.Scope, What: "only a measurement ends this alarm, nobody's word does", Remedy: a.Remedy,

@@ -133,7 +133,7 @@ func (w *watch) machine(in watched, add func(alarm.Alarm)) {
 		}
 	}
 	for _, f := range st.Faults {
-		if a, ok := w.ofMachine(f); ok {
+		if a, ok := ofMachine(f); ok {
 			add(a)
 		}
 	}
@@ -144,25 +144,6 @@ func (w *watch) machine(in watched, add func(alarm.Alarm)) {
 		add(alarm.Alarm{Name: alarm.NoFlow, Scope: v, Evidence: fmt.Sprintf("%d pours in a row", dryAfter)})
 	}
 	w.loop(in, add)
-}
-
-// ofMachine is the alarm of one of the machine's faults; false for what readiness tells.
-func (w *watch) ofMachine(f machine.Fault) (alarm.Alarm, bool) {
-	if f.Code == machine.CodeNoCO2 || f.Code == machine.CodeCarbonating {
-		return alarm.Alarm{}, false
-	}
-	ev := f.Evidence
-	if f.Part != "" && f.Part != f.Scope {
-		ev = f.Part + ": " + ev
-	}
-	n, ok := machineAlarms[f.Code]
-	switch {
-	case ok && (n.Definition().Severity == alarm.Warns || f.Locked || f.Scope == machine.ScopeUnit || n.Definition().Ends == alarm.Itself):
-		return alarm.Alarm{Name: n, Scope: f.Scope, Evidence: ev}, true
-	case f.Locked: // a code of a newer machine: it blocks all the same
-		return alarm.Alarm{Name: alarm.OutputFault, Scope: f.Scope, Evidence: f.Code + ": " + ev}, true
-	}
-	return alarm.Alarm{Name: alarm.PartFault, Scope: f.Scope, What: f.Evidence, Evidence: f.Code}, true
 }
 
 // loop judges the control loop's own timing.
