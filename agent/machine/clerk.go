@@ -25,6 +25,9 @@ const (
 	noteCommit
 	noteLearned
 	noteEmpty
+	noteLocks
+	noteFault
+	noteRinse
 )
 
 type note struct {
@@ -32,6 +35,9 @@ type note struct {
 	lease  *lease
 	result Result
 	slot   string
+	fault  Fault
+	locks  []Fault
+	ul     int64
 }
 
 func newClerk(m *Machine) *clerk {
@@ -42,6 +48,18 @@ func (c *clerk) begin(l *lease)            { c.notes <- note{kind: noteBegin, le
 func (c *clerk) commit(l *lease, r Result) { c.notes <- note{kind: noteCommit, lease: l, result: r} }
 func (c *clerk) learned()                  { c.notes <- note{kind: noteLearned} }
 func (c *clerk) empty(slot string)         { c.notes <- note{kind: noteEmpty, slot: slot} }
+func (c *clerk) fault(f Fault)             { c.spare(note{kind: noteFault, fault: f}) }
+func (c *clerk) locks(l []Fault)           { c.spare(note{kind: noteLocks, locks: l}) }
+func (c *clerk) rinsed(ul int64, why string) {
+	c.spare(note{kind: noteRinse, ul: ul, slot: why})
+}
+
+// spare sends a note that may be lost when the clerk hangs: there is no bound to how often faults change.
+func (c *clerk) spare(n note) {
+	if len(c.notes) < cap(c.notes)/2 { // the loop alone sends
+		c.notes <- n
+	}
+}
 
 // close lets the clerk finish its notes, but waits for a broken journal no longer than limit.
 func (c *clerk) close(limit time.Duration) {
@@ -91,6 +109,17 @@ func (c *clerk) handle(n note) {
 				log.Warn("learned close lags not saved", slog.Any(logkey.Err, err))
 			}
 		}
+	case noteFault:
+		log.Warn("fault", slog.String(logkey.Reason, n.fault.Code), slog.String(logkey.Line, n.fault.Scope), slog.Bool("locked", n.fault.Locked),
+			slog.String("evidence", n.fault.Evidence))
+	case noteLocks:
+		if c.m.deps.Locks != nil {
+			if err := c.m.deps.Locks.SaveLocks(n.locks); err != nil {
+				log.Warn("lock-outs not saved", slog.Any(logkey.Err, err))
+			}
+		}
+	case noteRinse:
+		log.Info("nozzle rinsed", slog.Int64(logkey.VolumeUL, n.ul), slog.String(logkey.Reason, n.slot))
 	case noteEmpty:
 		log.Warn("cartridge ran dry", slog.String(logkey.Line, n.slot))
 		c.m.deps.Stock.SetEmpty(n.slot)

@@ -1,9 +1,10 @@
 package machine
 
 import (
-	"context"
-	"sync/atomic"
+	"time"
 
+	"fountain/agent/pour"
+	"fountain/hal"
 	"fountain/internal/problem"
 )
 
@@ -31,27 +32,50 @@ func (m *Machine) command(id string, what uint8) error {
 	select {
 	case err := <-w.answer:
 		return err
+	case <-l.over:
+		return notActive(id)
 	case <-m.stopped:
 		return notRunning("the machine is stopping")
 	}
 }
 
+// wishes does what a person asks of the active pour.
+func (lo *loop) wishes(now time.Duration) {
+	w := lo.lease.want.Load()
+	if w == nil {
+		return
+	}
+	var err error
+	conflict := func(what, remedy string) error {
+		return &problem.Problem{Code: problem.CodeConflict, Where: lo.lease.id, What: what, Remedy: remedy}
+	}
+	switch w.what {
+	case wantPause:
+		if lo.pour.Phase == pour.Paused {
+			break
+		}
+		lo.ev = pour.Event{Kind: pour.Pause, Now: now, Reason: pour.ReasonAsked}
+		lo.handle()
+		if lo.pour.Phase != pour.Paused {
+			err = conflict("the pour cannot be paused any more", "it is ending, or has not begun to flow")
+		}
+	case wantResume:
+		switch fault := lo.fault(now); {
+		case lo.pour.Phase != pour.Paused:
+			err = conflict("the pour is not paused", "resume only what is paused")
+		case lo.locks&hal.NoCup != 0:
+			err = refusal(FaultNoCup)
+		case fault != "" && fault != pour.ReasonTrayFull && fault != CodeNoWater: // these end no pour that has begun
+			err = refusal(fault)
+		default:
+			lo.ev = pour.Event{Kind: pour.Resume, Now: now}
+			lo.handle()
+		}
+	}
+	lo.lease.want.Store(nil)
+	w.answer <- err
+}
+
 func notActive(id string) error {
 	return &problem.Problem{Code: problem.CodeNotFound, Where: id, What: "this pour is not active", Remedy: "start a new pour"}
-}
-
-// rinseLease is a rinse that a person asked for, on a unit without a cup sensor.
-type rinseLease struct {
-	id     string
-	beats  atomic.Uint64
-	stop   atomic.Bool
-	answer chan error // capacity 1: whether it began
-}
-
-// Rinse runs water through the nozzle into the tray until the residue of the last drink is below its limits, and returns
-// an id to Beat and to Stop. With a cup sensor it needs no cup under the nozzle; without one a person has to have taken
-// it away, and their lease is what proves that somebody is there. Errors are problems, as those of Start. The water is
-// waste: it is counted in State and stands in no record.
-func (m *Machine) Rinse(ctx context.Context) (string, error) {
-	return "", notRunning("the nozzle cannot be rinsed yet")
 }

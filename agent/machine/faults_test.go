@@ -114,19 +114,19 @@ func TestFaultsWhilePouring(t *testing.T) {
 		spill   float64       // ml that may miss the cup
 	}{
 		{"supply cut", arming, interlock(sim.SupplyCut), wire.Faulted, pour.ReasonNoFlow, 0, 0},
-		{"supply cut", flowing, interlock(sim.SupplyCut), wire.Faulted, pour.ReasonNoFlow, 800 * ms, 0},
+		{"supply cut", flowing, interlock(sim.SupplyCut), wire.Faulted, pour.ReasonNoFlow, 400 * ms, 0},
 		{"supply cut", settling, interlock(sim.SupplyCut), wire.Completed, "", 0, 0},
 		{"stuck open", arming, valve(sim.StuckOpen), wire.Faulted, pour.ReasonStuckOpen, 0, 0},
 		{"stuck open", flowing, valve(sim.StuckOpen), wire.Faulted, pour.ReasonStuckOpen, 0, 0},
 		{"stuck closed", arming, valve(sim.StuckShut), wire.Faulted, pour.ReasonNoFlow, 0, 0},
-		{"stuck closed", flowing, valve(sim.StuckShut), wire.Faulted, pour.ReasonNoFlow, 800 * ms, 0},
+		{"stuck closed", flowing, valve(sim.StuckShut), wire.Faulted, pour.ReasonNoFlow, 250 * ms, 0},
 		{"meter dead", arming, meter, wire.Faulted, pour.ReasonNoFlow, 0, 0},
-		{"meter dead", flowing, meter, wire.Faulted, pour.ReasonNoFlow, 800 * ms, 0},
+		{"meter dead", flowing, meter, wire.Faulted, pour.ReasonMeterLost, 160 * ms, 0},
 		{"meter dead", settling, meter, wire.Completed, "", 0, 0},
 		{"cartridge empty", arming, cartridge(sim.CartridgeEmpty), wire.Faulted, pour.ReasonSoldOut, 0, 0},
-		{"cartridge empty", flowing, cartridge(sim.CartridgeEmpty), wire.Faulted, pour.ReasonSoldOut, 400 * ms, 0},
+		{"cartridge empty", flowing, cartridge(sim.CartridgeEmpty), wire.Faulted, pour.ReasonSoldOut, 300 * ms, 0},
 		{"cartridge empty", settling, cartridge(sim.CartridgeEmpty), wire.Completed, "", 0, 0},
-		{"cartridge pulled", flowing, cartridge(sim.CartridgeGone), wire.Faulted, pour.ReasonSoldOut, 400 * ms, 0},
+		{"cartridge pulled", flowing, cartridge(sim.CartridgeGone), wire.Faulted, pour.ReasonSoldOut, 300 * ms, 0},
 		{"e-stop", arming, interlock(sim.EStopPressed), wire.Faulted, pour.ReasonEStop, 0, 0},
 		{"e-stop", flowing, interlock(sim.EStopPressed), wire.Faulted, pour.ReasonEStop, 20 * ms, 0},
 		{"e-stop", settling, interlock(sim.EStopPressed), wire.Completed, "", 0, 0},
@@ -134,9 +134,9 @@ func TestFaultsWhilePouring(t *testing.T) {
 		{"door", arming, interlock(sim.DoorOpen), wire.Faulted, pour.ReasonDoor, 0, 0},
 		{"door", flowing, interlock(sim.DoorOpen), wire.Faulted, pour.ReasonDoor, 20 * ms, 0},
 		{"door", settling, interlock(sim.DoorOpen), wire.Completed, "", 0, 0},
-		{"tray full", flowing, interlock(sim.TrayFull), wire.Faulted, pour.ReasonTrayFull, 20 * ms, 0},
-		{"cup removed", arming, interlock(sim.CupRemoved), wire.Faulted, pour.ReasonCupRemoved, 0, 1},
-		{"cup removed", flowing, interlock(sim.CupRemoved), wire.Faulted, pour.ReasonCupRemoved, 20 * ms, 10},
+		{"tray full", flowing, interlock(sim.TrayFull), wire.Completed, "", 0, 0},
+		{"cup removed", arming, interlock(sim.CupRemoved), wire.Stopped, pour.ReasonPausedOut, 0, 1},
+		{"cup removed", flowing, interlock(sim.CupRemoved), wire.Stopped, pour.ReasonPausedOut, 20 * ms, 10},
 		{"cup removed", settling, interlock(sim.CupRemoved), wire.Completed, "", 0, 5},
 	} {
 		t.Run(tc.name+"/"+tc.when, func(t *testing.T) {
@@ -418,6 +418,7 @@ func TestFlowInIdle(t *testing.T) {
 		}
 		u.wait("the flow is noticed", 500*time.Millisecond, func() bool { return u.m.State().Fault == FaultFlow })
 		u.m.ClearFault()
+		time.Sleep(20 * time.Millisecond)
 		u.wait("it comes back while it flows", 2*time.Second, func() bool { return u.m.State().Fault == FaultFlow })
 		for _, f := range stuck {
 			u.clearFault(f)

@@ -14,6 +14,7 @@ type guardSide struct {
 	limit time.Duration // for an answer
 
 	packet   beat.Packet
+	salt     uint64        // sessions of this run come from it
 	next     time.Duration // when the next beat is due
 	reply    beat.Reply
 	answered bool // ever
@@ -84,4 +85,19 @@ func (g *guardSide) said() pour.Guard {
 		return pour.Guard{}
 	}
 	return pour.Guard{Open: g.reply.MasterOpen, Latched: g.reply.Latched, Reason: g.reply.Reason}
+}
+
+// rearm makes a new session: a guard that latched the old one opens MASTER only for another. The loop makes them itself,
+// without asking the kernel: a bijection of a random start never repeats within a run, and the start differs per run.
+func (g *guardSide) rearm() {
+	for {
+		g.salt += 0x9e3779b97f4a7c15
+		z := g.salt
+		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		if z ^= z >> 31; z != 0 && z != g.packet.Session {
+			g.packet.Session = z
+			return
+		}
+	}
 }

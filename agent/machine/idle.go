@@ -1,15 +1,28 @@
 package machine
 
 import (
+	"fmt"
 	"time"
 
+	"fountain/agent/pour"
 	"fountain/hal"
 )
 
-// watch is a meter seen while nothing is poured.
+// watch is the loop's eye on one line's meter.
 type watch struct {
-	meter hal.FlowMeter
-	base  uint64
+	line    *line
+	idle    pour.Watch
+	stray   pour.Stray
+	strays  uint64 // pulses while another line pours
+	seen    uint64
+	pulseAt time.Duration // newest pulse
+}
+
+func (lo *loop) openWatches() {
+	for i := range lo.m.lines {
+		l := &lo.m.lines[i]
+		lo.watches = append(lo.watches, watch{line: l, idle: pour.Watch{Shortest: l.shortest}, stray: pour.Stray{Shortest: l.shortest}})
+	}
 }
 
 // checkHealth asks the hardware once a second what is wrong with it.
@@ -21,24 +34,105 @@ func (lo *loop) checkHealth(now time.Duration) {
 	lo.health = lo.m.deps.Rig.Health()
 }
 
-// watchIdle finds water that flows while everything is shut.
+// watchIdle judges what meters do while everything is shut. Nothing of it is a sale.
 func (lo *loop) watchIdle(now time.Duration) {
-	if lo.lease != nil || lo.svc.session != nil {
-		lo.watchAt = 0
-		return
-	}
-	fresh := lo.watchAt == 0 || now-lo.watchAt >= watchTime
+	still := lo.lease == nil && lo.rinse.Phase == pour.Rest && lo.svc.session == nil
 	for i := range lo.watches {
 		w := &lo.watches[i]
-		n := w.meter.Count().Pulses
-		if !fresh && n > w.base+watchPulses && lo.sticky == "" {
-			lo.sticky = FaultFlow
+		if !still {
+			w.idle.Reset()
+			continue
 		}
-		if fresh {
-			w.base = n
+		c := w.line.meter.Count()
+		if c.Pulses != w.seen {
+			w.seen, w.pulseAt = c.Pulses, now
+		}
+		switch w.idle.Look(now, c) {
+		case pour.GhostLeak:
+			lo.lock(Fault{
+				Scope: ScopeUnit, Code: CodeFlow, Part: w.line.id,
+				Evidence: fmt.Sprintf("%s counted more than %d pulses in %v with every valve shut", w.line.id, pour.LeakPulses, pour.LeakTime),
+			})
+		case pour.GhostEMI:
+			lo.raise(Fault{Scope: w.scope(), Code: CodeEMI, Part: w.line.id, Evidence: w.line.id + " sent pulses faster than any water turns it"})
+		case pour.GhostAir:
+			lo.raise(Fault{Scope: w.scope(), Code: CodeAir, Part: w.line.id, Evidence: w.line.id + " sent a short uneven burst with every valve shut"})
+		case pour.GhostWeep:
+			lo.raise(Fault{
+				Scope: w.scope(), Code: CodeWeep, Part: w.line.id,
+				Evidence: fmt.Sprintf("%s counted %d single pulses within an hour with every valve shut", w.line.id, w.idle.Drips()),
+			})
+		}
+		if lo.weepAt == 0 || now-lo.weepAt > time.Minute {
+			if w.idle.Drips() == 0 {
+				lo.drop(w.scope(), CodeWeep)
+			}
 		}
 	}
-	if fresh {
-		lo.watchAt = now
+	if lo.weepAt == 0 || now-lo.weepAt > time.Minute {
+		lo.weepAt = now
 	}
+}
+
+func (w *watch) scope() string {
+	if w.line.valve != "" {
+		return w.line.valve
+	}
+	return w.line.id
+}
+
+// stirring is the schedule of the agitators.
+type stirring struct {
+	next  []time.Duration // by agitator
+	on    int             // the one that runs; −1: none
+	until time.Duration
+}
+
+// stir runs one agitator at a time, while nothing else moves, and stops it in the tick in which something wants to.
+func (lo *loop) stir(now time.Duration) {
+	s := &lo.stirs
+	if len(lo.m.stirs) == 0 {
+		return
+	}
+	if s.next == nil {
+		s.on, s.next = -1, make([]time.Duration, len(lo.m.stirs))
+		for i := range s.next { // not all at once after a start
+			s.next[i] = now + lo.m.stirs[i].every
+		}
+	}
+	free := lo.lease == nil && lo.m.current.Load() == nil && lo.rinse.Phase == pour.Rest && lo.locksErr == nil &&
+		lo.locks&(hal.EStop|hal.Leak|hal.Door) == 0 && !lo.unshut && !lo.occupied()
+	switch {
+	case s.on >= 0 && (!free || now >= s.until):
+		lo.stillStirs(now)
+	case s.on < 0 && free:
+		for i := range s.next {
+			if now < s.next[i] {
+				continue
+			}
+			a := &lo.m.stirs[i]
+			if err := lo.m.deps.Rig.Outputs().Apply(a.mask, a.mask); err != nil {
+				lo.raise(Fault{Scope: a.id, Code: pour.ReasonHardware, Part: a.id, Evidence: a.id + ": " + err.Error()})
+				s.next[i] = now + a.every
+				continue
+			}
+			lo.drop(a.id, pour.ReasonHardware)
+			s.on, s.until = i, now+a.run
+			return
+		}
+	}
+}
+
+// stillStirs stops the agitator that runs. One that was cut short starts again when it is quiet.
+func (lo *loop) stillStirs(now time.Duration) {
+	s := &lo.stirs
+	if len(s.next) == 0 || s.on < 0 {
+		return
+	}
+	a := &lo.m.stirs[s.on]
+	lo.ended(lo.m.deps.Rig.Outputs().Apply(a.mask, 0))
+	if now >= s.until {
+		s.next[s.on] = now + a.every
+	}
+	s.on = -1
 }

@@ -3,10 +3,14 @@ package machine
 import (
 	"context"
 	"errors"
+	"net/http"
+	"slices"
 	"time"
 
 	"fountain/agent/pour"
+	"fountain/agent/recipe"
 	"fountain/hal"
+	"fountain/internal/problem"
 )
 
 // Timing of the loop (DESIGN 3).
@@ -19,8 +23,6 @@ const (
 	healthEvery = time.Second
 	guardGrace  = time.Second     // at the start, before a silent guard counts as gone
 	commitLimit = 5 * time.Second // the journal is broken when it takes longer
-	watchTime   = 2 * time.Second // window for water that flows while nothing is poured
-	watchPulses = 3               // allowed in it
 )
 
 var (
@@ -43,26 +45,60 @@ type loop struct {
 	wake     time.Duration // pour asked to run then; 0 = no
 	urgent   bool          // beat at once
 	rigFault bool          // an output or pump did not obey
-	unshut   bool          // a valve or pump was told to stop and did not obey: told again every tick
+	unshut   bool          // a valve was told to shut and did not obey: told again every tick
+	runaway  []hal.Pump    // pumps that were told to stop and did not obey: told again every tick
+	now      time.Duration // of this turn
 	seen     uint64        // beats of the lease
 	seenAt   time.Duration
 	beginAt  time.Duration // the journal was asked to keep the intent
 	commitAt time.Duration // and the result
 
 	locks    hal.Interlocks // of agent and guard
+	passed   hal.Interlocks // of them, those that stand among faults
 	locksErr error
-	sticky   string // fault until ClearFault
+	faults   []Fault
+	faultRev uint64
 	noFlow   int
 	last     uint64 // seq
 	health   []hal.Fault
 	healthAt time.Duration
 	watches  []watch
-	watchAt  time.Duration // start of the window; 0 = none
+	weepAt   time.Duration // the hour's drips were looked at
+	stirs    stirring
+
+	residue     pour.Residue
+	cupChanged  bool          // since the last pour
+	cupGone     time.Duration // since when it is away; 0 = it is there
+	rinsed      bool          // since it is away
+	rinse       pour.Rinse
+	rinseLine   int
+	rinseBy     *rinseLease // nil: nobody asked
+	rinseSeen   uint64
+	rinseSeenAt time.Duration
+	rinses      uint64
+	rinsedUL    int64
 
 	shown     view
 	signalAt  time.Duration
 	shownUL   int64
 	shownStep pour.Phase
+}
+
+// Carriers by name: readiness inputs of the carbonator concern only what is sparkling, and the nozzle is rinsed with still
+// water where there is any.
+const (
+	carrierStill     = "water.still"
+	carrierSparkling = "water.sparkling"
+)
+
+func newLoop(m *Machine, c *clerk) *loop {
+	lo := &loop{
+		m: m, clerk: c, guard: guardSide{link: m.deps.Guard, limit: m.cfg.GuardReply, salt: newSession()}, started: m.deps.Pacer.Now(),
+		faults: append(make([]Fault, 0, 16), m.kept...), faultRev: 1, runaway: make([]hal.Pump, 0, 2*recipe.MaxDoses),
+	}
+	lo.guard.rearm()
+	lo.openWatches()
+	return lo
 }
 
 func (m *Machine) run(ctx context.Context) error {
@@ -71,11 +107,7 @@ func (m *Machine) run(ctx context.Context) error {
 	defer c.close(m.cfg.Drain)
 
 	p := m.deps.Pacer
-	lo := &loop{m: m, clerk: c, guard: guardSide{link: m.deps.Guard, limit: m.cfg.GuardReply}, started: p.Now()}
-	for _, meter := range m.meters {
-		lo.watches = append(lo.watches, watch{meter: meter})
-	}
-	lo.guard.packet.Session = newSession()
+	lo := newLoop(m, c)
 	defer func() {
 		if r := recover(); r != nil {
 			_ = m.deps.Rig.Safe(errPanic) // the panic is what is told
@@ -92,14 +124,16 @@ func (m *Machine) run(ctx context.Context) error {
 		lo.measure(now-target, now-prev)
 		if now-prev > gapLimit {
 			lo.stop(now, pour.ReasonLoopGap) // whatever was open is shut before anything else is looked at
+			lo.stopRinse(now, pour.ReasonLoopGap)
 		}
 		prev = now
 		if ctx.Err() != nil {
 			if stopAt == 0 {
 				stopAt = now + m.cfg.Drain
 				lo.stop(now, pour.ReasonShutdown)
+				lo.stopRinse(now, pour.ReasonShutdown)
 			}
-			if lo.lease == nil && lo.svc.session == nil || now > stopAt {
+			if lo.lease == nil && lo.svc.session == nil && lo.rinse.Phase == pour.Rest || now > stopAt {
 				break
 			}
 		}
@@ -129,6 +163,7 @@ func (lo *loop) measure(late, gap time.Duration) {
 
 // once is one turn of the loop.
 func (lo *loop) once(now time.Duration, stopping bool) {
+	lo.now = now
 	lo.guard.poll(now)
 	own, err := lo.m.deps.Rig.Interlocks().Now()
 	lo.locks, lo.locksErr = own|lo.guard.locks(), err
@@ -139,27 +174,80 @@ func (lo *loop) once(now time.Duration, stopping bool) {
 		lo.stop(now, pour.ReasonRigLost)
 	}
 	if lo.m.clear.CompareAndSwap(true, false) {
-		lo.sticky = ""
+		lo.clearAll()
 	}
-	if lo.unshut {
+	if lo.unshut || len(lo.runaway) > 0 {
 		lo.shut()
 	}
+	lo.followCup(now)
+	lo.answer(now)
 	lo.accept(now, stopping)
-	if lo.lease != nil {
-		lo.serve(now)
+	if lo.rinse.Phase == pour.Rest {
+		lo.acceptService(now, stopping)
+	} else if lo.m.service.Load() != nil {
+		lo.stopRinse(now, pour.ReasonStopped) // the operation begins when its water stands still
 	}
-	lo.acceptService(now, stopping)
-	lo.serveService(now)
+	switch {
+	case lo.lease != nil:
+		lo.serve(now)
+	case lo.svc.session != nil:
+		lo.serveService(now)
+	case !stopping || lo.rinse.Phase != pour.Rest:
+		lo.washing(now)
+	}
 	lo.checkHealth(now)
 	lo.watchIdle(now)
+	lo.stir(now)
+	lo.passing()
 	lo.beat(now)
 	lo.publish(now)
+}
+
+// occupied tells whether a service operation holds the outputs.
+func (lo *loop) occupied() bool { return lo.svc.session != nil || lo.m.service.Load() != nil }
+
+// passing shows what keeps drinks from being poured and passes by itself. What changes nothing costs nothing.
+func (lo *loop) passing() {
+	if lo.locksErr != nil {
+		return
+	}
+	for _, p := range [...]struct {
+		bit     hal.Interlocks
+		code    string
+		carrier string
+		why     string
+	}{
+		{hal.NoCO2, CodeNoCO2, carrierSparkling, "the CO2 pressure switch says there is no gas"},
+		{hal.Carbonating, CodeCarbonating, carrierSparkling, "the carbonator fills"},
+	} {
+		on := lo.locks&p.bit != 0
+		if on == (lo.passed&p.bit != 0) {
+			continue
+		}
+		lo.passed ^= p.bit
+		for i := range lo.m.lines {
+			if l := &lo.m.lines[i]; l.carrier == p.carrier && on {
+				lo.raise(Fault{Scope: l.valve, Code: p.code, Evidence: p.why})
+			} else if l.carrier == p.carrier {
+				lo.drop(l.valve, p.code)
+			}
+		}
+	}
+}
+
+// clearAll ends every lock-out; what is still wrong comes back.
+func (lo *loop) clearAll() {
+	n := len(lo.faults)
+	lo.faults = slices.DeleteFunc(lo.faults, func(f Fault) bool { return f.Locked })
+	if len(lo.faults) != n {
+		lo.faultsChanged(true)
+	}
 }
 
 // next is when to run again.
 func (lo *loop) next(now, target time.Duration) time.Duration {
 	period := lo.m.cfg.IdleTick
-	if lo.lease != nil || lo.svc.session != nil && lo.svc.session.run.Live() {
+	if lo.lease != nil || lo.rinse.Phase != pour.Rest || lo.svc.session != nil && lo.svc.session.run.Live() {
 		period = tickFlow
 	}
 	target += period
@@ -187,16 +275,23 @@ func (lo *loop) accept(now time.Duration, stopping bool) {
 		lo.refuse(l, inService())
 		return
 	}
-	fault := lo.fault(now)
-	if fault == "" && lo.locks&hal.NoCup != 0 {
-		fault = FaultNoCup
+	if lo.rinse.Phase != pour.Rest && lo.locks&hal.NoCup == 0 {
+		lo.stopRinse(now, pour.ReasonCup)
+		return // until its water stands still: it must not be counted as the drink's
 	}
-	if fault != "" {
-		lo.refuse(l, refusal(fault))
+	if err := lo.refuses(now, l); err != nil {
+		lo.refuse(l, err)
 		return
 	}
+	lo.stillStirs(now)
 	lo.lease, lo.seen, lo.seenAt = l, l.beats.Load(), now
-	lo.guard.packet.Session, lo.guard.packet.Pour = l.session, l.pour
+	lo.guard.rearm()
+	l.intent.Session, lo.guard.packet.Pour = lo.guard.packet.Session, l.pour
+	for i := range lo.watches {
+		w := &lo.watches[i]
+		w.stray.Begin(w.line.meter.Count())
+		w.strays = 0
+	}
 	lo.ev = pour.Event{Kind: pour.Begin, Now: now, Plan: l.plan, Lag: l.lag}
 	lo.inputs()
 	lo.handle()
@@ -204,8 +299,46 @@ func (lo *loop) accept(now time.Duration, stopping bool) {
 	l.answer <- nil
 }
 
+// refuses says why a pour cannot begin now; nil when it can.
+func (lo *loop) refuses(now time.Duration, l *lease) error {
+	fault := lo.fault(now)
+	sparkling := l.plan.Carrier.Ingredient == carrierSparkling
+	switch {
+	case fault != "":
+	case lo.locks&hal.NoCup != 0:
+		fault = FaultNoCup
+	case sparkling && lo.locks&hal.NoCO2 != 0:
+		fault = CodeNoCO2
+	case sparkling && lo.locks&hal.Carbonating != 0:
+		fault = CodeCarbonating
+	}
+	if fault != "" {
+		return refusal(fault)
+	}
+	if f := lo.lockedFor(l); f != nil {
+		return &problem.Problem{
+			Code: problem.CodeUnavailable, Where: f.Scope + " " + f.Code, What: "this drink needs " + f.Scope + ", which is locked out: " + f.Evidence,
+			Remedy: "choose another drink; a technician checks it and clears the lock-out",
+		}
+	}
+	if err := l.topOffStill(now); err != nil {
+		return err
+	}
+	if what := lo.conflict(l); what != "" && l.topped == nil {
+		remedy := "take the cup away for a moment: the nozzle rinses itself"
+		if !lo.m.cups {
+			remedy = "take the cup away and rinse the nozzle"
+		}
+		return &problem.Problem{
+			Code: CodeRinseFirst, Where: what, What: "the nozzle still holds " + what + " of the last drink, which this one must not meet",
+			Remedy: remedy, Retry: true, Status: http.StatusConflict,
+		}
+	}
+	return nil
+}
+
 func (lo *loop) refuse(l *lease, err error) {
-	lo.m.current.Store(nil)
+	lo.m.release()
 	l.answer <- err
 }
 
@@ -222,7 +355,7 @@ func (lo *loop) serve(now time.Duration) {
 		lo.handle()
 	}
 	if lo.beginAt > 0 && now-lo.beginAt > commitLimit { // its answer, if it comes, finishes the pour
-		lo.sticky = pour.ReasonJournal
+		lo.lock(journalSilent)
 		lo.stop(now, pour.ReasonJournal)
 	}
 	if b := l.beats.Load(); b != lo.seen {
@@ -234,15 +367,35 @@ func (lo *loop) serve(now time.Duration) {
 		lo.stop(now, *reason)
 	}
 	if lo.pour.Phase.Active() {
+		lo.pulled(now)
 		lo.ev = pour.Event{Kind: pour.Tick, Now: now}
 		lo.inputs()
 		lo.handle()
 	}
 	if lo.rigFault {
 		lo.rigFault = false
-		lo.stop(now, pour.ReasonRigLost)
+		lo.stop(now, pour.ReasonHardware)
 	}
+	lo.wishes(now)
 	lo.settled(now)
+}
+
+// journalSilent stands while pours cannot be recorded.
+var journalSilent = Fault{Scope: ScopeUnit, Code: pour.ReasonJournal, Evidence: "the journal did not answer, or refused"}
+
+// pulled tells the pour of cartridges it must not draw from any more.
+func (lo *loop) pulled(now time.Duration) {
+	l := lo.lease
+	for i := range l.plan.Doses {
+		for j, st := range l.slots[i] {
+			if st == nil || SlotState(st.Load()) == SlotOK {
+				continue
+			}
+			l.slots[i][j] = nil // told once
+			lo.ev = pour.Event{Kind: pour.Pulled, Now: now, Index: i, Alt: j == 1}
+			lo.handle()
+		}
+	}
 }
 
 // settled lets go of a pour that is recorded.
@@ -255,23 +408,22 @@ func (lo *loop) settled(now time.Duration) {
 		r := l.commit.Load()
 		switch {
 		case r == nil && now-lo.commitAt > commitLimit:
-			lo.sticky = pour.ReasonJournal
+			lo.lock(journalSilent)
 			return
 		case r == nil:
 			return
 		case r.err != nil:
-			lo.sticky = pour.ReasonJournal
+			lo.lock(journalSilent)
 		default:
 			lo.last = r.seq
-			if lo.sticky == pour.ReasonJournal { // it was only slow, with this or with the intent
-				lo.sticky = ""
-			}
+			lo.drop(ScopeUnit, pour.ReasonJournal) // it was only slow, with this or with the intent
 		}
 	}
 	lo.commitAt = 0
 	lo.lease = nil
 	lo.guard.packet.Pour = [16]byte{}
-	lo.m.current.Store(nil) // first: who sees the pour recorded may start the next
+	close(l.over)
+	lo.m.release() // first: who sees the pour recorded may start the next
 	lo.publishEnd(l)
 }
 
@@ -281,6 +433,15 @@ func (lo *loop) inputs() {
 	in.Water = l.meter.Count()
 	for i := range l.plan.Doses {
 		in.Delivered[i] = l.pumps[i].Delivered()
+		if l.alts[i] != nil {
+			in.Alternate[i] = l.alts[i].Delivered()
+		}
+	}
+	for i := range lo.watches {
+		if w := &lo.watches[i]; w.line.meter != l.meter {
+			w.strays = w.stray.Look(w.line.meter.Count())
+			in.Stray = max(in.Stray, w.strays)
+		}
 	}
 	in.Locks, in.LocksErr = lo.locks, lo.locksErr != nil
 	in.Guard = lo.guard.said()
@@ -312,20 +473,35 @@ func (lo *loop) do(e pour.Effect) {
 		lo.clerk.begin(l)
 	case pour.Master:
 		lo.guard.packet.WantMaster, lo.urgent = e.On, true
+	case pour.Rearm:
+		lo.guard.rearm()
 	case pour.Open:
-		lo.obeyed(rig.Outputs().Apply(l.valve, l.valve))
+		lo.disobeyed(l.plan.Carrier.Valve, l.plan.Carrier.Valve, rig.Outputs().Apply(l.valve, l.valve))
 	case pour.Shut:
 		lo.ended(rig.Outputs().Apply(lo.m.all, 0))
 	case pour.Dose:
-		lo.obeyed(l.pumps[e.Index].Dose(int(e.N), 0))
+		pump, slot, part := l.source(e.Index, e.Alt)
+		lo.disobeyed(slot, part, pump.Dose(int(e.N), 0))
+	case pour.Switch:
+		lo.stopPump(e.Index, false)
+	case pour.StopDose:
+		lo.stopPump(e.Index, e.Alt)
 	case pour.StopPumps:
 		for i := range l.plan.Doses {
-			lo.ended(l.pumps[i].Stop())
+			lo.stopPump(i, false)
+			if l.alts[i] != nil {
+				lo.stopPump(i, true)
+			}
 		}
 	case pour.Wake:
 		lo.wake = e.At
 	case pour.Empty:
-		lo.ranDry(l.plan.Doses[e.Index].Slot, l.plan.Doses[e.Index].Cartridge)
+		d := &l.plan.Doses[e.Index]
+		if e.Alt {
+			lo.ranDry(d.Alt.Slot, d.Alt.Cartridge)
+		} else {
+			lo.ranDry(d.Slot, d.Cartridge)
+		}
 	case pour.Learn:
 		lo.m.mu.Lock()
 		lo.m.lags[l.plan.Carrier.Valve] = e.Lag
@@ -333,33 +509,42 @@ func (lo *loop) do(e pour.Effect) {
 		lo.clerk.learned()
 	case pour.Commit:
 		lo.commitAt = lo.ev.Now
-		lo.conclude()
+		lo.conclude(lo.ev.Now)
 		lo.clerk.commit(l, lo.result())
 	}
 }
 
-// obeyed notes that the hardware did not do what it was told.
-func (lo *loop) obeyed(err error) {
-	if err != nil {
-		lo.rigFault = true
-	}
-}
-
-// ended is obeyed for what makes things stop: until that is done, shut goes on trying and nothing new is poured, for
-// the next pour would open MASTER with the valve of this one open.
+// ended notes a valve that was told to shut and did not obey: until that is done, shut goes on trying and nothing new is
+// poured, for the next pour would open MASTER with the valve of this one open.
 func (lo *loop) ended(err error) {
 	lo.unshut = lo.unshut || err != nil
-	lo.obeyed(err)
+	lo.rigFault = lo.rigFault || err != nil && lo.lease != nil
 }
 
-// shut tells every valve and pump again to stop.
-func (lo *loop) shut() {
-	lo.unshut = lo.m.deps.Rig.Outputs().Apply(lo.m.all, 0) != nil
-	for _, p := range lo.m.pumps {
-		if p.Stop() != nil {
-			lo.unshut = true
+// stopPump stops one pump of the pour. One that does not obey makes the strokes it was given, then stands: its slot waits
+// for a check, the others go on.
+func (lo *loop) stopPump(i int, alt bool) {
+	pump, slot, part := lo.lease.source(i, alt)
+	if err := pump.Stop(); err != nil {
+		lo.disobeyed(slot, part, err)
+		if len(lo.runaway) < cap(lo.runaway) {
+			lo.runaway = append(lo.runaway, pump)
 		}
 	}
+}
+
+// shut tells what did not obey again to stop.
+func (lo *loop) shut() {
+	if lo.unshut {
+		lo.unshut = lo.m.deps.Rig.Outputs().Apply(lo.m.all, 0) != nil
+	}
+	keep := lo.runaway[:0]
+	for _, p := range lo.runaway {
+		if p.Stop() != nil {
+			keep = append(keep, p)
+		}
+	}
+	lo.runaway = keep
 }
 
 func (lo *loop) ranDry(slot, cartridge string) {
@@ -368,19 +553,6 @@ func (lo *loop) ranDry(slot, cartridge string) {
 	lo.m.mu.Unlock()
 	lo.m.emptyRev.Add(1)
 	lo.clerk.empty(slot)
-}
-
-// conclude draws from a pour that has ended what concerns the unit.
-func (lo *loop) conclude() {
-	if lo.pour.Stuck() {
-		lo.sticky = pour.ReasonStuckOpen
-	}
-	switch {
-	case lo.pour.Reason == pour.ReasonNoFlow:
-		lo.noFlow++
-	case lo.pour.CarrierUL() > 0:
-		lo.noFlow = 0
-	}
 }
 
 // fault is why nothing can be poured now; "" when the unit is ready.
@@ -392,8 +564,8 @@ func (lo *loop) fault(now time.Duration) string {
 		return pour.ReasonLeak
 	case lo.locks&hal.Door != 0:
 		return pour.ReasonDoor
-	case lo.sticky != "":
-		return lo.sticky
+	case lo.lockedUnit() != "":
+		return lo.lockedUnit()
 	case lo.unshut, lo.locksErr != nil && gone(lo.locksErr):
 		return pour.ReasonRigLost
 	case lo.locksErr != nil:
@@ -404,6 +576,8 @@ func (lo *loop) fault(now time.Duration) string {
 		return pour.ReasonGuardGone
 	case lo.locks&hal.TrayFull != 0:
 		return pour.ReasonTrayFull
+	case lo.locks&hal.NoWater != 0:
+		return CodeNoWater
 	}
 	return ""
 }
@@ -414,7 +588,9 @@ func (lo *loop) beat(now time.Duration) {
 	p := &lo.guard.packet
 	p.CountedUL, p.RateULs = 0, 0
 	if lo.lease != nil {
-		p.CountedUL, p.RateULs = lo.pour.CountedUL(), lo.pour.RateULs()
+		p.CountedUL, p.RateULs = lo.pour.FlowedUL(), lo.pour.RateULs()
+	} else if lo.rinse.Phase != pour.Rest {
+		p.CountedUL = lo.rinse.UL()
 	} else if s := lo.svc.session; s != nil {
 		p.CountedUL, p.RateULs = s.run.BurstUL(), s.run.RateULs()
 	}
@@ -428,6 +604,10 @@ func (lo *loop) leave(now time.Duration) error {
 	lo.guard.send(now, true)
 	if l := lo.m.current.Load(); l != nil && l != lo.lease {
 		lo.refuse(l, notRunning("the machine is stopping"))
+	}
+	if r := lo.m.rinse.Load(); r != nil && r != lo.rinseBy {
+		lo.m.rinse.Store(nil)
+		r.answer <- notRunning("the machine is stopping")
 	}
 	lo.abandonService()
 	if err := lo.m.deps.Rig.Safe(errStops); err != nil && !gone(err) {

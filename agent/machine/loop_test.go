@@ -107,8 +107,7 @@ func stillMachine(t *testing.T, r *still) *Machine {
 func TestLoopDoesNotAllocate(t *testing.T) {
 	r := &still{now: time.Second}
 	m := stillMachine(t, r)
-	lo := &loop{m: m, clerk: newClerk(m), guard: guardSide{link: m.deps.Guard, limit: m.cfg.GuardReply}, started: r.now}
-	lo.guard.packet.Session = 1
+	lo := newLoop(m, newClerk(m))
 	turn := func() {
 		r.now += time.Millisecond
 		if r.open != 0 && r.now/(12*time.Millisecond) != (r.now-time.Millisecond)/(12*time.Millisecond) {

@@ -1,15 +1,21 @@
 // Package machine owns the hardware: one goroutine, the control loop, that talks to hal, runs pours through the pure
 // pour.Step, and beats the guard.
 //
-//	Start/Beat/Stop ──command──► control loop ──► hal.Outputs, hal.Pump        (opens and shuts)
+//	Start/Beat/Stop, Pause/Resume ──command──► control loop ──► hal.Outputs, hal.Pump        (opens and shuts)
 //	hal meters, interlocks, guard replies ──► events ──► pour.Step ──► effects
+//	SlotChanged, ClearLockout, Rinse ──► control loop ──► pour.Rinse, agitators, faults (while nothing is poured)
 //	control loop ──Intent, Result──► Journal (other goroutine) ──answer──► control loop
 //	control loop ──State() by an atomic pointer, Changed()──► apiserver
 //
 // Three kinds of goroutines: the control loop (Run) owns the hal, the pour and the guard link; callers of Start compute
 // the plan and everything that may take time; the clerk calls journal, stock and logger. Leases, answers of the journal
-// and stop requests are atomics that the loop looks at every tick. Nothing resumes by itself: a pour that ended needs a
-// new Start, and that a new beat session. It may import agent/pour, agent/recipe, hal, agent/beat, sync/wire.
+// and stop requests are atomics that the loop looks at every tick. Nothing resumes by itself: a pour that was paused needs
+// Resume, one that ended a new Start, and both a new beat session. It may import agent/pour, agent/recipe, hal,
+// agent/beat, sync/wire.
+//
+// A fault has a scope: the unit, one carrier's line, or one cartridge slot. Only what a drink needs refuses it. A carrier's
+// valve that does not shut blocks the unit all the same: MASTER is common, and opening it for another line would let the
+// water through both.
 //
 // The loop never blocks for more than 1 ms and does not allocate while a pour flows.
 package machine
@@ -44,6 +50,7 @@ type Intent struct {
 	Parts    []IntentPart
 	LagUL    int64 // what the learned close lag lets through at NominalULs, µL
 	Hold     bool
+	TopOff   string // the pour it tops off; empty for an ordinary one
 
 	Catalogue  string // digest of the catalogue the recipe came from
 	MaxUL      int64  // the pour's own bound, µL
@@ -67,6 +74,11 @@ type Result struct {
 	CountedUL   int64
 	EstimatedUL int64
 	Parts       []wire.Part
+
+	// Of a drink that ran out of an ingredient: which, and what it lacks for the water that came, µL.
+	Short   string
+	ShortUL int64
+	Phantom uint64 // pulses left out because no water could have made them
 }
 
 // Journal makes intents and results durable. The control loop calls it without waiting; done is called from any

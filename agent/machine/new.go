@@ -84,7 +84,10 @@ type Machine struct {
 	parts []hal.Part // calibrated
 
 	valves map[string]uint64 // carrier valve -> mask
-	all    uint64            // every valve of the agent
+	all    uint64            // every valve and agitator of the agent
+	lines  []line            // carriers' lines, in the order of the rig file
+	stirs  []stir            // agitators
+	cups   bool              // the rig has a cup sensor
 	meters map[string]hal.FlowMeter
 	pumps  map[string]hal.Pump
 
@@ -94,6 +97,8 @@ type Machine struct {
 
 	menu    atomic.Pointer[menu]
 	current atomic.Pointer[lease]             // the pour that is starting, flowing or being recorded
+	rinse   atomic.Pointer[rinseLease]        // a rinse that a person asked for
+	last    atomic.Pointer[ended]             // the newest pour that ended, for a top-off
 	service atomic.Pointer[Session]           // the service operation under way
 	barred  atomic.Pointer[map[string]string] // lines under cleaning: they must not pour -> why
 	state   atomic.Pointer[shared]            // what State composes
@@ -113,6 +118,28 @@ type Machine struct {
 	mu      sync.Mutex // held for map operations only
 	lags    map[string]pour.Lag
 	emptied map[string]string // slot -> cartridge that ran dry
+	locked  map[string]string // scope -> code of a lock-out
+
+	kept []Fault // lock-outs of the process before; read when Run begins
+}
+
+// line is one carrier's valve with its meter.
+type line struct {
+	valve    string
+	carrier  string
+	id       string // of the meter
+	meter    hal.FlowMeter
+	perLitre float64
+	shortest time.Duration // between two pulses that water can make
+	mask     uint64
+}
+
+// stir is one agitator and its schedule.
+type stir struct {
+	id    string
+	mask  uint64
+	every time.Duration
+	run   time.Duration
 }
 
 // New checks that rig, catalogue and planogram fit together. Nothing moves before Run.
@@ -129,6 +156,7 @@ func New(cfg Config, deps Deps) (*Machine, error) {
 	if cfg.GuardReply <= 0 {
 		cfg.GuardReply = beat.Limit
 	}
+	cfg.Limits.SupplyMA = cfg.SupplyMA
 	if cfg.Drain <= 0 {
 		cfg.Drain = 5 * time.Second
 	}
@@ -136,6 +164,7 @@ func New(cfg Config, deps Deps) (*Machine, error) {
 		cfg: cfg, deps: deps, valves: map[string]uint64{}, meters: map[string]hal.FlowMeter{}, pumps: map[string]hal.Pump{},
 		changed: make(chan struct{}, 1), ready: make(chan struct{}), stopped: make(chan struct{}), lags: map[string]pour.Lag{},
 		emptied: map[string]string{}, slots: map[string]*atomic.Uint32{}, asks: make(chan *ask, 8), gate: newGate(),
+		locked: map[string]string{},
 	}
 	if err := m.bind(); err != nil {
 		return nil, err
@@ -153,6 +182,9 @@ func New(cfg Config, deps Deps) (*Machine, error) {
 			m.lags[v] = l
 		}
 	}
+	if err := m.loadLocks(); err != nil {
+		return nil, err
+	}
 	m.state.Store(&shared{base: State{Fault: FaultStarting}})
 	return m, nil
 }
@@ -167,30 +199,71 @@ func (m *Machine) bind() error {
 			p.PulsesPerLitre = pl
 		}
 		m.parts = append(m.parts, p)
+		m.cups = m.cups || p.Kind == hal.KindInterlock && p.Signal&hal.NoCup != 0
 		if p.Kind == hal.KindSlot {
 			m.slots[p.ID] = &atomic.Uint32{}
 		}
 		if p.Owner != hal.OwnerAgent {
 			continue
 		}
-		var err error
-		switch p.Kind {
-		case hal.KindValve:
-			var mask uint64
-			if mask, err = m.deps.Rig.Outputs().Bit(p.ID); err == nil {
-				m.valves[p.ID] = mask
-				m.all |= mask
-			}
-		case hal.KindMeter:
-			m.meters[p.ID], err = m.deps.Rig.Meter(p.ID)
-		case hal.KindPump:
-			m.pumps[p.ID], err = m.deps.Rig.Pump(p.ID)
-		}
-		if err != nil {
+		if err := m.bindPart(p); err != nil {
 			return fmt.Errorf("bind %s %s: %w", p.Kind, p.ID, err)
 		}
 	}
+	m.bindLines()
 	return nil
+}
+
+func (m *Machine) bindPart(p hal.Part) (err error) {
+	var mask uint64
+	switch p.Kind {
+	case hal.KindValve:
+		if mask, err = m.deps.Rig.Outputs().Bit(p.ID); err == nil {
+			m.valves[p.ID] = mask
+			m.all |= mask
+		}
+	case hal.KindAgitator:
+		if mask, err = m.deps.Rig.Outputs().Bit(p.ID); err != nil {
+			return err
+		}
+		m.all |= mask
+		if s := m.cfg.SupplyMA; s > 0 && p.CurrentMA > s {
+			return &problem.Problem{
+				Code: problem.CodeBadConfig, Where: p.ID, What: fmt.Sprintf("the agitator draws %d mA of a supply of %d mA", p.CurrentMA, s),
+				Remedy: "fit a stronger supply, and correct supply_ma in the rig file",
+			}
+		}
+		if p.Every > 0 && p.For > 0 {
+			m.stirs = append(m.stirs, stir{id: p.ID, mask: mask, every: p.Every, run: min(p.For, p.MaxOpen)})
+		}
+	case hal.KindMeter:
+		m.meters[p.ID], err = m.deps.Rig.Meter(p.ID)
+	case hal.KindPump:
+		m.pumps[p.ID], err = m.deps.Rig.Pump(p.ID)
+	}
+	return err
+}
+
+// bindLines joins carriers' valves and meters.
+func (m *Machine) bindLines() {
+	var qmax int64
+	for _, p := range m.parts {
+		if p.ID == hal.Master {
+			qmax = p.QMax
+		}
+	}
+	for _, p := range m.parts {
+		if p.Kind != hal.KindMeter || m.meters[p.ID] == nil {
+			continue
+		}
+		l := line{id: p.ID, meter: m.meters[p.ID], perLitre: p.PulsesPerLitre, shortest: pour.Shortest(p.PulsesPerLitre, qmax)}
+		for _, v := range m.parts {
+			if v.Kind == hal.KindValve && v.Carrier != "" && slices.Contains(p.Serves, v.ID) {
+				l.valve, l.carrier, l.mask = v.ID, v.Carrier, m.valves[v.ID]
+			}
+		}
+		m.lines = append(m.lines, l)
+	}
 }
 
 // SetMenu replaces catalogue and planogram for pours that start from now on.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"fountain/agent/pour"
 	"fountain/hal"
 	"fountain/sync/wire"
 )
@@ -21,6 +22,10 @@ type view struct {
 	last     uint64
 	noFlow   int
 	emptyRev uint64
+	faultRev uint64
+	pause    string
+	rinsing  bool
+	rinses   uint64
 }
 
 // publish makes the state visible. While a pour flows steadily it only moves numbers.
@@ -28,9 +33,10 @@ func (lo *loop) publish(now time.Duration) {
 	v := view{
 		lease: lo.lease, fault: lo.fault(now), locks: lo.locks, blind: lo.locksErr != nil, guard: lo.guard.alive,
 		master: lo.guard.reply.MasterOpen, last: lo.last, noFlow: lo.noFlow, emptyRev: lo.m.emptyRev.Load(),
+		faultRev: lo.faultRev, rinsing: lo.rinse.Phase != pour.Rest, rinses: lo.rinses,
 	}
 	if lo.lease != nil {
-		v.outcome, v.reason = lo.pour.Outcome, lo.pour.Reason
+		v.outcome, v.reason, v.pause = lo.pour.Outcome, lo.pour.Reason, lo.pour.Cause
 		lo.lease.live.phase.Store(uint32(lo.pour.Phase))
 		lo.lease.live.poured.Store(lo.pour.CountedUL() + lo.pour.EstimatedUL())
 	} else {
@@ -49,7 +55,7 @@ func (lo *loop) publish(now time.Duration) {
 	if lo.lease == nil {
 		return
 	}
-	ul := lo.pour.CountedUL()
+	ul := lo.pour.FlowedUL()
 	if lo.pour.Phase != lo.shownStep || (ul != lo.shownUL && now-lo.signalAt >= signalEvery) {
 		lo.shownStep, lo.shownUL, lo.signalAt = lo.pour.Phase, ul, now
 		lo.m.signal()
@@ -61,12 +67,13 @@ func (lo *loop) show(v view, seq uint64) {
 	s := &shared{base: State{
 		Last: v.last, Fault: v.fault, Interlocks: v.locks, Cup: v.locks&hal.NoCup == 0 && !v.blind, Guard: v.guard,
 		MasterOpen: v.master, NoFlow: v.noFlow, Empty: lo.m.emptySlots(), HealthNote: lo.health,
+		Faults: slices.Clone(lo.faults), Rinses: lo.rinses, RinsedUL: lo.rinsedUL, Rinsing: v.rinsing,
 	}}
 	if l := v.lease; l != nil {
 		s.live = &l.live
 		b := &s.base
 		b.Pour, b.Beverage, b.Hold, b.Source, b.TargetUL = l.id, l.plan.Beverage, l.plan.Hold, l.req.Source, l.plan.TargetUL
-		b.Outcome, b.Reason = v.outcome, v.reason
+		b.Outcome, b.Reason, b.Pause = v.outcome, v.reason, v.pause
 		b.Seq = seq
 	}
 	lo.shown = v
@@ -78,7 +85,7 @@ func (lo *loop) publishEnd(l *lease) {
 	l.live.phase.Store(uint32(lo.pour.Phase))
 	l.live.poured.Store(lo.pour.CountedUL() + lo.pour.EstimatedUL())
 	v := lo.shown
-	v.lease, v.last, v.outcome, v.reason = l, lo.last, lo.pour.Outcome, lo.pour.Reason
+	v.lease, v.last, v.outcome, v.reason, v.pause = l, lo.last, lo.pour.Outcome, lo.pour.Reason, ""
 	seq := uint64(0)
 	if r := l.commit.Load(); r != nil && r.err == nil {
 		seq = r.seq
@@ -95,11 +102,28 @@ func (lo *loop) result() Result {
 		Intent: lo.lease.intent, Duration: p.Duration(), Outcome: p.Outcome, Reason: p.Reason,
 		CountedUL: p.CountedUL(), EstimatedUL: p.EstimatedUL(),
 	}
-	r.Parts = append(make([]wire.Part, 0, 1+len(plan.Doses)), wire.Part{
+	r.Phantom = p.Phantom()
+	if i, ul := p.Short(); i >= 0 {
+		r.Short, r.ShortUL = string(plan.Doses[i].Ingredient), ul
+	}
+	r.Parts = append(make([]wire.Part, 0, 2+len(plan.Doses)), wire.Part{
 		Ingredient: string(plan.Carrier.Ingredient), UL: p.CarrierUL(), How: "metered",
 	})
 	for i, d := range plan.Doses {
-		r.Parts = append(r.Parts, wire.Part{Ingredient: string(d.Ingredient), Cartridge: d.Cartridge, UL: p.DoseUL(i), How: "strokes"})
+		alt := p.AltUL(i)
+		if alt == 0 || p.DoseUL(i) > 0 {
+			r.Parts = append(r.Parts, wire.Part{Ingredient: string(d.Ingredient), Cartridge: d.Cartridge, UL: p.DoseUL(i), How: "strokes"})
+		}
+		if alt > 0 {
+			r.Parts = append(r.Parts, wire.Part{Ingredient: string(d.Ingredient), Cartridge: d.Alt.Cartridge, UL: alt, How: "strokes"})
+		}
+	}
+	for i := range lo.watches { // water that came through another line is in the cup as well
+		if w := &lo.watches[i]; w.strays > 0 && w.line.meter != lo.lease.meter && p.Outcome == wire.Faulted {
+			ul := int64(float64(w.strays) * 1e6 / w.line.perLitre)
+			r.CountedUL += ul
+			r.Parts = append(r.Parts, wire.Part{Ingredient: w.line.carrier, UL: ul, How: "metered"})
+		}
 	}
 	return r
 }

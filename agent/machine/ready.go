@@ -136,8 +136,13 @@ type ask struct {
 
 // ClearLockout ends a lock-out after a person has mended its cause. Errors are problems: CodeNotFound when there is no
 // such lock-out, CodeConflict while the cause can still be seen (water flows, a pump or valve does not obey), CodeBusy
-// while a pour is active.
+// while a pour is active, CodeUnavailable when the machine is not running.
 func (m *Machine) ClearLockout(scope, code string) error {
+	select {
+	case <-m.ready:
+	default:
+		return notRunning("the machine is still starting")
+	}
 	a := &ask{scope: scope, code: code, answer: make(chan error, 1)}
 	select {
 	case m.asks <- a:

@@ -13,8 +13,7 @@ import (
 func flowing(t *testing.T, r *still) (lo *loop, turn func(n int)) {
 	t.Helper()
 	m := stillMachine(t, r)
-	lo = &loop{m: m, clerk: newClerk(m), guard: guardSide{link: m.deps.Guard, limit: m.cfg.GuardReply}, started: r.now}
-	lo.guard.packet.Session = 1
+	lo = newLoop(m, newClerk(m))
 	turn = func(n int) {
 		for range n {
 			r.now += time.Millisecond

@@ -190,6 +190,7 @@ func (lo *loop) acceptService(now time.Duration, stopping bool) {
 	}
 	lo.svc = serving{session: s, seen: s.beats.Load(), seenAt: now}
 	lo.guard.packet.Pour = s.packet
+	lo.stillStirs(now)
 	lo.serviceEvent(now, maintenance.Begin)
 	lo.showService(now, true)
 	s.answer <- nil
@@ -304,8 +305,11 @@ func (lo *loop) doService(s *Session, e maintenance.Effect) {
 		lo.svc.deaf = s.pumps[e.Chan].Dose(e.N, e.Every) != nil || lo.svc.deaf
 	case maintenance.StopPumps:
 		for _, p := range s.pumps {
-			if p != nil {
-				lo.endedService(p.Stop())
+			if p != nil && p.Stop() != nil {
+				lo.svc.deaf = true
+				if len(lo.runaway) < cap(lo.runaway) {
+					lo.runaway = append(lo.runaway, p)
+				}
 			}
 		}
 	}
@@ -340,7 +344,6 @@ func (lo *loop) endService() {
 	s.end.Store(&r)
 	lo.svc.session = nil
 	lo.guard.packet.Pour = [16]byte{}
-	lo.watchAt = 0
 	lo.findings(s.run.StuckValve(), r.Sound())
 	lo.m.service.Store(nil)
 	close(s.done)
@@ -352,9 +355,9 @@ func (lo *loop) endService() {
 func (lo *loop) findings(stuck string, sound []string) {
 	switch {
 	case stuck != "":
-		lo.sticky = pour.ReasonStuckOpen
-	case lo.sticky == pour.ReasonStuckOpen && len(sound) == len(lo.m.valves):
-		lo.sticky = ""
+		lo.lock(Fault{Scope: ScopeUnit, Code: pour.ReasonStuckOpen, Part: stuck, Evidence: "water went on through " + stuck + " after it was told to shut, in a service operation"})
+	case len(sound) == len(lo.m.valves):
+		lo.drop(ScopeUnit, pour.ReasonStuckOpen)
 	}
 }
 

@@ -25,17 +25,21 @@ const nominalULs = 75_000
 
 // lease is one pour from Start to its record. Start fills it; afterwards the loop owns everything but the atomics.
 type lease struct {
-	id      string
-	pour    [16]byte
-	session uint64
-	req     StartRequest
-	plan    *recipe.Plan
-	intent  Intent
-	valve   uint64
-	meter   hal.FlowMeter
-	pumps   [recipe.MaxDoses]hal.Pump
-	lag     pour.Lag
-	answer  chan error // capacity 1: the loop does not wait for Start
+	id     string
+	pour   [16]byte
+	req    StartRequest
+	plan   *recipe.Plan
+	menu   *menu // it was computed from
+	topped *ended
+	intent Intent
+	valve  uint64
+	meter  hal.FlowMeter
+	pumps  [recipe.MaxDoses]hal.Pump
+	alts   [recipe.MaxDoses]hal.Pump          // nil: no second cartridge
+	slots  [recipe.MaxDoses][2]*atomic.Uint32 // states of the slots drawn from
+	lag    pour.Lag
+	answer chan error    // capacity 1: the loop does not wait for Start
+	over   chan struct{} // closed when it is recorded
 
 	beats  atomic.Uint64
 	want   atomic.Pointer[wish] // pause or resume
@@ -87,6 +91,7 @@ func (m *Machine) Start(ctx context.Context, req StartRequest) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
+	m.gate.shut() // if another pour was quicker, its end lifts it
 	if !m.current.CompareAndSwap(nil, l) {
 		return "", busy()
 	}
@@ -107,7 +112,11 @@ func (m *Machine) Start(ctx context.Context, req StartRequest) (string, error) {
 // newLease computes everything the loop needs, on the caller's goroutine.
 func (m *Machine) newLease(req StartRequest) (*lease, error) {
 	menu := m.menu.Load()
-	plan, err := recipe.Compute(menu.catalogue, menu.lineup, stockView{m}, m.cfg.Limits, req.Beverage, req.TargetUL, req.Hold)
+	limits, topped, err := m.toppedOff(req)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := recipe.Compute(menu.catalogue, menu.lineup, stockView{m}, limits, req.Beverage, req.TargetUL, req.Hold)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +126,7 @@ func (m *Machine) newLease(req StartRequest) (*lease, error) {
 	now := time.Now()
 	id := ulid.MustNew(ulid.Timestamp(now), rand.Reader) // crypto/rand does not fail
 	l := &lease{
-		id: id.String(), pour: id, session: newSession(), req: req, plan: plan, answer: make(chan error, 1),
+		id: id.String(), pour: id, req: req, plan: plan, menu: menu, topped: topped, answer: make(chan error, 1), over: make(chan struct{}),
 		valve: m.valves[plan.Carrier.Valve], meter: m.meters[plan.Carrier.Meter], lag: m.lagOf(plan.Carrier.Valve),
 	}
 	if l.valve == 0 || l.meter == nil {
@@ -127,10 +136,18 @@ func (m *Machine) newLease(req StartRequest) (*lease, error) {
 		if l.pumps[i] = m.pumps[d.Pump]; l.pumps[i] == nil {
 			return nil, notOurs(d.Pump)
 		}
+		l.slots[i][0] = m.slots[d.Slot]
+		if d.Alt == nil {
+			continue
+		}
+		if l.alts[i] = m.pumps[d.Alt.Pump]; l.alts[i] == nil {
+			return nil, notOurs(d.Alt.Pump)
+		}
+		l.slots[i][1] = m.slots[d.Alt.Slot]
 	}
 	l.intent = Intent{
-		Pour: l.id, Session: l.session, Started: now, Beverage: plan.Beverage, TargetUL: plan.TargetUL, Source: req.Source,
-		LagUL: int64(nominalULs * l.lag.Value().Seconds()), NominalULs: nominalULs, Hold: req.Hold,
+		Pour: l.id, Started: now, Beverage: plan.Beverage, TargetUL: plan.TargetUL, Source: req.Source, // the loop adds the session
+		LagUL: int64(nominalULs * l.lag.Value().Seconds()), NominalULs: nominalULs, Hold: req.Hold, TopOff: req.TopOff,
 		Catalogue: plan.Catalogue, MaxUL: plan.MaxUL,
 		Parts: []IntentPart{{Ingredient: plan.Carrier.Ingredient, Share: plan.CarrierShare, Metered: true}},
 	}
@@ -140,14 +157,32 @@ func (m *Machine) newLease(req StartRequest) (*lease, error) {
 	return l, nil
 }
 
-// Beat renews the lease of the active pour. CodeNotFound when id is not that pour.
-func (m *Machine) Beat(id string) error {
-	l := m.current.Load()
-	if l == nil || l.id != id {
-		return &problem.Problem{Code: problem.CodeNotFound, Where: id, What: "this pour is not active", Remedy: "start a new pour"}
+// source is the pump that a dose draws from, its slot and its name.
+func (l *lease) source(i int, alt bool) (pump hal.Pump, slot, part string) {
+	d := &l.plan.Doses[i]
+	if alt {
+		return l.alts[i], d.Alt.Slot, d.Alt.Pump
 	}
-	l.beats.Add(1)
-	return nil
+	return l.pumps[i], d.Slot, d.Pump
+}
+
+// release lets the next pour begin and bulk work go on.
+func (m *Machine) release() {
+	m.current.Store(nil)
+	m.gate.lift()
+}
+
+// Beat renews the lease of the active pour or rinse. CodeNotFound when id is neither.
+func (m *Machine) Beat(id string) error {
+	if l := m.current.Load(); l != nil && l.id == id {
+		l.beats.Add(1)
+		return nil
+	}
+	if r := m.rinse.Load(); r != nil && r.id == id {
+		r.beats.Add(1)
+		return nil
+	}
+	return notActive(id)
 }
 
 // Stop ends the active pour; the valves are commanded shut within 20 ms. The reason goes into the record: one of pour's
@@ -155,6 +190,9 @@ func (m *Machine) Beat(id string) error {
 func (m *Machine) Stop(id, reason string) {
 	if l := m.current.Load(); l != nil && l.id == id {
 		l.requestStop(reason)
+	}
+	if r := m.rinse.Load(); r != nil && r.id == id {
+		r.stop.Store(true)
 	}
 }
 
@@ -165,8 +203,7 @@ func (l *lease) requestStop(reason string) {
 	l.stop.CompareAndSwap(nil, &reason)
 }
 
-// ClearFault lets the unit pour again after a technician has looked at a valve stuck open or a broken journal.
-// What is still wrong comes back.
+// ClearFault ends every lock-out without a look at its cause; ClearLockout looks. What is still wrong comes back.
 func (m *Machine) ClearFault() { m.clear.Store(true) }
 
 // Refilled says that the cartridge in a slot is good again although its id has not changed.
@@ -196,24 +233,45 @@ func (m *Machine) emptySlots() []string {
 	return slices.Sorted(maps.Keys(m.emptied))
 }
 
-// stockView is the Stock without the cartridges this machine found empty.
+// stockView is the Stock without cartridges that must not be used: found empty, pulled, barred, or their slot locked out.
 type stockView struct{ m *Machine }
 
+var _ recipe.AllSources = stockView{}
+
+// Source names the first slot to draw from.
 func (v stockView) Source(ing beverage.IngredientID, needUL int64) (recipe.Source, bool) {
-	src, ok := v.m.deps.Stock.Source(ing, needUL)
-	if !ok {
-		return src, false
+	all := v.Sources(ing, needUL)
+	if len(all) == 0 {
+		return recipe.Source{}, false
+	}
+	return all[0], true
+}
+
+// Sources lists the slots to draw from.
+func (v stockView) Sources(ing beverage.IngredientID, needUL int64) []recipe.Source {
+	var all []recipe.Source
+	if s, ok := v.m.deps.Stock.(recipe.AllSources); ok {
+		all = s.Sources(ing, needUL)
+	} else if src, ok := v.m.deps.Stock.Source(ing, needUL); ok {
+		all = []recipe.Source{src}
 	}
 	v.m.mu.Lock()
 	defer v.m.mu.Unlock()
-	if dry, found := v.m.emptied[src.Slot]; found {
-		if dry == src.Cartridge {
-			return recipe.Source{}, false
+	return slices.DeleteFunc(all, func(src recipe.Source) bool {
+		if st, ok := v.m.slots[src.Slot]; ok && SlotState(st.Load()) != SlotOK {
+			return true
 		}
-		delete(v.m.emptied, src.Slot) // another cartridge sits there now
-		v.m.emptyRev.Add(1)
-	}
-	return src, true
+		if _, ok := v.m.locked[src.Slot]; ok {
+			return true
+		}
+		dry, found := v.m.emptied[src.Slot]
+		if found && dry != src.Cartridge {
+			delete(v.m.emptied, src.Slot) // another cartridge sits there now
+			v.m.emptyRev.Add(1)
+			found = false
+		}
+		return found
+	})
 }
 
 func newSession() uint64 {
@@ -252,6 +310,9 @@ var refusals = map[string][2]string{
 	FaultFlow:            {"water flows although every valve is shut", "shut the water supply and call a technician"},
 	FaultStarting:        {"the machine is still starting", "try again in a moment"},
 	FaultNoCup:           {"there is no cup under the nozzle", "put a cup there"},
+	CodeNoWater:          {"there is no water", "open the water supply"},
+	CodeNoCO2:            {"there is no CO2 for sparkling drinks", "change the CO2 bottle, or choose a still drink"},
+	CodeCarbonating:      {"the soda is being made", "try again in a moment, or choose a still drink"},
 }
 
 // refusal is the problem that goes with a fault.

@@ -85,6 +85,7 @@ func (m *Machine) State() State {
 	if op := m.service.Load(); op != nil {
 		s.Service = op.id
 	}
+	s.Faults = slices.Clone(s.Faults)
 	s.HealthNote = slices.Clone(s.HealthNote)
 	if p.live != nil {
 		s.Phase = pour.Phase(p.live.phase.Load())

@@ -157,9 +157,9 @@ func (w *water) slowing() bool {
 }
 
 // ebbing is how much longer than the average the last period of a drying line is at least. Cut off at the valve, which is
-// the quickest, water and wheel come to rest in some 20 ms and the last period is half as long again; a wheel in full flow
-// stays within some per cent.
-const ebbing = 1.2
+// the quickest, water and wheel come to rest in some 20 ms, during which one more pulse comes, later than it was due; a
+// wheel in full flow stays within some 3 per cent.
+const ebbing = 1.08
 
 // stalled tells why no water comes; "" when it does.
 func (s *State) stalled(now time.Duration) string {
