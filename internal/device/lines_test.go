@@ -18,7 +18,6 @@ func TestPlantBehindLines(t *testing.T) {
 	}{{"emulator.yaml", 7}, {"emulator-low.yaml", 0}} {
 		t.Run(tt.rig, func(t *testing.T) {
 			b := newBoard(t, tt.rig)
-			b.Bridge(true) // no guard beats here
 			dev, _, err := chipByLabel("rig")
 			if err != nil {
 				t.Fatal(err)
@@ -40,7 +39,21 @@ func TestPlantBehindLines(t *testing.T) {
 			if err := setLines(valves, tt.open, 3); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(time.Second)
+			time.Sleep(200 * time.Millisecond)
+			if ul := b.Plant().State().Cup.TotalUL; ul != 0 {
+				t.Fatalf("%d µL flowed while the one-shot held the valve supply off", ul)
+			}
+			heart, err := requestLines(dev, flagOutput, nil, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(heart)
+			for i := range 40 {
+				if err := setLines(heart, uint64(i+1)&1, 1); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(25 * time.Millisecond)
+			}
 			if err := setLines(valves, shut, 3); err != nil {
 				t.Fatal(err)
 			}

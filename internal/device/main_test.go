@@ -9,7 +9,11 @@ import (
 	"testing"
 )
 
-var seed = flag.Uint64("seed", 1, "seed of the random moments")
+var (
+	seed   = flag.Uint64("seed", 1, "seed of the random moments")
+	holder = flag.String("holder", "", "be the holder of this owner's lines")
+	rigArg = flag.String("rig", "", "the holder's rig file")
+)
 
 // inGuest tells whether this is the emulated unit: PID 1 says so.
 func inGuest() bool { return os.Getenv("FOUNTAIN_DEVICE") == "guest" }
@@ -18,6 +22,13 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	if !inGuest() {
 		fmt.Println("internal/device runs in the emulator only: make test-device")
+		return
+	}
+	if *holder != "" {
+		if err := hold(*holder, *rigArg); err != nil {
+			fmt.Fprintln(os.Stderr, "holder:", err)
+			os.Exit(1)
+		}
 		return
 	}
 	os.Exit(m.Run())

@@ -96,7 +96,7 @@ func (b *Board) device(m *model) chipmodel.Device {
 		d := chipmodel.NewDoser()
 		d.Now = monotonic
 		d.Stroke = func(ch int) bool {
-			return m.pumps[ch] >= 0 && b.current.Load() && b.wires.Stroke(m.pumps[ch])
+			return m.pumps[ch] >= 0 && b.wires.Stroke(m.pumps[ch])
 		}
 		m.doser, m.reset = d, d.Reset
 		return d

@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +29,10 @@ import (
 	"fountain/hal/sim"
 )
 
-const period = time.Millisecond // of the plant's loop
+const (
+	period  = time.Millisecond       // of the plant's loop
+	longest = 100 * time.Millisecond // period of a meter's pulse, for its active half
+)
 
 // output is one line that drives something.
 type output struct {
@@ -60,6 +62,8 @@ type meterLine struct {
 	extra int    // pulses still to send, whatever flows
 	every time.Duration
 	next  time.Duration
+	last  time.Duration // the newest pulse
+	ends  time.Duration // of its active half
 }
 
 // pin is one line of a gpio-sim chip or of an expander's model.
@@ -85,8 +89,7 @@ type Board struct {
 	senses  []input // stroke sensors, by pump; pin nil: none
 	open    []bool
 	seen    sim.Terminals
-	current atomic.Bool // the valve supply is on
-	beat    int         // index of the heartbeat in outputs; -1: the board has none
+	beat    int // index of the heartbeat in outputs; -1: the board has none
 	beatOld bool
 	ticks   uint64
 	late    time.Duration // the longest gap between two ticks

@@ -53,7 +53,6 @@ func (b *Board) tick(now time.Duration) error {
 			return fmt.Errorf("look at %s: %w", b.outputs[i].id, err)
 		}
 	}
-	b.current.Store(b.wires.Powered())
 	if err := b.tickChips(); err != nil {
 		return err
 	}
@@ -118,7 +117,7 @@ func (b *Board) look(i int, now time.Duration) error {
 		return nil
 	}
 	o.switched++
-	if o.pump < 0 || !b.current.Load() {
+	if o.pump < 0 {
 		return nil
 	}
 	if full := b.wires.Stroke(o.pump); full && b.senses[o.pump].pin != nil {
@@ -129,8 +128,8 @@ func (b *Board) look(i int, now time.Duration) error {
 	return nil
 }
 
-// tick sends what the wheel has turned since. A pulse goes away from idle and back, half a millisecond apart at most
-// often; the edge away is the one that counts.
+// tick sends what the wheel has turned since. A pulse goes away from idle, which is the edge that counts, and back after
+// half a period, as a turbine's sensor does; pulses too dense for that are squeezed.
 func (m *meterLine) tick(turned uint64, now time.Duration) error {
 	n := 0
 	if turned > m.owed {
@@ -142,7 +141,7 @@ func (m *meterLine) tick(turned uint64, now time.Duration) error {
 		m.next += m.every
 		n++
 	}
-	if m.high != m.idle { // the last pulse ends
+	if m.high != m.idle && (n > 0 || now >= m.ends) {
 		if err := m.set(m.idle); err != nil {
 			return err
 		}
@@ -157,6 +156,8 @@ func (m *meterLine) tick(turned uint64, now time.Duration) error {
 			return err
 		}
 		m.sent++
+		m.ends = now + min(max(now-m.last, period), longest)/2
+		m.last = now
 	}
 	return nil
 }

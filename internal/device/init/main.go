@@ -54,8 +54,7 @@ func setUp() error {
 	if err := loopbackUp(); err != nil {
 		return fmt.Errorf("bring up lo: %w", err)
 	}
-	// real-time threads may take all they need, as on a device: the kernel's 95 % limit shows as 50 ms holes
-	return os.WriteFile("/proc/sys/kernel/sched_rt_runtime_us", []byte("-1"), 0)
+	return nil
 }
 
 func mount(what, where, kind string) error {
