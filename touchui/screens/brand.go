@@ -177,6 +177,10 @@ func (p *brandPage) notes(q *art.Picture, o Offer, x, y, k float64, ink color.RG
 	case whyNoFizz:
 		q.Text("No fizz just now", x, y, st, art.Left)
 		return
+	case "":
+	default:
+		q.Text("Not just now", x, y, st, art.Left)
+		return
 	}
 	if p.ui.g.wide && noSugar(o.Beverage) && noCaffeine(o.Beverage) && p.caffeinated() {
 		q.Text("No sugar, no caffeine", x, y, st, art.Left)

@@ -21,12 +21,12 @@ func (p *pourPage) soldOut(s *sheet) {
 	s.text(p.wanted.Brand.Name, g.x(40), g.y(470), g.at(40, 1, theme.Text, 0), art.Left)
 	s.ink = u.roles.Ink
 	sz := g.at(132, .92, theme.Display, -.015)
-	lines := []string{p.wanted.Beverage.Name, "has run out"}
+	lines := []string{p.wanted.Beverage.Name, away(p.wanted.Why)}
 	sz.PX = u.fonts.Fit(lines, sz.Cut, sz.Track, g.s(1000), sz.PX, g.s(60))
 	for i, l := range lines {
 		t := s.text(l, g.x(40), g.y(524)+float64(i)*sz.PX*sz.Line, sz, art.Left)
 		if i == 0 {
-			s.sign("sold-out.title", p.wanted.Beverage.Name+" has run out", t)
+			s.sign("sold-out.title", p.wanted.Beverage.Name+" "+away(p.wanted.Why), t)
 		}
 	}
 	subs := u.menu.Substitutes(p.wanted.Beverage.ID, 3)
@@ -103,12 +103,12 @@ func (p *pourPage) soldOutWide(s *sheet) {
 	s.text(p.wanted.Brand.Name, g.x(28), g.y(24), g.at(22, 1, theme.Text, 0), art.Left)
 	s.ink = u.roles.Ink
 	sz := g.at(60, .92, theme.Display, -.015)
-	lines := []string{p.wanted.Beverage.Name, "has run out"}
+	lines := []string{p.wanted.Beverage.Name, away(p.wanted.Why)}
 	sz.PX = u.fonts.Fit(lines, sz.Cut, sz.Track, g.s(400), sz.PX, g.s(28))
 	for i, l := range lines {
 		t := s.text(l, g.x(28), g.y(52)+float64(i)*sz.PX*sz.Line, sz, art.Left)
 		if i == 0 {
-			s.sign("sold-out.title", p.wanted.Beverage.Name+" has run out", t)
+			s.sign("sold-out.title", p.wanted.Beverage.Name+" "+away(p.wanted.Why), t)
 		}
 	}
 	subs := u.menu.Substitutes(p.wanted.Beverage.ID, 2)

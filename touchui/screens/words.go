@@ -181,6 +181,22 @@ func refusal(err error) string {
 	return "That did not work. Let go and try again."
 }
 
+// away says that a beverage cannot be had. Only what ran out has run out: a cold that fails, a line that is cleaned and
+// every reason this screen does not know yet are over again by themselves or by the crew.
+func away(why string) string {
+	switch why {
+	case "", whySoldOut:
+		return "has run out"
+	case "no_water":
+		return "has no water"
+	case "too_warm":
+		return "is not cold yet"
+	case "cleaning":
+		return "is being cleaned"
+	}
+	return "takes a break"
+}
+
 // endWords says why a pour ended when it was neither the consumer nor the size that ended it; "" otherwise.
 func endWords(p api.Pour) string {
 	switch p.Reason {
