@@ -104,7 +104,7 @@ type Snapshot struct {
 	Reason     string                 `json:"reason,omitempty"` // why out of order, a code: e_stop, door, guard_gone, no_water, …
 	Cup        bool                   `json:"cup"`              // a cup stands under the nozzle
 	Pour       *Pour                  `json:"pour,omitempty"`   // the active pour, or the last one until the next
-	Blocked    map[beverage.ID]string `json:"blocked"`          // beverages that cannot be poured now -> sold_out | not_stocked | no_fizz | recalled
+	Blocked    map[beverage.ID]string `json:"blocked"`          // beverages that cannot be poured now -> sold_out | not_stocked | no_fizz | recalled | no_water | too_warm | line_fault | cleaning | wrong_cartridge | expired; more may come
 	Sizes      []Size                 `json:"sizes"`            // cups of the unit, small to large, 1 to MaxSizes
 	Favourites []beverage.ID          `json:"favourites"`       // most poured first, at most 8, all pourable
 	Interlocks []string               `json:"interlocks"`
