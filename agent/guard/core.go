@@ -94,6 +94,11 @@ func (c *Core) refusal(now time.Duration, inputs hal.Interlocks, inputsErr error
 	return beat.ReasonNone
 }
 
+// Leased tells whether a live agent holds MASTER open: connected, with a beat at most beat.Limit old that wants it.
+func (c *Core) Leased(now time.Duration) bool {
+	return c.connected && c.beaten && c.last.Packet.WantMaster && now-c.last.BeatAt <= beat.Limit
+}
+
 // latchedNow tells whether the present session is latched.
 func (c *Core) latchedNow() bool { return c.latched && c.latchedAt == c.last.Packet.Session }
 
