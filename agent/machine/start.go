@@ -69,7 +69,7 @@ func (m *Machine) Start(ctx context.Context, req StartRequest) (string, error) {
 	default:
 		return "", notRunning("the machine is still starting")
 	}
-	if m.current.Load() != nil {
+	if !m.free() {
 		return "", busy()
 	}
 	if m.service.Load() != nil {
@@ -107,6 +107,22 @@ func (m *Machine) Start(ctx context.Context, req StartRequest) (string, error) {
 	case <-m.stopped:
 		return "", notRunning("the machine is stopping")
 	}
+}
+
+// free tells whether no pour is under way. One that is recorded already is waited for until the loop has let go of it, at
+// its next tick: whoever saw the record may start.
+func (m *Machine) free() bool {
+	for range 20 {
+		l := m.current.Load()
+		switch {
+		case l == nil:
+			return true
+		case l.commit.Load() == nil:
+			return false
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return m.current.Load() == nil
 }
 
 // newLease computes everything the loop needs, on the caller's goroutine.
@@ -191,9 +207,7 @@ func (m *Machine) Stop(id, reason string) {
 	if l := m.current.Load(); l != nil && l.id == id {
 		l.requestStop(reason)
 	}
-	if r := m.rinse.Load(); r != nil && r.id == id {
-		r.stop.Store(true)
-	}
+	m.StopRinse(id)
 }
 
 func (l *lease) requestStop(reason string) {
