@@ -16,8 +16,8 @@ import (
 // a line would lose pulses after 89 ms, and without a word.
 const eventBuffer = 1024
 
-// runs is how long after its last pulse a meter counts as running: 2 pulses/s, less than any meter's slowest.
-const runs = 500 * time.Millisecond
+// runs is how long after its last pulse a meter counts as running: 4 pulses/s, slower than any meter turns in a pour.
+const runs = 250 * time.Millisecond
 
 // counter is one input whose edges are counted: a meter or a stroke sensor.
 type counter struct {
@@ -58,23 +58,28 @@ func (m *counter) missed(n uint32) {
 //
 // The kernel numbers events twice. seqno counts the interrupts of the request; line_seqno counts what was queued of a line.
 //   - A gap in line_seqno: the buffer was full and the oldest events of that line were dropped. They are pulses of that
-//     line, counted as Lost and added to Pulses.
-//   - A gap in seqno beyond all gaps of line_seqno: two edges became one between the interrupt and its thread. Which line's
-//     they were is not written down. If only one counter of the request runs, they were its, and are counted as Lost and
-//     added to Pulses. Otherwise nobody's count changes and unsure grows, which Health tells: the counts are low by that
-//     much together.
+//     line, counted as Lost and added to Pulses at once.
+//   - A gap in seqno that no line_seqno explains within runs: two edges became one between the interrupt and its thread.
+//     Whose they were is not written down. If just one counter of the request ran around then, they were its, and are
+//     counted as Lost and added to Pulses. Otherwise nobody's count changes and low grows: the counts are low by that
+//     much together, which Health tells.
 //
-// A request of one line numbers both alike, and coalesced edges cannot be seen; that is why all counters of a chip share one.
+// A line may explain a gap long after (it stood still meanwhile): low shrinks again, or, had the pulse been given to the
+// only runner, high grows. A request of one line numbers both alike, and coalesced edges cannot be seen; that is why all
+// counters of a chip share one.
 type counters struct {
 	file    lineFile
 	offsets []uint32
 	all     []*counter
 
-	seq     uint32 // newest seqno; owned by the reader
-	pending uint32 // gap of seqno that no line has explained yet; owned by the reader
-	since   time.Duration
-	unsure  atomic.Uint64
-	failed  atomic.Bool
+	// owned by the reader
+	seq     uint32        // newest seqno
+	pending uint32        // gap of seqno that no line has explained yet
+	since   time.Duration // when it came up
+	dropAt  time.Duration // when a line last had a gap of its own
+
+	low, high atomic.Uint64 // pulses the counts lack, or have too many, all lines together
+	failed    atomic.Bool
 }
 
 // take accounts for a batch of events, in the kernel's order.
@@ -90,26 +95,34 @@ func (c *counters) event(e *lineEvent) {
 	if m == nil {
 		return // not a line of ours: cannot be
 	}
+	if c.pending > 0 && at-c.since > runs {
+		c.settle()
+	}
 	lost := e.lineSeqno - m.lineSeq - 1
 	gap := e.seqno - c.seq - 1
 	if len(c.all) == 1 {
 		gap = lost // the same number twice
 	}
 	m.lineSeq, c.seq = e.lineSeqno, e.seqno
-	if gap > 0 {
-		c.pending += gap
+	if gap > 0 && c.pending == 0 {
 		c.since = at
 	}
-	c.pending -= min(lost, c.pending)
-	if c.pending > 0 && c.alone(m, at) {
-		lost += c.pending
-		c.pending = 0
+	c.pending += gap
+	if lost > 0 {
+		c.dropAt = at
+		c.explain(lost)
 	}
 	m.pulse(at, lost)
-	if c.pending > 0 && at-c.since > runs {
-		// The other lines had their chance to explain it by a gap of their own.
-		c.unsure.Add(uint64(c.pending))
-		c.pending = 0
+}
+
+// explain takes pulses that turned out to be a line's from what nobody could place.
+func (c *counters) explain(lost uint32) {
+	now := min(lost, c.pending)
+	c.pending -= now
+	if late := uint64(lost - now); late > 0 {
+		known := min(late, c.low.Load())
+		c.low.Store(c.low.Load() - known) // the reader is the only writer
+		c.high.Add(late - known)
 	}
 }
 
@@ -122,22 +135,26 @@ func (c *counters) find(offset uint32) *counter {
 	return nil
 }
 
-// alone says that no other counter runs at t.
-func (c *counters) alone(m *counter, t time.Duration) bool {
-	for _, o := range c.all {
-		if o != m && o.c.Last > 0 && t-o.c.Last < runs { // the reader is the only writer of c.Last
-			return false
+// settle gives up waiting for an explanation: runs has passed, or nothing came for as long.
+func (c *counters) settle() {
+	if c.pending == 0 {
+		return
+	}
+	var runner *counter
+	running := 0
+	for _, m := range c.all {
+		if m.c.Last > 0 && m.c.Last >= c.since-runs { // the reader is the only writer of m.c
+			runner = m
+			running++
 		}
 	}
-	return true
-}
-
-// settle gives up waiting for an explanation: called when nothing came for a while.
-func (c *counters) settle() {
-	if c.pending > 0 {
-		c.unsure.Add(uint64(c.pending))
-		c.pending = 0
+	full := c.dropAt > 0 && c.dropAt >= c.since-runs // the buffer was: any line may have lost some
+	if running == 1 && !full {
+		runner.missed(c.pending)
+	} else {
+		c.low.Add(uint64(c.pending))
 	}
+	c.pending = 0
 }
 
 // watcher is a file whose events the reader thread takes.

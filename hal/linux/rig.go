@@ -175,8 +175,8 @@ func (r *rig) Health() []hal.Fault {
 		for _, m := range c.all {
 			if c.failed.Load() {
 				out = append(out, hal.Fault{Part: m.id, What: "the input's chip is gone: nothing is counted"})
-			} else if n := c.unsure.Load(); n > 0 {
-				out = append(out, hal.Fault{Part: m.id, What: fmt.Sprintf("%d pulses were missed on this input and others of its chip together", n)})
+			} else if low, high := c.low.Load(), c.high.Load(); low+high > 0 {
+				out = append(out, hal.Fault{Part: m.id, What: fmt.Sprintf("the count is uncertain: the inputs of this chip together lack %d pulses and have %d too many", low, high)})
 			}
 		}
 	}
