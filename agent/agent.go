@@ -188,7 +188,7 @@ func (a *Agent) wire() (err error) {
 	}
 	a.machine, err = machine.New(machine.Config{}, machine.Deps{
 		Rig: a.deps.Rig, Pacer: a.deps.Pacer, Guard: a.deps.Guard, Journal: a.journal,
-		Stock: stock{a.book, a.stockChanged}, Ready: a.readiness, Lags: lagStore{a.store}, Catalogue: a.catalogue, Planogram: a.planogram, Log: a.log,
+		Stock: stock{a.book, a.stockChanged}, Ready: a.readiness, Lags: lagStore{a.store}, Locks: lockStore{a.store}, Catalogue: a.catalogue, Planogram: a.planogram, Log: a.log,
 	})
 	if err != nil {
 		return err

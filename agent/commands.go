@@ -40,7 +40,7 @@ func (c commands) Start(ctx context.Context, req api.StartPour) (api.Pour, error
 		}
 	}
 	id, err := c.a.machine.Start(ctx, machine.StartRequest{
-		Beverage: req.Beverage, TargetUL: req.TargetUL, Hold: req.Mode == api.ModeHold, Source: req.Source,
+		Beverage: req.Beverage, TargetUL: req.TargetUL, Hold: req.Mode == api.ModeHold, Source: req.Source, TopOff: req.TopOff,
 	})
 	if err != nil {
 		return api.Pour{}, err
@@ -54,8 +54,20 @@ func (c commands) Start(ctx context.Context, req api.StartPour) (api.Pour, error
 // Beat renews the lease.
 func (c commands) Beat(id string) error { return c.a.machine.Beat(id) }
 
-// Stop ends a pour.
+// Pause shuts a pour and keeps its count.
+func (c commands) Pause(id string) error { return c.a.machine.Pause(id) }
+
+// Resume lets a paused pour flow again.
+func (c commands) Resume(id string) error { return c.a.machine.Resume(id) }
+
+// Rinse rinses the nozzle.
+func (c commands) Rinse(ctx context.Context) (string, error) { return c.a.machine.Rinse(ctx) }
+
+// Stop ends a pour or a rinse.
 func (c commands) Stop(id, why string) error {
+	if c.a.machine.StopRinse(id) {
+		return nil
+	}
 	p, err := c.a.view.Pour(id)
 	if err != nil {
 		return err

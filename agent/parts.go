@@ -16,6 +16,7 @@ import (
 // Keys of settings in the store.
 const (
 	settingLags      = "machine.lags"
+	settingLocks     = "machine.locks"
 	settingInventory = "inventory"
 	settingSerial    = "unit.serial"
 	settingProbe     = "store.probe"
@@ -28,12 +29,26 @@ type stock struct {
 	changed func() // after a cartridge ran dry
 }
 
-var _ machine.Stock = stock{}
+var (
+	_ machine.Stock     = stock{}
+	_ recipe.AllSources = stock{}
+)
 
 // Source names the slot to draw from.
 func (s stock) Source(ing beverage.IngredientID, needUL int64) (recipe.Source, bool) {
 	l, ok := s.book.Source(ing, needUL)
 	return recipe.Source{Slot: l.Slot, Cartridge: l.Cartridge}, ok
+}
+
+// Sources lists every slot that holds enough, in planogram order.
+func (s stock) Sources(ing beverage.IngredientID, needUL int64) []recipe.Source {
+	var out []recipe.Source
+	for _, l := range s.book.Levels() {
+		if l.Ingredient == ing && l.Cartridge != "" && l.LeftUL >= max(needUL, 1) {
+			out = append(out, recipe.Source{Slot: l.Slot, Cartridge: l.Cartridge})
+		}
+	}
+	return out
 }
 
 // SetEmpty notes that a cartridge ran dry.
@@ -67,6 +82,33 @@ func (l lagStore) Save(lags map[string]pour.Lag) error {
 		return fmt.Errorf("encode learned close lags: %w", err)
 	}
 	return l.store.PutSetting(settingLags, b)
+}
+
+// lockStore keeps what waits for a person in the store's settings.
+type lockStore struct{ store *store.Store }
+
+var _ machine.LockStore = lockStore{}
+
+// LoadLocks reads the lock-outs; none yet is an empty list.
+func (l lockStore) LoadLocks() ([]machine.Fault, error) {
+	b, ok, err := l.store.Setting(settingLocks)
+	if err != nil || !ok {
+		return nil, err
+	}
+	var locks []machine.Fault
+	if err := json.Unmarshal(b, &locks); err != nil {
+		return nil, fmt.Errorf("read lock-outs: %w", err)
+	}
+	return locks, nil
+}
+
+// SaveLocks makes the lock-outs durable.
+func (l lockStore) SaveLocks(locks []machine.Fault) error {
+	b, err := json.Marshal(locks)
+	if err != nil {
+		return fmt.Errorf("encode lock-outs: %w", err)
+	}
+	return l.store.PutSetting(settingLocks, b)
 }
 
 // logSource is one log of the store as the uplink sees it.

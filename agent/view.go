@@ -313,6 +313,8 @@ func (v *view) current(s machine.State) *api.Pour {
 		p.Phase = api.PhaseArming
 	case s.Phase == pour.Lead, s.Phase == pour.Flow, s.Phase == pour.Tail:
 		p.Phase = api.PhaseFlowing
+	case s.Phase == pour.Paused:
+		p.Phase, p.Pause = api.PhasePaused, s.Pause
 	default: // settling, or settled and not recorded yet
 		p.Phase = api.PhaseSettling
 	}
@@ -340,7 +342,7 @@ func (v *view) state(s machine.State) (unit, reason string) {
 func (v *view) Snapshot() api.Snapshot {
 	m := v.a.machine.State()
 	s := api.Snapshot{
-		Cup: m.Cup, Pour: v.current(m), Alarms: v.alarms(), Online: v.a.cloud.online(), Catalogue: v.a.catalogue.Digest,
+		Cup: m.Cup, Rinsing: m.Rinsing, Pour: v.current(m), Alarms: v.alarms(), Online: v.a.cloud.online(), Catalogue: v.a.catalogue.Digest,
 		Interlocks: []string{}, Sizes: v.a.sizes(),
 	}
 	if m.Interlocks != 0 {

@@ -10,6 +10,9 @@
 //	GET    /v1/brands            []Brand
 //	POST   /v1/pours             StartPour -> 201 Pour; a lease begins
 //	POST   /v1/pours/{id}/beat   204; every BeatEvery while the consumer holds
+//	POST   /v1/pours/{id}/pause  204; shuts everything and keeps the count; the beats go on
+//	POST   /v1/pours/{id}/resume 204; a paused pour flows again; nothing else makes it
+//	POST   /v1/rinse             201 Rinse; a lease begins, as a pour's, and is beaten and stopped by the same calls
 //	GET    /v1/pours/{id}        Pour (its record once it is settled)
 //	DELETE /v1/pours/{id}        204; stops the pour, also when it already ended; ?reason=released (default) or
 //	                             screen_lost says who let go
@@ -49,6 +52,13 @@ type StartPour struct {
 	TargetUL int64       `json:"target_ul"` // portion, or the cup's size in hold mode
 	Mode     string      `json:"mode"`
 	Source   string      `json:"source"` // touch | service
+	// TopOff names the drink, ended at most 30 s ago and still in its cup, that gets at most 15 % more of the same.
+	TopOff string `json:"top_off,omitempty"`
+}
+
+// Rinse is a rinse of the nozzle that a person asked for.
+type Rinse struct {
+	ID string `json:"id"`
 }
 
 // Reasons a holder may give when it stops a pour.
@@ -61,6 +71,7 @@ const (
 const (
 	PhaseArming   = "arming"
 	PhaseFlowing  = "flowing"
+	PhasePaused   = "paused"
 	PhaseSettling = "settling"
 	PhaseDone     = "done"
 )
@@ -76,7 +87,8 @@ type Pour struct {
 	PouredUL int64       `json:"poured_ul"` // counted so far
 	Outcome  string      `json:"outcome,omitempty"`
 	Reason   string      `json:"reason,omitempty"`
-	Seq      uint64      `json:"seq,omitempty"` // once recorded
+	Pause    string      `json:"pause,omitempty"` // why it is paused: cup_removed | asked
+	Seq      uint64      `json:"seq,omitempty"`   // once recorded
 	Record   any         `json:"record,omitempty"`
 }
 
@@ -101,12 +113,13 @@ type Size struct {
 type Snapshot struct {
 	Rev        uint64                 `json:"rev"` // grows with every change
 	Unit       string                 `json:"unit"`
-	Reason     string                 `json:"reason,omitempty"` // why out of order, a code: e_stop, door, guard_gone, no_water, …
-	Cup        bool                   `json:"cup"`              // a cup stands under the nozzle
-	Pour       *Pour                  `json:"pour,omitempty"`   // the active pour, or the last one until the next
-	Blocked    map[beverage.ID]string `json:"blocked"`          // beverages that cannot be poured now -> sold_out | not_stocked | no_fizz | recalled | no_water | too_warm | line_fault | cleaning | wrong_cartridge | expired; more may come
-	Sizes      []Size                 `json:"sizes"`            // cups of the unit, small to large, 1 to MaxSizes
-	Favourites []beverage.ID          `json:"favourites"`       // most poured first, at most 8, all pourable
+	Reason     string                 `json:"reason,omitempty"`  // why out of order, a code: e_stop, door, guard_gone, no_water, …
+	Cup        bool                   `json:"cup"`               // a cup stands under the nozzle
+	Rinsing    bool                   `json:"rinsing,omitempty"` // the nozzle rinses itself into the tray
+	Pour       *Pour                  `json:"pour,omitempty"`    // the active pour, or the last one until the next
+	Blocked    map[beverage.ID]string `json:"blocked"`           // beverages that cannot be poured now -> sold_out | not_stocked | no_fizz | recalled | no_water | too_warm | line_fault | cleaning | wrong_cartridge | expired; more may come
+	Sizes      []Size                 `json:"sizes"`             // cups of the unit, small to large, 1 to MaxSizes
+	Favourites []beverage.ID          `json:"favourites"`        // most poured first, at most 8, all pourable
 	Interlocks []string               `json:"interlocks"`
 	Alarms     []Alarm                `json:"alarms"`
 	Online     bool                   `json:"online"`

@@ -100,6 +100,24 @@ func (c *Client) Beat(ctx context.Context, id string) error {
 	return c.do(ctx, c.lease, http.MethodPost, "/v1/pours/"+id+"/beat", nil, nil)
 }
 
+// Pause shuts pour id and keeps its count; its beats have to go on. The error is a *problem.Problem with CodeConflict when
+// it cannot be paused any more.
+func (c *Client) Pause(ctx context.Context, id string) error {
+	return c.do(ctx, c.plain, http.MethodPost, "/v1/pours/"+id+"/pause", nil, nil)
+}
+
+// Resume lets a paused pour flow again; refused with CodeUnsafe while there is no cup or anything else forbids it.
+func (c *Client) Resume(ctx context.Context, id string) error {
+	return c.do(ctx, c.plain, http.MethodPost, "/v1/pours/"+id+"/resume", nil, nil)
+}
+
+// Rinse rinses the nozzle into the tray; Beat has to follow within LeaseLimit until it is done, which the next beat's
+// CodeNotFound tells.
+func (c *Client) Rinse(ctx context.Context) (Rinse, error) {
+	var r Rinse
+	return r, c.do(ctx, c.lease, http.MethodPost, "/v1/rinse", nil, &r)
+}
+
 // Stop stops pour id; a pour that already ended is no error.
 func (c *Client) Stop(ctx context.Context, id string) error { return c.StopFor(ctx, id, StopReleased) }
 

@@ -63,6 +63,12 @@ type Pours interface {
 	// Stop ends the pour; no error when it already ended, CodeNotFound when it is unknown. The reason is one of api.Stop…,
 	// or StopLeaseLost when the holder went away.
 	Stop(id, reason string) error
+	// Pause shuts an active pour and keeps its count; CodeConflict when it cannot be paused any more.
+	Pause(id string) error
+	// Resume lets a paused pour flow again; CodeConflict when it is not paused, CodeUnsafe when something forbids it.
+	Resume(id string) error
+	// Rinse begins a rinse of the nozzle and returns its id; Beat and Stop take it too.
+	Rinse(ctx context.Context) (string, error)
 	// Pour returns an active or a recent pour.
 	Pour(id string) (api.Pour, error)
 }
@@ -167,6 +173,9 @@ func (s *Server) Handler(service bool) http.Handler {
 	mux.HandleFunc("GET /v1/brands", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.unit.Brands()) })
 	mux.HandleFunc("POST /v1/pours", func(w http.ResponseWriter, r *http.Request) { s.start(w, r, service) })
 	mux.HandleFunc("POST /v1/pours/{id}/beat", s.beat)
+	mux.HandleFunc("POST /v1/pours/{id}/pause", func(w http.ResponseWriter, r *http.Request) { s.tell(w, r, s.pours.Pause) })
+	mux.HandleFunc("POST /v1/pours/{id}/resume", func(w http.ResponseWriter, r *http.Request) { s.tell(w, r, s.pours.Resume) })
+	mux.HandleFunc("POST /v1/rinse", s.rinse)
 	mux.HandleFunc("GET /v1/pours/{id}", s.pour)
 	mux.HandleFunc("DELETE /v1/pours/{id}", s.stop)
 	mux.HandleFunc("PUT /v1/ui/alive", func(w http.ResponseWriter, _ *http.Request) {
@@ -243,6 +252,28 @@ func (s *Server) beat(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// tell gives a command to a pour.
+func (s *Server) tell(w http.ResponseWriter, r *http.Request, command func(id string) error) {
+	if err := command(r.PathValue("id")); err != nil {
+		problem.Write(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Server) rinse(w http.ResponseWriter, r *http.Request) {
+	id, err := s.pours.Rinse(r.Context())
+	if err != nil {
+		problem.Write(w, err)
+		return
+	}
+	if !s.hold(r, id, true) { // the caller hung up while it was started
+		_ = s.pours.Stop(id, StopLeaseLost) // it may have ended by itself
+		return
+	}
+	writeJSON(w, http.StatusCreated, api.Rinse{ID: id})
 }
 
 func (s *Server) stop(w http.ResponseWriter, r *http.Request) {

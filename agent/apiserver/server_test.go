@@ -90,6 +90,26 @@ func (f *fake) Start(_ context.Context, req api.StartPour) (api.Pour, error) {
 	return *f.pour, nil
 }
 
+// Pause and Resume move the fake's pour between flowing and paused.
+func (f *fake) Pause(id string) error  { return f.turn(id, api.PhaseFlowing, api.PhasePaused) }
+func (f *fake) Resume(id string) error { return f.turn(id, api.PhasePaused, api.PhaseFlowing) }
+
+func (f *fake) turn(id, from, to string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.pour == nil || f.pour.ID != id:
+		return &problem.Problem{Code: problem.CodeNotFound, What: "no such pour"}
+	case f.pour.Phase != from:
+		return &problem.Problem{Code: problem.CodeConflict, What: "it is " + f.pour.Phase}
+	}
+	f.pour.Phase = to
+	f.bump()
+	return nil
+}
+
+func (f *fake) Rinse(context.Context) (string, error) { return "01RINSE", nil }
+
 func (f *fake) Beat(id string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

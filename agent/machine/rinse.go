@@ -52,6 +52,16 @@ func (m *Machine) Rinse(ctx context.Context) (string, error) {
 	}
 }
 
+// StopRinse ends the rinse with this id; false when it is none, or over.
+func (m *Machine) StopRinse(id string) bool {
+	r := m.rinse.Load()
+	if r == nil || r.id != id {
+		return false
+	}
+	r.stop.Store(true)
+	return true
+}
+
 // after notes what a pour left in the nozzle.
 func (lo *loop) after(now time.Duration) {
 	p := &lo.pour

@@ -96,7 +96,7 @@ const (
 // Interrupted makes the pour an open intent became. boot is the present boot id; beat is nil when the guard has none.
 //
 //	same boot, beat of this pour, MASTER's close known  counted + estimated (rate × time to shut + lag)
-//	same boot, same session, MASTER never opened in it
+//	same boot, its first session, MASTER never opened in it
 //	by a guard that lived through it, nothing counted   zero
 //	anything else                                       at least what was counted, at most the limit
 func Interrupted(in Intent, beat *LastBeat, boot string) Pour {
@@ -109,7 +109,7 @@ func Interrupted(in Intent, beat *LastBeat, boot string) Pour {
 		limit = DefaultMax(in.TargetUL)
 	}
 	pour, _ := IDBytes(in.Pour)
-	ours := beat != nil && beat.Boot == in.Boot && beat.Session == in.Session && beat.Pour == pour
+	ours := beat != nil && beat.Boot == in.Boot && beat.Pour == pour // by its id: a pour that was paused has had several sessions
 	if ours {
 		p.CountedUL = min(max(beat.CountedUL, 0), limit)
 	}

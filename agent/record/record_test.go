@@ -130,7 +130,7 @@ func TestInterrupted(t *testing.T) {
 		{name: "power cut, limit known", boot: "boot-3", noBeat: true, change: func(in *Intent, _ *LastBeat) { in.MaxUL = 260_000 }, atMost: 260_000, reason: ReasonPowerCut},
 		{name: "no beat", noBeat: true, atMost: 340_000, reason: ReasonUnknown},
 		{name: "beat of another pour", change: func(_ *Intent, b *LastBeat) { b.Pour[0] ^= 1 }, atMost: 340_000, reason: ReasonUnknown},
-		{name: "beat of another session", change: func(_ *Intent, b *LastBeat) { b.Session++ }, atMost: 340_000, reason: ReasonUnknown},
+		{name: "paused and resumed before: another session", change: func(_ *Intent, b *LastBeat) { b.Session++ }, counted: 100_000, est: 18_000, reason: ReasonAgentGone},
 		{name: "beat of an earlier boot", change: func(_ *Intent, b *LastBeat) { b.Boot = "boot-1" }, atMost: 340_000, reason: ReasonUnknown},
 		{name: "MASTER never opened", change: func(_ *Intent, b *LastBeat) {
 			b.Pour = [16]byte{}
