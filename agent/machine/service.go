@@ -3,6 +3,7 @@ package machine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -344,19 +345,23 @@ func (lo *loop) endService() {
 	s.end.Store(&r)
 	lo.svc.session = nil
 	lo.guard.packet.Pour = [16]byte{}
-	lo.findings(s.run.StuckValve(), r.Sound())
+	lo.findings(s, r.Sound())
 	lo.m.service.Store(nil)
 	close(s.done)
 	lo.m.signal()
 }
 
-// findings draws from an operation what concerns the unit: a valve that did not shut locks it, and only the proof that
-// every valve opens and shuts lets go.
-func (lo *loop) findings(stuck string, sound []string) {
-	switch {
-	case stuck != "":
-		lo.lock(Fault{Scope: ScopeUnit, Code: pour.ReasonStuckOpen, Part: stuck, Evidence: "water went on through " + stuck + " after it was told to shut, in a service operation"})
-	case len(sound) == len(lo.m.valves):
+// findings draws from an operation what concerns the unit: a valve that did not shut locks it out, and only the proof
+// that this valve opens and shuts, twice, lets go.
+func (lo *loop) findings(s *Session, sound []string) {
+	if v := s.run.StuckValve(); v != "" {
+		lo.lock(Fault{
+			Scope: ScopeUnit, Code: pour.ReasonStuckOpen, Part: v,
+			Evidence: fmt.Sprintf("in operation %s water went on through %s after it was told to shut; MASTER serves every line, so none can be opened", s.id, v),
+		})
+		return
+	}
+	if i := lo.find(ScopeUnit, pour.ReasonStuckOpen); i >= 0 && slices.Contains(sound, lo.faults[i].Part) {
 		lo.drop(ScopeUnit, pour.ReasonStuckOpen)
 	}
 }

@@ -61,7 +61,7 @@ func (r *Run) dosing() {
 	got := int64(r.in.Delivered[s.Chan] - d.base)
 	due := min(d.asked, int64(max(0, held-pour.StrokeWait)/s.Every)) // these are over, whatever came of them
 	if due-d.window >= doseWindow {
-		d.look(due, got)
+		d.look(due, min(got, due))
 	}
 	switch {
 	case s.Until == Volume && got >= d.want:
@@ -113,7 +113,7 @@ func (r *Run) doseEnds(bad string) {
 	ok := true
 	switch s.Until {
 	case Volume:
-		ok = r.proof("strokes confirmed", float64(got), float64(d.want)-max(3, strokeSlop*float64(d.want)), math.MaxFloat64, "strokes")
+		ok = r.proof("strokes confirmed", float64(got), float64(d.want)-max(1, strokeSlop*float64(d.want)), math.MaxFloat64, "strokes")
 	case Steady:
 		ok = r.proof("windows of regular strokes", float64(d.regular), doseTwice, math.MaxFloat64, "windows")
 		r.proof("volume", float64(ul)/1000, 0, float64(s.MaxUL)/1000, "ml")

@@ -154,6 +154,7 @@ var remedies = map[string]string{
 	pour.ReasonVolumeBound: "more flowed than this operation allows: check the meter",
 	pour.ReasonTimeBound:   "it took longer than this operation allows: check the flow of this line",
 	pour.ReasonLeaseLost:   "stay with the unit while it works, and begin again",
+	pour.ReasonShutdown:    "begin again when the unit has started",
 	pour.ReasonStopped:     "begin again when you are ready",
 	ReasonNo:               "begin again when you are ready",
 	ReasonNoAnswer:         "begin again when you are ready",

@@ -355,8 +355,9 @@ func (r *Run) answered(a api.Answer) {
 			return
 		}
 		r.results[r.i].number = a.Number
-		if s.MaxC > 0 {
-			r.proof("temperature, entered", a.Number, s.MinC, s.MaxC, "°C")
+		if s.MaxC > 0 && !r.proof("temperature, entered", a.Number, s.MinC, s.MaxC, "°C") {
+			r.fail(coldOrHot(a.Number, s.MinC))
+			return
 		}
 		r.steps[r.i].Proof = fmt.Sprintf("%g %s entered", a.Number, s.Ask.Unit)
 		r.pass()
@@ -366,6 +367,13 @@ func (r *Run) answered(a api.Answer) {
 		r.steps[r.i].Proof = "confirmed by " + r.prog.Person
 		r.pass()
 	}
+}
+
+func coldOrHot(is, low float64) string {
+	if is < low {
+		return ReasonTooCold
+	}
+	return ReasonTooHot
 }
 
 // proof adds a measured figure and tells whether it is as it has to be.
