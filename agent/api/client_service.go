@@ -166,6 +166,26 @@ type work struct {
 	crew  Crew
 	lease *Lease
 	op    Op
+
+	taken *Ask // the answer to it was taken, but the unit may still show it
+	step  int  // at which
+	until time.Time
+}
+
+// takeTime is how long an answered question may still be shown: the control loop takes the answer at its next tick.
+const takeTime = time.Second
+
+// asks is the question to put to a person now; nil: none.
+func (w *work) asks() *Ask {
+	if w.op.Ask == nil || w.taken == nil {
+		w.taken = nil
+		return w.op.Ask
+	}
+	if *w.op.Ask == *w.taken && w.op.Step == w.step && time.Now().Before(w.until) {
+		return nil
+	}
+	w.taken = nil
+	return w.op.Ask
 }
 
 // question is one that a person is asked; its goroutine ends when the person answered or cancel was called.
@@ -204,8 +224,8 @@ func (w *work) run(ctx context.Context) error {
 		var replies chan reply
 		if q == nil {
 			w.crew.Show(w.op)
-			if w.op.Ask != nil {
-				q = w.ask(ctx, *w.op.Ask)
+			if ask := w.asks(); ask != nil {
+				q = w.ask(ctx, *ask)
 			}
 		}
 		if q != nil {
@@ -217,7 +237,7 @@ func (w *work) run(ctx context.Context) error {
 		case <-w.lease.Ended():
 			return nil
 		case r := <-replies:
-			over := q.over
+			over, asked := q.over, q.ask
 			q.cancel()
 			q = nil
 			switch {
@@ -227,7 +247,7 @@ func (w *work) run(ctx context.Context) error {
 			case r.err != nil:
 				return r.err
 			default:
-				if err := w.answer(ctx, r.answer); err != nil {
+				if err := w.answer(ctx, asked, r.answer); err != nil {
 					return err
 				}
 			}
@@ -245,12 +265,14 @@ func (w *work) run(ctx context.Context) error {
 }
 
 // answer passes an answer on. Only what the unit refuses as a wrong answer is asked again.
-func (w *work) answer(ctx context.Context, a Answer) error {
+func (w *work) answer(ctx context.Context, asked Ask, a Answer) error {
+	step := w.op.Step
 	now, err := w.c.AnswerOp(ctx, w.op.ID, a)
 	var p *problem.Problem
 	switch {
 	case err == nil:
 		w.op = now
+		w.taken, w.step, w.until = &asked, step, time.Now().Add(takeTime)
 		return nil
 	case ctx.Err() != nil:
 		return nil
