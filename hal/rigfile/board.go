@@ -22,6 +22,11 @@ func (p *parser) board(n *yaml.Node) {
 	o := p.object(n, "board", "model", "expects", "supply_ma", "watchdog")
 	b := &p.rig.Board
 	b.Model, b.Expects = o.need("model", "name the board"), o.texts("expects")
+	for i, e := range b.Expects {
+		if e != ExpectStrictGPIO {
+			p.fail(o.at("expects"), fmt.Sprintf("%s.expects[%d]", o.path, i), fmt.Sprintf("nothing is known of %q", e), "remove it, or write "+ExpectStrictGPIO)
+		}
+	}
 	b.SupplyMA = o.integer("supply_ma", 0, 1, 1_000_000)
 	if w := o.keys["watchdog"]; w != nil {
 		p.watchdog(w)

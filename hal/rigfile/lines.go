@@ -22,8 +22,7 @@ var (
 	dosing    = use{"a pump", []string{ChipGPIO, ChipMCP23017, ChipTCA9535, ChipPCA9685, ChipDoser}, "it drives no pumps", "wire it to a doser, a gpiochip or an expander"}
 	counted   = use{"a meter", []string{ChipGPIO}, "it loses pulses", "wire it to a gpiochip line"}
 	sensed    = use{"a stroke sensor", []string{ChipGPIO}, "it loses pulses", "wire it to a gpiochip line"}
-	watched   = use{"an input", []string{ChipGPIO, ChipMCP23017, ChipTCA9535}, "it has no inputs", "wire it to a gpiochip or an expander"}
-	guarded   = use{"an input of the guard's", []string{ChipGPIO}, "a bus that hangs would hide it", "wire it to a gpiochip line"}
+	watched   = use{"a safety input", []string{ChipGPIO}, "a bus that hangs would hide it", "wire it to a gpiochip line"}
 	toggled   = use{"the heartbeat", []string{ChipGPIO}, "a bus that hangs would stop it", "wire it to a gpiochip line"}
 	resetting = use{"a reset line", []string{ChipGPIO}, "the chips on the bus could not be reset when the bus hangs", "wire it to a gpiochip line"}
 )
@@ -58,6 +57,9 @@ func (p *parser) chip(n *yaml.Node, path string) {
 		p.onlyFor(o, "only chips on an I²C bus have it", "bus", "addr", "reset")
 	default:
 		p.onlyFor(o, "only a gpiochip has it", "label")
+		if !slices.Contains(driven.kinds, c.Kind) {
+			p.onlyFor(o, "only an expander is reset by a line", "reset")
+		}
 		for _, k := range []string{"bus", "addr"} {
 			if !o.has(k) {
 				o.missing(k, "say on which I²C bus and address the chip answers")
@@ -79,7 +81,7 @@ func (p *parser) chip(n *yaml.Node, path string) {
 	}
 	p.chips[c.ID] = c
 	p.rig.Chips = append(p.rig.Chips, *c)
-	if r := o.keys["reset"]; r != nil && c.Kind != ChipGPIO {
+	if r := o.keys["reset"]; r != nil && c.Kind != ChipGPIO && slices.Contains(driven.kinds, c.Kind) {
 		i := len(p.rig.Chips) - 1
 		p.resets = append(p.resets, func() {
 			ro := p.object(r, o.path+".reset", "chip", "line", "name", "active")
@@ -133,6 +135,9 @@ func (p *parser) line(o object, who string, u use, polarity bool) Line {
 	case l.Line >= c.lines():
 		o.bad("line", fmt.Sprintf("chip %s has lines 0 to %d, not %d", c.ID, c.lines()-1, l.Line), "correct the line")
 		return l
+	}
+	if c.Kind == ChipPCA9685 && polarity && !l.ActiveHigh && o.has("active") {
+		o.bad("active", fmt.Sprintf("chip %s drives its lines low after a reset: an active-low output would be on", c.ID), "use active: high, with a driver stage that is off at low level")
 	}
 	p.take(o, pin{l.Chip, l.Line, l.Name}, who)
 	return l

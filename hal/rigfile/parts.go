@@ -168,11 +168,7 @@ func (p *parser) interlock(n *yaml.Node, path string) {
 	default:
 		i.Owner = p.owner(o, hal.OwnerAgent, sig)
 	}
-	u := watched
-	if i.Owner == hal.OwnerGuard {
-		u = guarded
-	}
-	i.Line = p.line(o, id, u, false)
+	i.Line = p.line(o, id, watched, false)
 	i.SafeHigh = o.oneOf("safe", "", "high", "low") == "high"
 	i.Debounce = o.duration("debounce", 0, time.Second)
 	if i.Signal&(hal.EStop|hal.Door|hal.NoCup) != 0 && i.Debounce > fastest {

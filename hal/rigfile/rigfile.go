@@ -7,7 +7,8 @@
 // A rig file comes from the unit's own storage, never from the cloud. Everything is checked at load, and all problems are
 // told at once with file, line, key path and remedy: unknown keys and chips; a line, address, channel or reader used twice
 // (a line given once by number and once by name is found out when the chip is opened); a valve without owner, polarity or
-// max_open; a meter, a stroke sensor, MASTER, the heartbeat or an input of the guard's behind an expander; anything that is
+// max_open; a meter, a stroke sensor, a safety input, MASTER or the
+// heartbeat behind an expander; anything that is
 // not its owner's; a sensor without its plausible range; a supply that cannot open MASTER and a valve.
 //
 // Schema is the same for editors, as far as a schema can tell. The package imports hal, internal/problem and the YAML
@@ -46,6 +47,9 @@ type Board struct {
 	SupplyMA int64
 	Watchdog *Watchdog // nil: the board has none
 }
+
+// ExpectStrictGPIO under board.expects: the kernel lets go of the lines of a process that died.
+const ExpectStrictGPIO = "strict_gpiod"
 
 // Watchdog is the kernel's watchdog device; the guard holds it.
 type Watchdog struct {

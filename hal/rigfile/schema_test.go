@@ -76,6 +76,7 @@ var beyondSchema = map[string]string{
 	"line-beyond-expander": "the kind of another entry", "reset-behind-expander": "the kind of another entry",
 	"heartbeat-behind-expander": "the kind of another entry", "master-behind-expander": "the kind of another entry",
 	"valve-on-doser": "the kind of another entry", "pump-on-adc": "the kind of another entry", "sense-behind-expander": "the kind of another entry",
+	"door-behind-expander": "the kind of another entry", "pca9685-active-low": "the kind of another entry",
 	"sense-of-doser": "the kind of another entry", "estop-behind-expander": "the kind of another entry",
 	"slot-reader-no-reader": "the kind of another entry", "sensor-not-on-adc": "the kind of another entry",
 	"heartbeat-too-slow": "the bound of a time", "watchdog-too-slow": "the bound of a time", "watchdog-fraction": "the bound of a time",
@@ -164,7 +165,7 @@ func probe(place string) string {
 		key, list := strings.CutSuffix(parts[i], "[]")
 		extra := ""
 		if key == "chips" && i < len(parts)-1 {
-			extra = "id: c, kind: doser, " // only such a chip has a reset
+			extra = "id: c, kind: mcp23017, " // only such a chip has a reset
 		}
 		doc = "{ " + extra + doc + " }"
 		if list {
