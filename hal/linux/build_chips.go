@@ -117,14 +117,7 @@ func (b *builder) chips() error {
 			continue
 		}
 		e.bus, e.shut = w, b.rig.outs.shut
-		switch c.Kind {
-		case rigfile.ChipMCP23017:
-			e.chip = chips.NewMCP23017(a, uint16(c.Addr))
-		case rigfile.ChipTCA9535:
-			e.chip = chips.NewTCA9535(a, uint16(c.Addr))
-		case rigfile.ChipPCA9685:
-			e.chip = chips.NewPCA9685(a, uint16(c.Addr))
-		}
+		e.chip = newExpanderChip(c, a)
 		if c.Reset != nil {
 			if err := b.reset(c, e); err != nil {
 				return err
@@ -137,6 +130,18 @@ func (b *builder) chips() error {
 		b.sinks = append(b.sinks, e)
 	}
 	return nil
+}
+
+// newExpanderChip makes the driver of an expander; onExpander lets no other kind through.
+func newExpanderChip(c rigfile.Chip, a i2c.Bus) chips.Expander {
+	switch c.Kind {
+	case rigfile.ChipMCP23017:
+		return chips.NewMCP23017(a, uint16(c.Addr))
+	case rigfile.ChipTCA9535:
+		return chips.NewTCA9535(a, uint16(c.Addr))
+	default:
+		return chips.NewPCA9685(a, uint16(c.Addr))
+	}
 }
 
 // silent is what Health says of a chip that does not answer.

@@ -4,16 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"fountain/hal"
 	"fountain/hal/rigfile"
-	"fountain/internal/logkey"
 	"fountain/internal/problem"
 )
 
@@ -134,16 +130,6 @@ func (bs *batches) add(l rigfile.Line, member int, where string) (bool, error) {
 	t.wish.offsets = append(t.wish.offsets, o)
 	t.members = append(t.members, member)
 	return true, nil
-}
-
-// last is the batch a line was just added to.
-func (bs *batches) last(chip string) *batch {
-	for _, x := range slices.Backward(bs.list) {
-		if x.id == chip {
-			return x
-		}
-	}
-	return nil
 }
 
 // outputs opens valves and agitators: the group of hal.Outputs.
@@ -304,23 +290,16 @@ func (b *builder) counters() error {
 		if !direct {
 			return bad(where, "edges cannot be counted behind an I²C chip: it loses them", "wire it to a gpiochip line")
 		}
-		t := lines.last(in.line.Chip)
-		t.wish.debounce = append(t.wish.debounce, in.debounce)
 	}
 	for _, t := range lines.list {
 		t.wish.edges, t.wish.buffer = lineRising, eventBuffer
 		f, err := b.granted(t.chip, t.id, t.wish)
-		if err != nil && noDebounce(t.wish, err) {
-			b.rig.log.Warn("the kernel does not debounce meters", slog.String(logkey.Line, t.id), slog.Any(logkey.Err, err))
-			t.wish.debounce = nil
-			f, err = b.granted(t.chip, t.id, t.wish)
-		}
 		if err != nil {
 			return b.refused(t.id, err)
 		}
 		c := &counters{file: f}
 		for i, m := range t.members {
-			k := &counter{id: list[m].id}
+			k := &counter{id: list[m].id, dead: list[m].debounce}
 			list[m].tell(k)
 			c.all, c.offsets = append(c.all, k), append(c.offsets, uint32(t.wish.offsets[i]))
 		}
@@ -339,19 +318,6 @@ func (b *builder) confirm(id string, c *counter) {
 	}
 }
 
-// noDebounce says that a request may have been refused for its debounce times.
-func noDebounce(w wish, err error) bool {
-	if !slices.ContainsFunc(w.debounce, func(d time.Duration) bool { return d > 0 }) {
-		return false
-	}
-	for _, e := range []unix.Errno{enotsupp, unix.EOPNOTSUPP, unix.EINVAL, unix.ENOSYS} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
 // interlocks opens the safety inputs: one request a chip, both edges.
 func (b *builder) interlocks() error {
 	lines := batches{b: b}
@@ -368,22 +334,11 @@ func (b *builder) interlocks() error {
 		if !direct {
 			return bad(where, "a safety input may not sit behind an I²C chip", "wire it to a gpiochip line")
 		}
-		t := lines.last(l.Line.Chip)
-		t.wish.debounce = append(t.wish.debounce, l.Debounce)
 	}
 	for _, t := range lines.list {
 		t.wish.edges, t.wish.buffer = lineRising|lineFalling, eventBuffer
 		in := &inputs{now: b.rig.pacer.Now, index: map[uint32]int{}}
 		f, err := b.granted(t.chip, t.id, t.wish)
-		if err != nil && noDebounce(t.wish, err) {
-			times := t.wish.debounce
-			t.wish.debounce = nil
-			if f, err = b.granted(t.chip, t.id, t.wish); err == nil {
-				for _, d := range times {
-					in.soft = append(in.soft, debouncer{hold: d})
-				}
-			}
-		}
 		if err != nil {
 			return b.refused(t.id, err)
 		}
@@ -391,6 +346,7 @@ func (b *builder) interlocks() error {
 		for i, m := range t.members {
 			in.ids, in.signals = append(in.ids, b.rf.Interlocks[m].ID), append(in.signals, b.rf.Interlocks[m].Signal)
 			in.index[uint32(t.wish.offsets[i])] = i
+			in.lines = append(in.lines, debouncer{hold: b.rf.Interlocks[m].Debounce})
 		}
 		b.rig.bank.files = append(b.rig.bank.files, in)
 	}

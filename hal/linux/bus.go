@@ -16,7 +16,7 @@ const (
 	checkEvery = 250 * time.Millisecond // an expander's registers are read back
 	retryGone  = 250 * time.Millisecond // a chip that does not answer is asked again
 	tries      = 3                      // of a transfer, before a chip counts as gone: one bit of noise is no fault
-	noteFor    = time.Minute            // how long Health tells of a reset that is over
+	noteFor    = 3 * time.Second        // how long Health tells of a failure that is over
 	resetPulse = time.Millisecond
 )
 
@@ -129,9 +129,9 @@ type health struct {
 func (h *health) faults(id string, now time.Duration) []hal.Fault {
 	switch {
 	case h.gone:
-		return []hal.Fault{{Part: id, What: "the chip does not answer: " + h.why}}
+		return []hal.Fault{{Part: id, What: "the chip does not answer: " + h.why, Kind: hal.FaultGone}}
 	case h.note != "" && now-h.noteAt < noteFor:
-		return []hal.Fault{{Part: id, What: h.note}}
+		return []hal.Fault{{Part: id, What: h.note, Kind: hal.FaultReset}}
 	}
 	return nil
 }

@@ -2,7 +2,7 @@
 //
 //	control loop ──Apply──► outputs ──SET_VALUES──► /dev/gpiochipN          dead-man: a goroutine of its own
 //	             ◄─Count──── counters ◄──events──── one reader thread ◄──── all meters of a chip, one request
-//	             ◄─Now────── inputs ◄──GET_VALUES── debounced by the kernel; edges by the same reader
+//	             ◄─Now────── inputs ◄──GET_VALUES── and edges by the same reader; debounced here
 //	             ──Dose────► linePumps (own thread) ──► lines
 //	             ──Apply, Dose──► wish ──► bus worker (a goroutine each bus) ──► hal/chips ──► Bus ──► /dev/i2c-N
 //	             ◄─Read───── sensor (a goroutine each) ◄── kernel files, ads1115

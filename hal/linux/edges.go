@@ -21,9 +21,10 @@ const runs = 250 * time.Millisecond
 
 // counter is one input whose edges are counted: a meter or a stroke sensor.
 type counter struct {
-	id string
-	mu sync.Mutex // held for a few loads and stores by the reader and whoever asks
-	c  hal.Count
+	id   string
+	dead time.Duration // edges so soon after a counted one are bounces of its contact
+	mu   sync.Mutex    // held for a few loads and stores by the reader and whoever asks
+	c    hal.Count
 
 	lineSeq uint32 // of the newest event; owned by the reader
 }
@@ -35,9 +36,14 @@ func (m *counter) Count() hal.Count {
 	return m.c
 }
 
+// pulse counts an edge, and edges before it that were lost. The kernel's own debounce is not used: without help of the
+// hardware it waits for whole ticks of its timer (4 ms and more at 250 Hz) and swallows real pulses; time stamps are exact.
 func (m *counter) pulse(at time.Duration, lost uint32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if lost == 0 && m.c.Last > 0 && at-m.c.Last < m.dead {
+		return
+	}
 	if m.c.Last > 0 && at > m.c.Last {
 		m.c.Period = (at - m.c.Last) / time.Duration(lost+1)
 	}

@@ -35,6 +35,18 @@ func TestCountsAreExact(t *testing.T) {
 	}
 }
 
+// A contact that bounces gives one pulse; the next real one counts however short it is.
+func TestBouncesAreNoPulses(t *testing.T) {
+	c := newCounters(1)
+	c.all[0].dead = 2 * ms
+	for i, at := range []time.Duration{100 * ms, 100*ms + 300*time.Microsecond, 101 * ms, 103 * ms, 104 * ms, 106 * ms} {
+		c.take([]lineEvent{ev(at, 0, uint32(i+1), uint32(i+1))})
+	}
+	if got, want := c.all[0].Count(), (hal.Count{Pulses: 3, Last: 106 * ms, Period: 3 * ms}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
 // The buffer was full: each line's own number says what it lost, however many lines run.
 func TestOverflowIsCountedByLine(t *testing.T) {
 	c := newCounters(2)
@@ -158,7 +170,9 @@ func TestDebouncer(t *testing.T) {
 				t.Fatalf("chatter of 3 ms was seen")
 			}
 		}
-		d.edge(at+3*ms, false)
+		if d.edge(at+3*ms, false) {
+			t.Fatal("the end of 3 ms of chatter counts as the end of a trip")
+		}
 		if d.level(at+9*ms, false) {
 			t.Fatal("a trip that is over was seen")
 		}
@@ -172,5 +186,11 @@ func TestDebouncer(t *testing.T) {
 	}
 	if !d.level(109*ms, true) {
 		t.Error("5 ms without a break were not seen")
+	}
+	// A trip that came and went between two polls.
+	d = debouncer{hold: 5 * ms}
+	d.edge(200*ms, true)
+	if !d.edge(210*ms, false) {
+		t.Error("a trip of 10 ms that nobody polled was not seen")
 	}
 }

@@ -78,7 +78,6 @@ type fakeChip struct {
 	names map[int]string
 	owner map[int]*fakeFile
 	level map[int]bool // electrical, of inputs and outputs
-	lacks error        // what debounce is answered with
 	log   []change     // of outputs
 	wants []wish
 }
@@ -112,11 +111,6 @@ func (c *fakeChip) request(w wish) (lineFile, error) {
 	for _, o := range w.offsets {
 		if c.owner[o] != nil {
 			return nil, unix.EBUSY
-		}
-	}
-	for _, d := range w.debounce {
-		if d > 0 && c.lacks != nil {
-			return nil, c.lacks
 		}
 	}
 	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)

@@ -5,23 +5,26 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"fountain/hal"
 )
 
-// inputs are the safety inputs of one owner on one chip: one request, both edges, debounced by the kernel. Where the kernel
-// refuses to, soft debounces here.
+// inputs are the safety inputs of one owner on one chip: one request, both edges.
 //
-// Now reads the levels. The reader thread sees the edges besides, so that a trip that came and went between two calls of Now
-// is still told once. Once a read has failed, the chip stays gone until the rig is opened again: nothing clears by itself.
+// Now reads the levels and debounces them here, by the kernel's time stamps of the edges: the kernel's own debounce counts
+// in ticks of its timer without help of the hardware, so that 5 ms are up to 12 at 250 Hz. The reader thread sees edges
+// besides, so that contacts that opened for a moment between two calls are known, and a trip that came and went is still
+// told once. Once a read has failed, the chip stays gone until the rig is opened again: nothing clears by itself.
 type inputs struct {
 	file    lineFile
 	ids     []string
 	signals []hal.Interlocks // of each line; a set bit of the file means tripped
-	soft    []debouncer      // empty: the kernel debounces
 	now     func() time.Duration
 
 	mu    sync.Mutex
-	blink uint64 // lines that tripped since the last Now
+	lines []debouncer
+	blink uint64 // lines that tripped and recovered since the last Now
 	err   error
 	index map[uint32]int // offset → line
 }
@@ -39,24 +42,14 @@ func (b *inputs) read() (hal.Interlocks, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	if len(b.soft) > 0 {
-		t := b.now()
-		for i := range b.soft {
-			if b.soft[i].level(t, bits&(1<<i) != 0) {
-				bits |= 1 << i
-			} else {
-				bits &^= 1 << i
-			}
-		}
-	}
-	bits |= b.blink
-	b.blink = 0
+	t := b.now()
 	var out hal.Interlocks
 	for i, s := range b.signals {
-		if bits&(1<<i) != 0 {
+		if b.lines[i].level(t, bits>>i&1 != 0) || b.blink>>i&1 != 0 {
 			out |= s
 		}
 	}
+	b.blink = 0
 	return out, nil
 }
 
@@ -71,10 +64,7 @@ func (b *inputs) take(ev []lineEvent) {
 		if !ok {
 			continue
 		}
-		rising := ev[i].id == 1 // GPIO_V2_LINE_EVENT_RISING_EDGE, of the logical value
-		if len(b.soft) > 0 {
-			b.soft[n].edge(time.Duration(ev[i].timestamp), rising)
-		} else if rising {
+		if b.lines[n].edge(time.Duration(ev[i].timestamp), ev[i].id == unix.GPIO_V2_LINE_EVENT_RISING_EDGE) {
 			b.blink |= 1 << n
 		}
 	}
@@ -102,11 +92,17 @@ type debouncer struct {
 	since  time.Duration // of raw
 }
 
-// edge is told each change the kernel saw.
-func (d *debouncer) edge(at time.Duration, level bool) {
-	if at >= d.since {
-		d.raw, d.since = level, at
+// edge is told each change the kernel saw; true when it ends a trip that stood for its time.
+func (d *debouncer) edge(at time.Duration, level bool) bool {
+	if at < d.since {
+		return false // level has seen it already
 	}
+	if level != d.raw && at-d.since >= d.hold {
+		d.stable = d.raw
+	}
+	over := d.stable && d.raw && !level
+	d.raw, d.since = level, at
+	return over
 }
 
 // level is the debounced level at t, the line reading raw.

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -29,9 +28,6 @@ const (
 
 const chipInfoIoctl = 0x8044b401 // GPIO_GET_CHIPINFO_IOCTL
 
-// enotsupp is the kernel's own "operation not supported", which has no name in libc.
-const enotsupp = unix.Errno(524)
-
 type chipInfo struct {
 	name, label [32]byte
 	lines       uint32
@@ -39,7 +35,7 @@ type chipInfo struct {
 
 type lineAttribute struct {
 	id, _ uint32
-	value uint64 // flags, values or µs of debounce
+	value uint64 // flags or values
 }
 
 type configAttribute struct {
@@ -85,7 +81,6 @@ type wish struct {
 	initial   uint64 // outputs: logical values
 	activeLow uint64
 	edges     uint64 // inputs: lineRising, lineFalling
-	debounce  []time.Duration
 	buffer    int
 }
 
@@ -103,40 +98,15 @@ func (w wish) request() (*lineRequest, error) {
 	if w.output {
 		r.flags = lineOutput
 	}
-	attr := func(id uint32, value, mask uint64) error {
-		if int(r.numAttrs) == len(r.attrs) {
-			return fmt.Errorf("more than %d different debounce times on one chip", len(r.attrs)-1)
-		}
+	attr := func(id uint32, value, mask uint64) {
 		r.attrs[r.numAttrs] = configAttribute{lineAttribute{id: id, value: value}, mask}
 		r.numAttrs++
-		return nil
 	}
-	// A line takes the first attribute of a kind that names it, so masks of one kind never overlap here.
 	if low := w.activeLow & all; low != 0 {
-		if err := attr(unix.GPIO_V2_LINE_ATTR_ID_FLAGS, r.flags|lineActiveLow, low); err != nil {
-			return nil, err
-		}
+		attr(unix.GPIO_V2_LINE_ATTR_ID_FLAGS, r.flags|lineActiveLow, low)
 	}
 	if w.output {
-		if err := attr(unix.GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES, w.initial&all, all); err != nil {
-			return nil, err
-		}
-	}
-	byTime := map[time.Duration]uint64{}
-	var times []time.Duration
-	for i, d := range w.debounce {
-		if d <= 0 {
-			continue
-		}
-		if byTime[d] == 0 {
-			times = append(times, d)
-		}
-		byTime[d] |= 1 << i
-	}
-	for _, d := range times {
-		if err := attr(unix.GPIO_V2_LINE_ATTR_ID_DEBOUNCE, uint64(d.Microseconds()), byTime[d]); err != nil {
-			return nil, err
-		}
+		attr(unix.GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES, w.initial&all, all)
 	}
 	return r, nil
 }

@@ -2,7 +2,6 @@ package linux
 
 import (
 	"testing"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -62,26 +61,15 @@ func TestRequestCarriesValues(t *testing.T) {
 	}
 }
 
-func TestRequestDebounces(t *testing.T) {
-	ms := time.Millisecond
-	r, err := wish{offsets: []int{1, 2, 3, 4}, edges: lineRising, debounce: []time.Duration{5 * ms, 0, 5 * ms, ms}, buffer: eventBuffer}.request()
+func TestRequestOfInputs(t *testing.T) {
+	r, err := wish{offsets: []int{1, 2}, edges: lineRising, buffer: eventBuffer}.request()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.flags != lineInput|lineRising || r.buffer != 1024 || r.numAttrs != 2 {
+	if r.flags != lineInput|lineRising || r.buffer != 1024 || r.numAttrs != 0 {
 		t.Errorf("%+v", r)
 	}
-	if a := r.attrs[0]; a.attr.id != unix.GPIO_V2_LINE_ATTR_ID_DEBOUNCE || a.attr.value != 5000 || a.mask != 0b0101 {
-		t.Errorf("first %+v", a)
-	}
-	if a := r.attrs[1]; a.attr.value != 1000 || a.mask != 0b1000 {
-		t.Errorf("second %+v", a)
-	}
-	for n, w := range map[string]wish{
-		"no line":  {},
-		"65 lines": {offsets: make([]int, 65)},
-		"11 times": {offsets: make([]int, 12), debounce: []time.Duration{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}},
-	} {
+	for n, w := range map[string]wish{"no line": {}, "65 lines": {offsets: make([]int, 65)}} {
 		if _, err := w.request(); err == nil {
 			t.Errorf("%s: accepted", n)
 		}
