@@ -5,6 +5,7 @@ import (
 
 	"fountain/agent/alarm"
 	"fountain/agent/machine"
+	"fountain/agent/pour"
 )
 
 // mended takes a person's word that the cause of an alarm is gone. What the machine locked out it unlocks itself, and
@@ -25,10 +26,15 @@ func (a *Agent) mended(n alarm.Name, scope string) error {
 	return nil
 }
 
-// ofMachine is the alarm of one of the machine's faults; false for what readiness tells.
+// ofMachine is the alarm of one of the machine's faults; false for what readiness or the view tells.
 func ofMachine(f machine.Fault) (alarm.Alarm, bool) {
-	if f.Code == machine.CodeNoCO2 || f.Code == machine.CodeCarbonating {
+	switch f.Code {
+	case machine.CodeNoCO2, machine.CodeCarbonating:
 		return alarm.Alarm{}, false
+	case pour.ReasonNoFlow: // once may be a slip; the view counts the misses
+		if !f.Locked {
+			return alarm.Alarm{}, false
+		}
 	}
 	ev := f.Evidence
 	if f.Part != "" && f.Part != f.Scope {

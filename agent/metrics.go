@@ -36,6 +36,7 @@ func (a *Agent) metrics() http.Handler {
 	counter("loop_very_late_ticks_total", "Ticks of the control loop more than 20 ms late.", func() float64 { return float64(a.machine.State().VeryLate) })
 	counter("loop_gaps_total", "Gaps of the control loop of more than 100 ms; each shuts every output.", func() float64 { return float64(a.machine.State().LoopGaps) })
 	gauge("loop_worst_tick_seconds", "The latest tick of the control loop so far.", func() float64 { return a.machine.State().WorstTick.Seconds() })
+	counter("lost_pulses_total", "Pulses of all flow meters known to have been missed.", func() float64 { return float64(a.machine.State().LostPulses) })
 	gauge("ready", "1 when the unit can pour.", func() float64 {
 		unit, _ := a.view.state(a.machine.State())
 		return truth(unit == api.UnitReady || unit == api.UnitPouring)

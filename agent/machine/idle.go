@@ -14,6 +14,7 @@ type watch struct {
 	idle    pour.Watch
 	stray   pour.Stray
 	strays  uint64 // pulses while another line pours
+	lost    uint64 // pulses known to be missed, when the health was looked at last
 	seen    uint64
 	pulseAt time.Duration // newest pulse
 }
@@ -32,6 +33,14 @@ func (lo *loop) checkHealth(now time.Duration) {
 	}
 	lo.healthAt = now
 	lo.health = lo.m.deps.Rig.Health()
+	for i := range lo.watches {
+		w := &lo.watches[i]
+		if n := w.line.meter.Count().Lost; n != w.lost {
+			lo.m.ticks.lost.Add(n - w.lost)
+			lo.health = append(lo.health, hal.Fault{Part: w.line.id, What: fmt.Sprintf("%d pulses were lost", n-w.lost), Kind: hal.FaultLost})
+			w.lost = n
+		}
+	}
 }
 
 // watchIdle judges what meters do while everything is shut. Nothing of it is a sale.

@@ -55,6 +55,7 @@ type State struct {
 	VeryLate   uint64        // more than 20 ms late
 	WorstTick  time.Duration // the latest tick
 	LoopGaps   uint64        // gaps of more than 100 ms
+	LostPulses uint64        // of all meters, since the start, as far as the hardware knows
 	HealthNote []hal.Fault   // what the hardware says is wrong
 }
 
@@ -72,8 +73,8 @@ type live struct {
 
 // ticks are the loop's own measurements.
 type ticks struct {
-	late, veryLate, gaps atomic.Uint64
-	worst                atomic.Int64
+	late, veryLate, gaps, lost atomic.Uint64
+	worst                      atomic.Int64
 }
 
 // State returns the state now.
@@ -92,7 +93,7 @@ func (m *Machine) State() State {
 		s.PouredUL = p.live.poured.Load()
 	}
 	s.LateTicks, s.VeryLate, s.LoopGaps = m.ticks.late.Load(), m.ticks.veryLate.Load(), m.ticks.gaps.Load()
-	s.WorstTick = time.Duration(m.ticks.worst.Load())
+	s.WorstTick, s.LostPulses = time.Duration(m.ticks.worst.Load()), m.ticks.lost.Load()
 	return s
 }
 
