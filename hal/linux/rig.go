@@ -174,9 +174,9 @@ func (r *rig) Health() []hal.Fault {
 	for _, c := range r.counters {
 		for _, m := range c.all {
 			if c.failed.Load() {
-				out = append(out, hal.Fault{Part: m.id, What: "the input's chip is gone: nothing is counted"})
+				out = append(out, hal.Fault{Part: m.id, What: "the input's chip is gone: nothing is counted", Kind: hal.FaultGone})
 			} else if low, high := c.low.Load(), c.high.Load(); low+high > 0 {
-				out = append(out, hal.Fault{Part: m.id, What: fmt.Sprintf("the count is uncertain: the inputs of this chip together lack %d pulses and have %d too many", low, high)})
+				out = append(out, hal.Fault{Part: m.id, What: fmt.Sprintf("the count is uncertain: the inputs of this chip together lack %d pulses and have %d too many", low, high), Kind: hal.FaultLost})
 			}
 		}
 	}
@@ -199,7 +199,7 @@ func (r *rig) Health() []hal.Fault {
 		b.mu.Unlock()
 	}
 	for _, id := range r.unsensed {
-		out = append(out, hal.Fault{Part: id, What: "strokes are not confirmed: the pump has no stroke sensor"})
+		out = append(out, hal.Fault{Part: id, What: "strokes are not confirmed: the pump has no stroke sensor", Kind: hal.FaultUnconfirmed})
 	}
 	return out
 }
