@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"fountainctl": func() {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 		defer stop()
 		os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
 	}})
@@ -41,7 +41,10 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			u := &unit{changed: make(chan struct{})}
-			s := apiserver.New(apiserver.Config{Dir: dir, Log: slog.New(slog.DiscardHandler)}, u, u)
+			f := newFakeService()
+			s := apiserver.New(apiserver.Config{
+				Dir: dir, Log: slog.New(slog.DiscardHandler), Admin: apiserver.Admin{Cartridges: fakeSlots{f}, Alarms: fakeAlarms{f}, Setup: fakeSetup{f}, Audit: fakeTrail{f}},
+			}, u, u)
 			ctx, cancel := context.WithCancel(context.Background())
 			ready, done := make(chan struct{}), make(chan error, 1)
 			go func() { done <- s.Run(ctx, func() { close(ready) }) }()
@@ -51,16 +54,24 @@ func TestScripts(t *testing.T) {
 				cancel()
 				return err
 			}
+			stop, err := serveService(filepath.Join(dir, "ops.sock"), s, f)
+			if err != nil {
+				cancel()
+				return err
+			}
 			e.Defer(func() {
 				cancel()
 				<-done
+				stop()
 				_ = os.RemoveAll(dir)
 			})
+			e.Setenv("TZ", "UTC")
+			e.Setenv("OPS_SOCKET", filepath.Join(dir, "ops.sock"))
 			e.Setenv("SOCKET", filepath.Join(dir, api.ServiceSocket))
 			e.Setenv("AGENT_SOCKET", filepath.Join(dir, api.AgentSocket))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "signal-when": signalWhen},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "signal-when": signalWhen, "signal-op": signalOp},
 	})
 }
 
@@ -98,6 +109,29 @@ func signalWhen(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	for _, bg := range ts.BackgroundCmds() {
 		ts.Check(bg.Process.Signal(os.Interrupt))
+	}
+}
+
+// signalOp waits until an operation lets something flow and sends a signal to the command in the background:
+// signal-op NAME INT|HUP
+func signalOp(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: signal-op NAME INT|HUP")
+	}
+	c := api.NewClient(ts.Getenv("OPS_SOCKET"))
+	defer c.Close()
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		o, err := c.Op(context.Background(), "01OP")
+		if err == nil && o.Line == "endless" && o.Outcome == "" && o.FlowedUL >= 20_000 {
+			break
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("nothing flows: %+v, %v", o, err)
+		}
+	}
+	sig := map[string]os.Signal{"INT": os.Interrupt, "HUP": syscall.SIGHUP}[args[1]]
+	for _, bg := range ts.BackgroundCmds() {
+		ts.Check(bg.Process.Signal(sig))
 	}
 }
 
@@ -201,6 +235,13 @@ func (u *unit) Stop(string, string) error {
 	}
 	return nil
 }
+
+func (u *unit) Pause(string) error                    { return errNot }
+func (u *unit) Resume(string) error                   { return errNot }
+func (u *unit) Rinse(context.Context) (string, error) { return "", errNot }
+
+// errNot is what this fake answers to what fountainctl never asks.
+var errNot = &problem.Problem{Code: problem.CodeConflict, What: "this fake does not do that"}
 
 func (u *unit) Pour(string) (api.Pour, error) {
 	u.mu.Lock()

@@ -17,6 +17,7 @@ type operation struct {
 	kind, use, short, long, example string
 	lines                           cobra.PositionalArgs
 	recipe, dry, measured           bool
+	warn                            string // asked here, when the unit itself asks nothing before something flows
 }
 
 const shared = `
@@ -46,14 +47,16 @@ func (t *tool) opCmds() []*cobra.Command {
 			long: "rinse sends water through the nozzle, or through the lines you name.",
 			example: `  fountainctl rinse
   fountainctl rinse water --yes`,
-			lines: cobra.ArbitraryArgs,
+			lines: cobra.ArbitraryArgs, warn: "Water flows into the nozzle: is a jug below?",
 		},
 		{
 			kind: api.OpClean, use: "clean [LINE…]", short: "Clean or sanitise by a recipe; each step is proven",
 			long: `clean runs a cleaning or sanitising recipe. A step counts only when flow, volume, temperature and dwell agree, and the
-line stays locked out until its final rinse is proven by the meter: no PIN shortens that.`,
-			example: `  fountainctl clean s01
-  fountainctl clean s01 --recipe sanitise --yes`,
+line stays locked out until its final rinse is proven by the meter: no PIN shortens that. Without a LINE it is the nozzle.`,
+			example: `  fountainctl clean
+  fountainctl clean water
+  fountainctl clean water --recipe line-sanitise --yes
+  fountainctl clean s01`,
 			lines: cobra.ArbitraryArgs, recipe: true,
 		},
 		{
@@ -83,6 +86,12 @@ beverage, or the line of its syrup.`,
 			example: `  fountainctl brix kolvane.classic
   fountainctl brix kolvane.classic --yes --measured 120 --measured 24`,
 			lines: cobra.MinimumNArgs(1), measured: true,
+		},
+		{
+			kind: api.OpAgitate, use: "agitate AGITATOR…", short: "Move cartridges that settle",
+			long:    "agitate runs an agitator of the rig for a while: --set s=20 says how many seconds.",
+			example: `  fountainctl agitate stirrer --set s=20`,
+			lines:   cobra.MinimumNArgs(1), warn: "The agitator moves: are all hands out?",
 		},
 	}
 	cmds := make([]*cobra.Command, len(ops))
@@ -137,6 +146,17 @@ func (t *tool) opCmd(o operation) *cobra.Command {
 		}
 		if len(lines) == 0 {
 			lines = []string{""}
+		}
+		if o.warn != "" && !given.yes {
+			yes, err := t.terminal().yes(ctx, o.warn)
+			switch {
+			case errors.Is(err, errNobody):
+				return unanswered(o.warn, "--yes")
+			case err != nil:
+				return err
+			case !yes:
+				return &problem.Problem{Code: problem.CodeConflict, Where: o.kind, What: "nothing was started", Remedy: "start it again when you are ready"}
+			}
 		}
 		for _, l := range lines {
 			if err := t.work(ctx, c, api.StartOp{Kind: o.kind, Line: l, Person: person, Params: set}, &given); err != nil {
