@@ -109,15 +109,15 @@ func (m *Machine) Start(ctx context.Context, req StartRequest) (string, error) {
 	}
 }
 
-// free tells whether no pour is under way. One that is recorded already is waited for until the loop has let go of it, at
-// its next tick: whoever saw the record may start.
+// free tells whether no pour is under way. One that has settled is waited for, for at most 100 ms: its record takes a
+// flush and the loop lets go of it at the tick after, but whoever saw the record may start.
 func (m *Machine) free() bool {
-	for range 20 {
+	for range 100 {
 		l := m.current.Load()
 		switch {
 		case l == nil:
 			return true
-		case l.commit.Load() == nil:
+		case pour.Phase(l.live.phase.Load()) < pour.Done:
 			return false
 		}
 		time.Sleep(time.Millisecond)
