@@ -49,6 +49,11 @@ func (c *Control) Clear(ctx context.Context, f sim.Fault) (sim.State, error) {
 	return c.call(ctx, http.MethodPost, "/v1/faults", faultRequest{Fault: f})
 }
 
+// ClearAll ends every fault.
+func (c *Control) ClearAll(ctx context.Context) (sim.State, error) {
+	return c.call(ctx, http.MethodPost, "/v1/faults/clear", doRequest{Do: "all"})
+}
+
 // NewCup puts an empty cup in place.
 func (c *Control) NewCup(ctx context.Context) (sim.State, error) {
 	return c.call(ctx, http.MethodPost, "/v1/cup", doRequest{Do: "new"})

@@ -4,7 +4,9 @@
 //
 //	GET  /            the panel page            GET  /v1/state    everything, JSON (sim.State)
 //	GET  /v1/events   the same as server-sent events, ten a second while something changes
-//	POST /v1/faults   {"kind":"door","on":true}, {"part":"still","kind":"stuck-open","on":true}
+//	GET  /v1/faults   every kind of fault: what it strikes, what it does, its numbers (sim.FaultInfo)
+//	POST /v1/faults   {"kind":"door","on":true}, {"part":"still","kind":"weep","amount":120,"for_ns":5e9,"on":true}
+//	POST /v1/faults/clear {"do":"all"}
 //	POST /v1/cup      {"do":"new"}              POST /v1/tray     {"do":"empty"}
 //	POST /v1/cartridges {"slot":"s01","ingredient":"syrup.sugar","volume_ul":5000000}
 //
@@ -19,6 +21,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"time"
 
 	"fountain/hal"
@@ -48,7 +51,9 @@ func Handler(p *sim.Plant, changed func(), allowedHosts ...string) http.Handler 
 	mux.HandleFunc("GET /{$}", h.page)
 	mux.HandleFunc("GET /v1/state", h.state)
 	mux.HandleFunc("GET /v1/events", h.events)
+	mux.HandleFunc("GET /v1/faults", h.kinds)
 	mux.HandleFunc("POST /v1/faults", h.faults)
+	mux.HandleFunc("POST /v1/faults/clear", h.clear)
 	mux.HandleFunc("POST /v1/cup", h.cup)
 	mux.HandleFunc("POST /v1/tray", h.tray)
 	mux.HandleFunc("POST /v1/cartridges", h.cartridge)
@@ -66,14 +71,34 @@ type button struct {
 	Label string
 }
 
+// group is the faults of one heading on the page.
+type group struct {
+	Name   string
+	Faults []row
+}
+
+// row is one kind of fault with what it may strike here.
+type row struct {
+	sim.FaultInfo
+	Parts  []string // empty: the machine
+	Amount *sim.Param
+	With   *sim.Param
+	Others []string // what With may name; empty: an ingredient
+}
+
 func (h *handler) page(w http.ResponseWriter, _ *http.Request) {
 	s := h.p.State()
 	data := struct {
-		Seed    uint64
-		Valves  []sim.ValveState
-		Machine []button
-		Parts   []button
-	}{Seed: s.Seed, Valves: s.Valves}
+		Seed        uint64
+		Machine     []button
+		Groups      []group
+		Ingredients []string
+	}{Seed: s.Seed, Groups: h.groups()}
+	for _, c := range s.Slots {
+		data.Ingredients = append(data.Ingredients, c.Ingredient)
+	}
+	slices.Sort(data.Ingredients)
+	data.Ingredients = slices.Compact(data.Ingredients)
 	for _, k := range []struct {
 		kind  sim.FaultKind
 		label string
@@ -87,21 +112,60 @@ func (h *handler) page(w http.ResponseWriter, _ *http.Request) {
 	} {
 		data.Machine = append(data.Machine, button{sim.Fault{Kind: k.kind}, k.label})
 	}
-	for _, v := range s.Valves {
-		data.Parts = append(data.Parts, button{sim.Fault{Part: v.ID, Kind: sim.StuckOpen}, v.ID + " sticks open"},
-			button{sim.Fault{Part: v.ID, Kind: sim.StuckShut}, v.ID + " sticks shut"})
-	}
-	for _, part := range h.p.Rig().Parts() {
-		if part.Kind == hal.KindMeter {
-			data.Parts = append(data.Parts, button{sim.Fault{Part: part.ID, Kind: sim.MeterDead}, part.ID + " dies"})
-		}
-	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'")
 	if err := page.Execute(w, data); err != nil { // headers are out; the client is gone or the template is wrong
 		_, _ = fmt.Fprintf(w, "<p>%s</p>", template.HTMLEscapeString(err.Error()))
 	}
 }
+
+// groups are all faults this machine can have; kinds that strike parts it has none of are left out.
+func (h *handler) groups() (out []group) {
+	for _, info := range sim.Faults() {
+		r := row{FaultInfo: info, Parts: h.parts(info.Part)}
+		if info.Part != sim.PartMachine && len(r.Parts) == 0 {
+			continue
+		}
+		if par, ok := info.Amount(); ok {
+			r.Amount = &par
+		}
+		if par, ok := info.With(); ok {
+			r.With = &par
+			if info.Part != hal.KindSlot {
+				r.Others = r.Parts
+			}
+		}
+		if n := len(out); n == 0 || out[n-1].Name != info.Group {
+			out = append(out, group{Name: info.Group})
+		}
+		g := &out[len(out)-1]
+		g.Faults = append(g.Faults, r)
+	}
+	return out
+}
+
+// parts lists the ids a kind of fault may strike.
+func (h *handler) parts(kind hal.Kind) (ids []string) {
+	switch kind {
+	case sim.PartMachine:
+		return nil
+	case sim.PartOwner:
+		return []string{string(hal.OwnerAgent), string(hal.OwnerGuard)}
+	case sim.PartChip:
+		for _, c := range h.p.Rig().Chips {
+			ids = append(ids, c.ID)
+		}
+		return ids
+	}
+	for _, p := range h.p.Rig().Parts() {
+		if p.Kind == kind {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
+}
+
+func (h *handler) kinds(w http.ResponseWriter, _ *http.Request) { writeJSON(w, sim.Faults()) }
 
 func (h *handler) state(w http.ResponseWriter, _ *http.Request) { writeJSON(w, h.p.State()) }
 
@@ -189,6 +253,8 @@ func (h *handler) faults(w http.ResponseWriter, r *http.Request) {
 type doRequest struct {
 	Do string `json:"do"`
 }
+
+func (h *handler) clear(w http.ResponseWriter, r *http.Request) { h.do(w, r, "all", h.p.ClearAll) }
 
 func (h *handler) cup(w http.ResponseWriter, r *http.Request)  { h.do(w, r, "new", h.p.NewCup) }
 func (h *handler) tray(w http.ResponseWriter, r *http.Request) { h.do(w, r, "empty", h.p.EmptyTray) }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"fountain/hal"
 	"fountain/hal/sim"
 	"fountain/hal/sim/panel"
 )
@@ -40,6 +41,14 @@ func TestRequests(t *testing.T) {
 		{"new cup", "POST", "/v1/cup", `{"do":"new"}`, nil, 200, `"present":true`},
 		{"tray", "POST", "/v1/tray", `{"do":"empty"}`, nil, 200, `"tray_ul":0`},
 		{"cartridge", "POST", "/v1/cartridges", `{"slot":"s05","ingredient":"tea.green","volume_ul":700000}`, nil, 200, `"level_ul":700000`},
+		{"kinds", "GET", "/v1/faults", "", nil, 200, `"kind":"weep"`},
+		{"every kind on the page", "GET", "/", "", nil, 200, `data-fault="valve-power-cut"`},
+		{"fault with numbers", "POST", "/v1/faults", `{"kind":"weep","part":"still","amount":90,"for_ns":60000000000,"on":true}`, nil, 200, `"amount":90`},
+		{"swapped", "POST", "/v1/faults", `{"kind":"valves-swapped","part":"still","with":"sparkling","on":true}`, nil, 200, `"with":"sparkling"`},
+		{"swapped with itself", "POST", "/v1/faults", `{"kind":"valves-swapped","part":"still","with":"still","on":true}`, nil, 400, "no such part"},
+		{"all right again", "POST", "/v1/faults/clear", `{"do":"all"}`, nil, 200, `"faults":[]`},
+		{"too much", "POST", "/v1/faults", `{"kind":"half-flow","part":"still","amount":3,"on":true}`, nil, 400, "not between"},
+		{"no amount to give", "POST", "/v1/faults", `{"kind":"door","amount":3,"on":true}`, nil, 400, "takes no amount"},
 		{"unknown fault", "POST", "/v1/faults", `{"kind":"fire","on":true}`, nil, 400, "no such kind"},
 		{"unknown part", "POST", "/v1/faults", `{"kind":"stuck-open","part":"x","on":true}`, nil, 400, "no such part"},
 		{"unknown slot", "POST", "/v1/cartridges", `{"slot":"s99","ingredient":"tea.green","volume_ul":1}`, nil, 400, "no such part"},
@@ -83,6 +92,35 @@ func TestRequests(t *testing.T) {
 	}
 	if n := len(p.State().Faults); n != 0 {
 		t.Errorf("%d faults left", n)
+	}
+}
+
+// The page offers every kind of fault that the machine has parts for, and names what it may strike.
+func TestPageOffersEveryFault(t *testing.T) {
+	_, srv, _ := newPanel(t)
+	resp, err := srv.Client().Get(srv.URL + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var b strings.Builder
+	if _, err := bufio.NewReader(resp.Body).WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	rig := sim.DemoRig()
+	has := map[hal.Kind]bool{sim.PartMachine: true, sim.PartChip: true, sim.PartOwner: true}
+	for _, p := range rig.Parts() {
+		has[p.Kind] = true
+	}
+	for _, info := range sim.Faults() {
+		if got := strings.Contains(b.String(), `data-fault="`+string(info.Kind)+`"`); got != has[info.Part] {
+			t.Errorf("%s on the page: %v, want %v", info.Kind, got, has[info.Part])
+		}
+	}
+	for _, part := range []string{"<option>still</option>", "<option>flow_sparkling</option>", "<option>p80</option>", "<option>d5</option>", "<option>guard</option>", "ml/h"} {
+		if !strings.Contains(b.String(), part) {
+			t.Errorf("the page lacks %s", part)
+		}
 	}
 }
 
