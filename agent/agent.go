@@ -60,6 +60,9 @@ type Deps struct {
 	Open  func(context.Context) (hal.Rig, hal.Pacer, error)
 	Guard machine.GuardLink
 	Log   *slog.Logger
+	// Loop readies the control loop's thread: it is called on the loop's goroutine before anything is driven, and what it
+	// returns when the loop has ended. Nil: an ordinary goroutine.
+	Loop func() (restore func())
 	// Dial replaces the transport to the cloud; for tests. Nil: TCP and TLS as configured.
 	Dial Dialer
 	// Board replaces the file with the board's serial number; for tests.
@@ -227,6 +230,9 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 
 	outer.Go(func() error {
 		defer a.journal.close()
+		if a.deps.Loop != nil {
+			defer a.deps.Loop()()
+		}
 		err := a.machine.Run(octx)
 		if err == nil && octx.Err() == nil {
 			err = errors.New("the control loop ended")
