@@ -97,6 +97,7 @@ type Agent struct {
 	pin       *access.PIN
 	audit     *audit
 	setup     *setup
+	ops       *ops
 
 	serial  string
 	boot    string
@@ -207,7 +208,11 @@ func (a *Agent) wire() (err error) {
 	a.journal.failed = a.view.failed
 	a.pin = access.Open(a.store, access.Config{Serial: a.serial, Busy: func() bool { return a.machine.State().Phase.Active() }})
 	a.setup = newSetup(a)
-	reg := apiserver.Config{Dir: a.cfg.Run, Log: a.log, Admin: apiserver.Admin{Cartridges: a.slots, Alarms: alarmDesk{a}, Setup: a.setup, Audit: a.audit}}
+	if a.ops, err = openOps(a); err != nil {
+		return err
+	}
+	a.setup.lines = a.ops.Lines
+	reg := apiserver.Config{Dir: a.cfg.Run, Log: a.log, Ops: a.ops, Admin: apiserver.Admin{Cartridges: a.slots, Alarms: alarmDesk{a}, Setup: a.setup, Audit: a.audit}}
 	if a.cfg.Config.API.Metrics {
 		reg.Metrics = a.metrics()
 	}
@@ -276,6 +281,9 @@ func (a *Agent) whenReady(ctx context.Context, ready func()) func() {
 // Close releases the store. Run does it too.
 func (a *Agent) Close() error {
 	a.closing.Do(func() {
+		if a.ops != nil {
+			a.ops.wait() // the machine has ended before; what an operation came to is entered
+		}
 		a.closeErr = a.store.Close()
 		if a.audit != nil {
 			a.audit.close()

@@ -143,4 +143,9 @@ func (a *Agent) cared() {
 }
 
 // careBook is the service book; nil while there is none.
-func (a *Agent) careBook() careBook { return nil }
+func (a *Agent) careBook() careBook {
+	if a.ops == nil {
+		return nil
+	}
+	return a.ops.book
+}

@@ -80,7 +80,11 @@ func (p unitParts) Collect(ch chan<- prometheus.Metric) {
 
 // waste is what flowed and was no drink, µL: rinses between drinks since the start, service work since the book began.
 func (a *Agent) waste() map[string]int64 {
-	return map[string]int64{"nozzle_rinse": a.machine.State().RinsedUL}
+	out := map[string]int64{"nozzle_rinse": a.machine.State().RinsedUL}
+	for kind, ul := range a.ops.book.WastedUL() {
+		out[kind] = ul
+	}
+	return out
 }
 
 // reasons counts the blocked beverages by reason.

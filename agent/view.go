@@ -84,6 +84,7 @@ func newView(a *Agent) *view {
 func (v *view) run(ctx context.Context) error {
 	again := time.NewTicker(time.Second) // a line that was dry is offered again, a favourite ages: nobody signals that
 	defer again.Stop()
+	seen := ^uint64(0)
 	for {
 		board, cloud := v.a.board.Changed(), v.a.cloud.changed()
 		select {
@@ -92,12 +93,15 @@ func (v *view) run(ctx context.Context) error {
 		case <-v.a.machine.Changed():
 			v.follow()
 		case <-board:
-			v.restock()
 		case <-cloud:
 		case <-again.C:
 			if !v.expire() {
 				continue
 			}
+		}
+		if rev := v.a.board.Rev(); rev != seen { // whoever woke us: a change that came with another one counts
+			seen = rev
+			v.restock()
 		}
 		v.bump()
 	}
@@ -321,6 +325,9 @@ func (v *view) current(s machine.State) *api.Pour {
 	return &p
 }
 
+// reasonService is why a unit in the hands of its crew does not pour.
+const reasonService = "service"
+
 // state is the unit's state and why, if it does not pour.
 func (v *view) state(s machine.State) (unit, reason string) {
 	switch blocking, blocked := v.a.board.Blocking(); {
@@ -328,6 +335,8 @@ func (v *view) state(s machine.State) (unit, reason string) {
 		return api.UnitOutOfOrder, s.Fault
 	case s.Phase.Active(), s.Busy:
 		return api.UnitPouring, ""
+	case s.Service != "":
+		return api.UnitOutOfOrder, reasonService
 	case s.Fault == machine.FaultStarting, !v.a.stocked.Load() && time.Since(v.a.started) < tagPatience:
 		return api.UnitStarting, ""
 	case s.Fault != "" && s.Fault != machine.FaultNoCup:

@@ -81,6 +81,7 @@ type Config struct {
 	Dir     string // run directory: both sockets lie there
 	Metrics http.Handler
 	Admin   Admin // for the service socket
+	Ops     Ops   // service operations; nil: none
 	Log     *slog.Logger
 }
 
@@ -90,6 +91,7 @@ type Server struct {
 	unit  Unit
 	pours Pours
 
+	ops    opHolders
 	mu     sync.Mutex
 	holder map[string]net.Conn // pour id -> the connection that carried its last beat; the active one and late ones before it
 }
@@ -183,6 +185,7 @@ func (s *Server) Handler(service bool) http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	s.adminRoutes(mux, service)
+	s.opRoutes(mux, service)
 	if s.cfg.Metrics != nil {
 		mux.Handle("GET /v1/metrics", s.cfg.Metrics)
 	}
@@ -354,6 +357,7 @@ func (s *Server) release(id string) {
 
 // connGone stops the pour whose lease c carried.
 func (s *Server) connGone(c net.Conn) {
+	s.opConnGone(c)
 	s.mu.Lock()
 	var lost []string // one, and at most those that have ended already
 	for id, h := range s.holder {

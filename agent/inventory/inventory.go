@@ -222,6 +222,19 @@ func (b *Book) Put(slotID string, in Cartridge) error {
 	return nil
 }
 
+// Draw takes ul from the cartridge now in a slot: service work draws too, and makes no record.
+func (b *Book) Draw(slotID string, ul int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s, ok := b.slots[slotID]
+	if !ok || s.cartridge == "" {
+		return
+	}
+	c := b.st.Cartridges[s.cartridge]
+	c.LeftUL -= ul
+	b.st.Cartridges[s.cartridge] = c
+}
+
 // Remove says that a slot is vacant.
 func (b *Book) Remove(slotID string) {
 	b.mu.Lock()

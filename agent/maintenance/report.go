@@ -21,6 +21,7 @@ type Report struct {
 	WastedUL int64 // all that flowed, by meters and strokes
 	Steps    []api.OpStep
 	Evidence []api.Evidence
+	Drawn    map[string]int64 // what the cartridge in a slot gave, µL; of a cleaning only the final rinse: the rest was cleaner
 
 	scope        string                     // cleaned
 	proven       bool                       // the final rinse was

@@ -87,6 +87,7 @@ type Run struct {
 	last     []hal.Count // of the tick before
 	lastDel  []uint64
 	wasteNL  int64
+	drawnNL  []int64  // by channel
 	results  []result // by step
 	shown    mark
 	stuck    string
@@ -110,7 +111,7 @@ type result struct {
 
 // NewRun prepares a run; Begin starts it.
 func NewRun(p *Program) *Run {
-	r := &Run{prog: p, results: make([]result, len(p.Steps)), sound: map[string]int{}, proposed: map[string]api.Calibration{}}
+	r := &Run{prog: p, results: make([]result, len(p.Steps)), drawnNL: make([]int64, len(p.Chans)), sound: map[string]int{}, proposed: map[string]api.Calibration{}}
 	r.found = append(r.found, p.given...)
 	for _, s := range p.Steps {
 		r.steps = append(r.steps, api.OpStep{Name: s.Name, State: "waiting"})
@@ -251,7 +252,11 @@ func (r *Run) account() {
 		r.last[i] = c
 	}
 	for i, n := range r.in.Delivered {
-		r.wasteNL += int64(n-r.lastDel[i]) * r.prog.Chans[i].StrokeNL
+		ul := int64(n-r.lastDel[i]) * r.prog.Chans[i].StrokeNL
+		r.wasteNL += ul
+		if r.prog.Kind != api.OpClean || r.i < len(r.prog.Steps) && r.step().Rinse {
+			r.drawnNL[i] += ul
+		}
 		r.lastDel[i] = n
 	}
 }
@@ -502,6 +507,14 @@ func (r *Run) Report(id string, started, ended time.Time) Report {
 		jobs: slices.Clone(p.jobs), calibrations: map[string]api.Calibration{},
 	}
 	out.proven = r.outcome == api.OpDone && r.rinseUL >= p.RinseUL && p.RinseUL > 0
+	for i, nl := range r.drawnNL {
+		if slot := p.Chans[i].Slot; nl > 0 && slot != "" {
+			if out.Drawn == nil {
+				out.Drawn = map[string]int64{}
+			}
+			out.Drawn[slot] += nl / 1000
+		}
+	}
 	for v, n := range r.sound {
 		if n >= 2 {
 			out.sound = append(out.sound, v)
