@@ -84,7 +84,7 @@ func newView(a *Agent) *view {
 func (v *view) run(ctx context.Context) error {
 	again := time.NewTicker(time.Second) // a line that was dry is offered again, a favourite ages: nobody signals that
 	defer again.Stop()
-	seen := ^uint64(0)
+	judged := ^uint64(0) // revision of the board that blocked follows
 	for {
 		board, cloud := v.a.board.Changed(), v.a.cloud.changed()
 		select {
@@ -95,12 +95,12 @@ func (v *view) run(ctx context.Context) error {
 		case <-board:
 		case <-cloud:
 		case <-again.C:
-			if !v.expire() {
+			if !v.expire() && v.a.board.Rev() == judged {
 				continue
 			}
 		}
-		if rev := v.a.board.Rev(); rev != seen { // whoever woke us: a change that came with another one counts
-			seen = rev
+		if rev := v.a.board.Rev(); rev != judged { // whoever woke us: a change that came with another one counts
+			judged = rev
 			v.restock()
 		}
 		v.bump()
