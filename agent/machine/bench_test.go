@@ -164,6 +164,16 @@ func (s *shelf) Source(ing beverage.IngredientID, _ int64) (recipe.Source, bool)
 	return recipe.Source{Slot: slot, Cartridge: "cart-" + slot}, true
 }
 
+// Sources lists every slot of an ingredient.
+func (s *shelf) Sources(ing beverage.IngredientID, _ int64) (out []recipe.Source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, slot := range s.slots[ing] {
+		out = append(out, recipe.Source{Slot: slot, Cartridge: "cart-" + slot})
+	}
+	return out
+}
+
 func (s *shelf) SetEmpty(slot string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,7 +208,7 @@ type unit struct {
 // catalogues are read once: parsing and checking takes longer than a pour's simulation.
 var catalogues = sync.OnceValues(func() (*beverage.Catalogue, error) { return beverage.Default() })
 
-func newUnit(t *testing.T, cfg sim.Config) *unit {
+func newUnit(t *testing.T, cfg sim.Config, options ...option) *unit {
 	t.Helper()
 	c, err := catalogues()
 	if err != nil {
@@ -229,9 +239,13 @@ func newUnit(t *testing.T, cfg sim.Config) *unit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.m, err = New(Config{}, Deps{
+	mcfg, deps := Config{}, Deps{
 		Rig: arig, Pacer: u.pacer, Guard: u.wire, Journal: u.book, Stock: u.shelf, Catalogue: c, Planogram: pl, Log: quiet(),
-	})
+	}
+	for _, o := range options {
+		o(u, &mcfg, &deps)
+	}
+	u.m, err = New(mcfg, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,11 +358,14 @@ func (u *unit) cupUL() (sum int64, parts map[string]int64) {
 	return sum, parts
 }
 
+// option changes what a unit is made of.
+type option func(*unit, *Config, *Deps)
+
 // bubble runs f with a unit in virtual time.
-func bubble(t *testing.T, cfg sim.Config, f func(t *testing.T, u *unit)) {
+func bubble(t *testing.T, cfg sim.Config, f func(t *testing.T, u *unit), options ...option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		u := newUnit(t, cfg)
+		u := newUnit(t, cfg, options...)
 		defer u.close()
 		f(t, u)
 	})

@@ -171,8 +171,8 @@ func (s *Stray) Look(c hal.Count) uint64 {
 	n := c.Pulses - s.base
 	s.base = c.Pulses
 	if s.Shortest > 0 {
-		if c.Period > 0 && c.Period < s.Shortest/2 && n > 1 || s.last > 0 && c.Last-s.last < s.Shortest {
-			return s.n
+		if c.Period > 0 && c.Period < s.Shortest || s.last > 0 && c.Last-s.last < s.Shortest {
+			return s.n // a burst of interference
 		}
 		if s.last == 0 {
 			n = 1

@@ -23,10 +23,12 @@ type water struct {
 	marks    int
 	rate     float64 // pulses per second, 0 = unknown
 
-	fast     int    // pulses in a row that came too fast
-	fastBase uint64 // plausible pulses before them
-	fastSum  float64
-	fastSq   float64 // of their periods, s and s²
+	recent  [16]time.Duration // newest periods, of all pulses, to judge their shape
+	filled  int
+	next    int
+	quick   int           // of recent, shorter than water can make
+	runAt   time.Duration // since when half of them are; 0 = they are not
+	runBase uint64        // plausible pulses then
 }
 
 type mark struct {
@@ -36,7 +38,8 @@ type mark struct {
 
 // opened begins a new opening of the valve: the rate is not known any more.
 func (w *water) opened() {
-	w.first, w.marks, w.rate, w.fast = 0, 0, 0, 0
+	w.first, w.marks, w.rate = 0, 0, 0
+	w.filled, w.next, w.quick, w.runAt = 0, 0, 0, 0
 }
 
 // known tells whether the rate is averaged over enough pulses.
@@ -76,53 +79,85 @@ func (w *water) plausible(n uint64, c hal.Count) uint64 {
 		since = w.shortest
 	}
 	if n == 1 && c.Period > 0 {
-		w.pace(c.Period)
+		w.shape(c)
 	}
-	if n > 1 && c.Period > 0 && c.Period < w.shortest/2 { // a burst
-		return min(n, uint64(max(0, math.Round(since.Seconds()*w.rate))))
+	every := w.shortest
+	if c.Period > 0 && c.Period < w.shortest && w.rate > 0 { // a burst: what was due counts
+		every = max(every, time.Duration(burstShare/w.rate*float64(time.Second)))
 	}
-	return min(n, uint64(since/w.shortest)+lateOne(n))
+	return min(n, uint64(since/every)+lateOne(n, c.Period >= w.shortest))
 }
 
-// lateOne allows for one pulse more than whole periods when several were read together.
-func lateOne(n uint64) uint64 {
-	if n > 1 {
+// burstShare of a known period has to pass before another pulse of a burst can be the wheel's.
+const burstShare = 0.9
+
+// lateOne allows for one pulse more than whole periods when several were read together at the pace of water.
+func lateOne(n uint64, pace bool) uint64 {
+	if n > 1 && pace {
 		return 1
 	}
 	return 0
 }
 
-// pace notes pulses that come too fast one after the other, but not as fast as interference.
-func (w *water) pace(period time.Duration) {
-	if period >= w.shortest || period < w.shortest/8 {
-		w.fast = 0
-		return
+// shape notes the newest period.
+func (w *water) shape(c hal.Count) {
+	if w.filled == len(w.recent) {
+		if w.recent[w.next] < w.shortest {
+			w.quick--
+		}
+	} else {
+		w.filled++
 	}
-	if w.fast == 0 {
-		w.fastBase, w.fastSum, w.fastSq = w.pulses, 0, 0
+	w.recent[w.next] = c.Period
+	w.next = (w.next + 1) % len(w.recent)
+	if c.Period < w.shortest {
+		w.quick++
 	}
-	w.fast++
-	p := period.Seconds()
-	w.fastSum += p
-	w.fastSq += p * p
+	switch half := w.quick >= len(w.recent)/2; {
+	case half && w.runAt == 0:
+		w.runAt, w.runBase = c.Last, w.pulses-min(w.pulses, uint64(w.quick))
+	case !half:
+		w.runAt = 0
+	}
 }
 
-// racing judges a run of fast pulses: even ones are water, too much of it; uneven ones are air.
+// racing judges pulses that keep coming faster than water can make them: even ones are water, too much of it; uneven ones
+// are air, or after a while a meter that cannot be trusted. A burst of interference is over before that.
 func (w *water) racing() string {
-	if w.fast < fastPulses {
+	if w.runAt == 0 || w.filled < len(w.recent) {
 		return ""
 	}
-	n := float64(w.fast)
-	mean := w.fastSum / n
-	if dev := math.Sqrt(max(0, w.fastSq/n-mean*mean)); dev > unevenly*mean {
-		w.phantom += w.pulses - w.fastBase
-		w.pulses = w.fastBase
-		return ReasonAir
+	sum, sq := 0.0, 0.0
+	for _, p := range w.recent {
+		x := p.Seconds()
+		sum += x
+		sq += x * x
 	}
-	w.pulses += w.phantom // they were water after all
-	w.phantom = 0
-	return ReasonOverFlow
+	n := float64(len(w.recent))
+	mean := sum / n
+	uneven := math.Sqrt(max(0, sq/n-mean*mean)) > unevenly*mean
+	slow := mean >= w.shortest.Seconds()/2 // not as fast as interference
+	switch {
+	case w.quick == len(w.recent) && slow && !uneven:
+		w.pulses += w.phantom // they were water after all
+		w.phantom = 0
+		return ReasonOverFlow
+	case w.last-w.runAt < airTime:
+		return ""
+	case slow:
+		w.phantom += w.pulses - w.runBase
+		w.pulses = w.runBase
+		return ReasonAir
+	case w.last-w.runAt > burstMost:
+		return ReasonMeterLost
+	}
+	return ""
 }
+
+const (
+	airTime   = 250 * time.Millisecond // uneven pulses that last longer are air
+	burstMost = 500 * time.Millisecond // interference that lasts longer leaves nothing to count by
+)
 
 // unevenly is the standard deviation of periods, relative to their mean, from which on they are air's: a wheel in water
 // stays within some per cent, air in front of and behind water makes it jump by a factor of 2 to 5 (peers.md 3).

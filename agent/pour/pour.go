@@ -72,7 +72,6 @@ const (
 	strayPulses = 3                      // on another meter: water goes the wrong way
 	implausible = 1.5                    // times the machine's largest flow: no water turns the wheel so fast
 	overFlow    = 1.3                    // times the machine's largest flow: a line that is broken open
-	fastPulses  = 8                      // too fast in a row: it is not a burst of interference
 	turnStrokes = 8                      // a pump's turn when the current is limited
 	MasterWait  = 300 * time.Millisecond // for the guard to open MASTER
 	tick        = time.Millisecond       // of the control loop while pouring
