@@ -110,7 +110,7 @@ func TestFaultsOfARestingUnit(t *testing.T) {
 				v.inject(c.fault)
 				took := v.await("the alarm is raised", c.within, stand)
 				time.Sleep(100 * time.Millisecond)
-				t.Logf("%s: %v in %s", name, c.want, took)
+				t.Logf("%s: %v in %s", name, v.standing(), took)
 				if more := v.standing(); len(more) != len(c.want) {
 					t.Errorf("stands %v, want %v", more, c.want)
 				}
