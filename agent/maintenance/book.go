@@ -109,7 +109,9 @@ type Book struct {
 
 	mu   sync.Mutex
 	data saved
-	cut  *Work // what New found under way
+	cut  *Work // what OpenBook found under way
+
+	before *Lock // on the scope of what Begin noted last
 }
 
 // OpenBook reads the book. An operation it finds under way was cut short by the end of a process: it is entered as
@@ -156,15 +158,23 @@ func (b *Book) Begin(o Work) error {
 	defer b.mu.Unlock()
 	next := b.copy()
 	next.Under = &o
+	l, was := next.Locks[o.Scope]
+	before := l
 	if o.Scope != "" {
-		l, was := next.Locks[o.Scope]
 		if !was || l.Code != LockCleaning {
 			l = Lock{Code: LockCleaning, Since: o.Started}
 		}
 		l.Op, l.RinseUL = o.ID, max(l.RinseUL, o.RinseUL) // a shorter recipe does not lessen what an earlier one owes
 		next.Locks[o.Scope] = l
 	}
-	return b.put(next)
+	if err := b.put(next); err != nil {
+		return err
+	}
+	b.before = nil
+	if was {
+		b.before = &before
+	}
+	return nil
 }
 
 // NotBegun takes back what Begin noted of an operation that the machine refused: nothing of it happened. A lock-out that
@@ -176,8 +186,12 @@ func (b *Book) NotBegun(id string) error {
 		return nil
 	}
 	next := b.copy()
-	if l, ok := next.Locks[next.Under.Scope]; ok && l.Op == id && l.Since.Equal(next.Under.Started) {
-		delete(next.Locks, next.Under.Scope)
+	switch scope := next.Under.Scope; {
+	case scope == "":
+	case b.before != nil:
+		next.Locks[scope] = *b.before
+	default:
+		delete(next.Locks, scope)
 	}
 	next.Under = nil
 	return b.put(next)
