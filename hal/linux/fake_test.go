@@ -22,10 +22,11 @@ type fakeKernel struct {
 	chips []*fakeChip
 	buses map[int]*chipmodel.Bus
 	held  map[string]bool
+	clock Pacer
 }
 
 func newFakeKernel(labels ...string) *fakeKernel {
-	k := &fakeKernel{buses: map[int]*chipmodel.Bus{}, held: map[string]bool{}}
+	k := &fakeKernel{buses: map[int]*chipmodel.Bus{}, held: map[string]bool{}, clock: NewPacer()}
 	for _, l := range labels {
 		k.chips = append(k.chips, &fakeChip{k: k, lab: l, names: map[int]string{}, owner: map[int]*fakeFile{}, level: map[int]bool{}})
 	}
@@ -85,7 +86,7 @@ type fakeChip struct {
 type change struct {
 	line  int
 	level bool
-	at    time.Time
+	at    time.Duration // on the Pacer's clock
 }
 
 func (c *fakeChip) label() string { return c.lab }
@@ -118,21 +119,22 @@ func (c *fakeChip) request(w wish) (lineFile, error) {
 		return nil, err
 	}
 	f := &fakeFile{requestFD: requestFD(p[0]), chip: c, w: w, peer: p[1], lineSeq: make([]uint32, len(w.offsets))}
+	now := c.k.clock.Now()
 	for i, o := range w.offsets {
 		c.owner[o] = f
 		if w.output {
-			c.drive(f, i, w.initial>>i&1 != 0)
+			c.drive(f, i, w.initial>>i&1 != 0, now)
 		}
 	}
 	return f, nil
 }
 
 // drive sets an output; k.mu is held.
-func (c *fakeChip) drive(f *fakeFile, i int, logical bool) {
+func (c *fakeChip) drive(f *fakeFile, i int, logical bool, now time.Duration) {
 	o := f.w.offsets[i]
 	level := logical != (f.w.activeLow>>i&1 != 0)
 	if old, known := c.level[o]; !known || old != level {
-		c.log = append(c.log, change{o, level, time.Now()})
+		c.log = append(c.log, change{o, level, now})
 	}
 	c.level[o] = level
 }
@@ -203,9 +205,10 @@ func (f *fakeFile) set(mask, bits uint64) error {
 	if f.gone || f.closed {
 		return gone(unix.ENODEV)
 	}
+	now := f.chip.k.clock.Now()
 	for i := range f.w.offsets {
 		if mask>>i&1 != 0 {
-			f.chip.drive(f, i, bits>>i&1 != 0)
+			f.chip.drive(f, i, bits>>i&1 != 0, now)
 		}
 	}
 	return nil
