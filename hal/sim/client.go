@@ -171,6 +171,7 @@ type remoteRig struct {
 	buf       [commandSize]byte
 	wrote     int
 	writeErr  error
+	sent      uint64 // commands
 	commanded uint64
 	deadline  []time.Duration
 	nextBeat  time.Duration
@@ -213,6 +214,7 @@ func (r *remoteRig) send(c command) error {
 		_ = r.conn.Close()
 		return hal.ErrGone
 	}
+	r.sent++
 	return nil
 }
 
@@ -404,6 +406,26 @@ func (r *remoteRig) watchDeadlines() {
 	}
 }
 
+// settle compares what was commanded with what the plant did: an output behind a chip that does not answer stays as it
+// was, and the caller may have been told before anybody knew. It is due at once. settle returns the outputs that do not
+// answer; out is held.
+func (r *remoteRig) settle(now time.Duration) uint64 {
+	r.in.Lock()
+	goneMask, done, commanded := r.snap.goneMask, r.snap.done, r.snap.commanded
+	r.in.Unlock()
+	if done < r.sent {
+		return goneMask // there are commands under way
+	}
+	open := commanded &^ r.commanded & goneMask
+	r.commanded |= open
+	for i := range r.deadline {
+		if open&(1<<i) != 0 {
+			r.deadline[i] = now
+		}
+	}
+	return goneMask
+}
+
 // expire shuts what is overdue and returns the time until the next deadline.
 func (r *remoteRig) expire() time.Duration {
 	r.out.Lock()
@@ -413,9 +435,7 @@ func (r *remoteRig) expire() time.Duration {
 	}
 	now := r.now()
 	next := now + time.Hour
-	r.in.Lock()
-	goneMask := r.snap.goneMask
-	r.in.Unlock()
+	goneMask := r.settle(now)
 	var due uint64
 	for i, d := range r.deadline {
 		switch {
@@ -425,6 +445,9 @@ func (r *remoteRig) expire() time.Duration {
 		default:
 			next = min(next, d)
 		}
+	}
+	if due == 0 && goneMask != 0 {
+		return min(next-now, pushIdle) // what was shut since may not have arrived
 	}
 	if due == 0 {
 		return next - now

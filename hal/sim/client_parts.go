@@ -55,7 +55,17 @@ func (f *frameReader) next() error {
 	defer r.in.Unlock()
 	switch f.head[0] {
 	case frameSnapshot:
-		return r.snap.decode(f.body)
+		before := r.snap.goneMask
+		if err := r.snap.decode(f.body); err != nil {
+			return err
+		}
+		if r.snap.goneMask != before {
+			select {
+			case r.arm <- struct{}{}: // the dead-man looks what became of its commands
+			default:
+			}
+		}
+		return nil
 	case frameTag:
 		var a tagAnswer
 		if err := json.Unmarshal(f.body, &a); err != nil {

@@ -3,7 +3,7 @@
 // In process (tests, virtual time):
 //
 //	NewPlant(cfg) ──► *Plant ──Open(owner)──► hal.Rig (agent) │ hal.Rig (guard)
-//	                   ▲ Inject, Clear, RemoveCup …     State, CupUL, SpilledUL … (what is true, not what is measured)
+//	                   ▲ Inject, Clear, NewCup …        State, CupUL, SpilledUL … (what is true, not what is measured)
 //
 // As a process (cmd/fountain-plant):
 //
@@ -19,8 +19,21 @@
 // (carriers flow only while MASTER and their valve are open); inertia of the water (coasting after close); turbine
 // meters with gain error, phase, uneven vanes, a smallest flow and a wheel that follows with delay; pumps whose strokes
 // differ, with a sensor that confirms a stroke only if the chamber was full; cartridge levels; a cup that overflows; a
-// tray that fills and leaks. Lines hold or release when their owner dies. E-stop and door only report: the hardware cut
-// of the valve supply that a real board has is left out on purpose, so that a test sees whether the software acted.
+// tray that fills and leaks. Lines hold or release when their owner dies. Sensors are polled as a HAL polls them. E-stop
+// and door only report, so that a test sees whether the software acted.
+//
+// A rig file can switch on more (rigfile.Sim): the carbonator and its refills, a bath that warms while it is poured, the
+// lines from pump to nozzle with what is in them (air after a change of cartridges, cleaner until it is rinsed out), the
+// film in the nozzle that the next drink takes along, contents that settle unless an agitator runs, the board's one-shot
+// and an emergency stop that cuts the valve supply. These, and whatever takes seconds, are integrated every 100 ms beside
+// the water's grid, and only where something needs them.
+//
+// What can go wrong is a Fault; Faults lists the kinds. Every one can be had by the rig file (sim.faults, with a time and
+// a length), by Inject and Clear, by HTTP on the socket and by the panel page. What goes wrong outside the hardware is
+// made by the tests of those it strikes: SIGKILL and SIGSTOP of agent and guard by internal/desk and internal/device (in
+// virtual time by Kill and Stall here), a panic of the control loop by agent/machine, a step of the wall clock and a UI
+// that is gone by agent and agent/apiserver, a power cut at any write by agent/store and agent (PowerCut here is the
+// hardware's side of it).
 //
 // It may import hal, hal/rigfile and internal packages.
 package sim

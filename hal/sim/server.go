@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fountain/hal"
@@ -211,6 +212,8 @@ func writeWelcome(c net.Conn, w welcome) error {
 // commands carries out what the owner sends; true when it said good-bye.
 func (s *Server) commands(c net.Conn, rig *ownedRig, v *view, tags chan<- tagAnswer) bool {
 	var b [commandSize]byte
+	var said error
+	var saidAt time.Time
 	for {
 		if _, err := io.ReadFull(c, b[:]); err != nil {
 			return false
@@ -244,6 +247,7 @@ func (s *Server) commands(c net.Conn, rig *ownedRig, v *view, tags chan<- tagAns
 			}
 		case opBeat:
 			if rig.Beat() == nil {
+				v.done.Add(1)
 				continue // nothing to see in a snapshot
 			}
 		case opClose:
@@ -252,7 +256,9 @@ func (s *Server) commands(c net.Conn, rig *ownedRig, v *view, tags chan<- tagAns
 			s.log.Warn("unknown command from an owner", slog.Int("op", int(cmd.op)))
 			return false
 		}
-		if err != nil {
+		v.done.Add(1)
+		if err != nil && (!errors.Is(err, said) || time.Since(saidAt) > time.Second) {
+			said, saidAt = err, time.Now() // a dead-man may try every few milliseconds
 			s.log.Warn("command refused", slog.Int("op", int(cmd.op)), slog.Any(logkey.Err, err))
 		}
 		s.Wake()
@@ -269,6 +275,7 @@ type view struct {
 	slots   []int
 	sensors []int
 	snap    snapshot
+	done    atomic.Uint64 // commands carried out
 }
 
 func newView(p *Plant, rig *ownedRig) *view {
@@ -317,9 +324,10 @@ func newView(p *Plant, rig *ownedRig) *view {
 // take fills the snapshot; busy tells that something moves or is commanded, silent that the answers stand still.
 func (v *view) take() (busy, silent bool) {
 	p := v.p
+	s := &v.snap
+	s.done = v.done.Load() // before the rest: what is counted here shows in it
 	now := p.lock()
 	defer p.mu.Unlock()
-	s := &v.snap
 	s.at, s.commanded, s.goneMask, s.goneChips, s.faulty, s.slow = now, v.rig.o.want, 0, 0, 0, 0
 	for i, vi := range v.rig.o.outputs {
 		if p.goneChips[p.valves[vi].chip] {

@@ -110,10 +110,11 @@ type snapshot struct {
 	sensors   []reading
 	faulty    uint64 // bit per chip: it lost its settings
 	slow      uint64 // bit per chip: it answers late
+	done      uint64 // commands of this owner that were carried out before
 }
 
 func (s *snapshot) size() int {
-	return 56 + 32*len(s.counts) + 8*len(s.delivered) + 24*len(s.sensors)
+	return 64 + 32*len(s.counts) + 8*len(s.delivered) + 24*len(s.sensors)
 }
 
 // append adds the frame to b.
@@ -134,6 +135,7 @@ func (s *snapshot) append(b []byte) []byte {
 	b = le.AppendUint32(b, 0)
 	b = le.AppendUint64(b, s.faulty)
 	b = le.AppendUint64(b, s.slow)
+	b = le.AppendUint64(b, s.done)
 	for _, c := range s.counts {
 		b = le.AppendUint64(b, c.Pulses)
 		b = le.AppendUint64(b, c.Lost)
@@ -160,8 +162,8 @@ func (s *snapshot) decode(b []byte) error {
 	s.at = time.Duration(le.Uint64(b))
 	s.commanded, s.goneMask, s.goneChips = le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint64(b[24:])
 	s.locks, s.locksGone = hal.Interlocks(le.Uint16(b[32:])), le.Uint16(b[34:]) == 1
-	s.faulty, s.slow = le.Uint64(b[40:]), le.Uint64(b[48:])
-	b = b[56:]
+	s.faulty, s.slow, s.done = le.Uint64(b[40:]), le.Uint64(b[48:]), le.Uint64(b[56:])
+	b = b[64:]
 	for i := range s.counts {
 		s.counts[i] = hal.Count{Pulses: le.Uint64(b), Lost: le.Uint64(b[8:]), Last: time.Duration(le.Uint64(b[16:])), Period: time.Duration(le.Uint64(b[24:]))}
 		b = b[32:]
