@@ -1,6 +1,6 @@
 // Package cmdline parses a command's flags the same way for every Fountain command that has no subcommands: help that
 // was asked for goes to standard output, wrong use is one line on standard error with a hint to --help, exit code 2.
-// It imports only internal/problem and keeps no state.
+// It also knows where a unit's sockets are. It imports only internal/build and internal/problem and keeps no state.
 package cmdline
 
 import (
@@ -9,6 +9,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"fountain/internal/build"
@@ -41,6 +43,21 @@ func Parse(flags *flag.FlagSet, args []string, usage string, stdout io.Writer) e
 		return ErrDone
 	}
 	return nil
+}
+
+// Where a device keeps its state, and where systemd makes the directory of the sockets of its only unit.
+const (
+	DeviceState = "/var/lib/fountain"
+	deviceRun   = "/run/fountain"
+)
+
+// RunDir is the directory of the sockets of the unit whose state is in the absolute path state: all programs of a unit
+// have to agree on it.
+func RunDir(state string) string {
+	if fi, err := os.Stat(deviceRun); err == nil && fi.IsDir() && state == DeviceState {
+		return deviceRun
+	}
+	return filepath.Join(state, "run")
 }
 
 // NoArguments refuses what is left after the flags.
