@@ -56,7 +56,6 @@ type input struct {
 // meterLine sends pulses.
 type meterLine struct {
 	input
-	idle  bool   // level between pulses: the level before the edge that counts
 	sent  uint64 // pulses the outside has sent
 	owed  uint64 // pulses of the physics passed on so far
 	extra int    // pulses still to send, whatever flows
@@ -172,9 +171,8 @@ func (b *Board) wire() error {
 		if p == nil {
 			continue
 		}
-		idle := !m.Line.ActiveHigh
-		errs = append(errs, p.pull(idle))
-		b.meters = append(b.meters, meterLine{input: input{pin: p, high: idle}, idle: idle})
+		errs = append(errs, p.pull(false)) // a meter's pulse is a rising edge
+		b.meters = append(b.meters, meterLine{input: input{pin: p}})
 	}
 	for _, l := range b.rig.Interlocks {
 		p := find(l.ID, l.Line)

@@ -128,8 +128,8 @@ func (b *Board) look(i int, now time.Duration) error {
 	return nil
 }
 
-// tick sends what the wheel has turned since. A pulse goes away from idle, which is the edge that counts, and back after
-// half a period, as a turbine's sensor does; pulses too dense for that are squeezed.
+// tick sends what the wheel has turned since. A pulse rises, which is the edge that counts, and falls after half a period,
+// as a turbine's sensor does; pulses too dense for that are squeezed.
 func (m *meterLine) tick(turned uint64, now time.Duration) error {
 	n := 0
 	if turned > m.owed {
@@ -141,18 +141,18 @@ func (m *meterLine) tick(turned uint64, now time.Duration) error {
 		m.next += m.every
 		n++
 	}
-	if m.high != m.idle && (n > 0 || now >= m.ends) {
-		if err := m.set(m.idle); err != nil {
+	if m.high && (n > 0 || now >= m.ends) {
+		if err := m.set(false); err != nil {
 			return err
 		}
 	}
 	for k := range n {
 		if k > 0 {
-			if err := m.set(m.idle); err != nil {
+			if err := m.set(false); err != nil {
 				return err
 			}
 		}
-		if err := m.set(!m.idle); err != nil {
+		if err := m.set(true); err != nil {
 			return err
 		}
 		m.sent++

@@ -96,7 +96,11 @@ func skip(file string) bool {
 func run() int {
 	args := []string{"-test.v", "-test.timeout=20m"}
 	if v := argument("device.run"); v != "" {
-		args = append(args, "-test.run=^("+strings.ReplaceAll(v, ",", "|")+")$")
+		re := "^(" + strings.ReplaceAll(v, ",", "|") + ")$"
+		if sub := argument("device.sub"); sub != "" {
+			re += "/" + sub
+		}
+		args = append(args, "-test.run="+re)
 	}
 	if v := argument("device.seed"); v != "" {
 		args = append(args, "-seed="+v)

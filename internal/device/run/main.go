@@ -36,7 +36,7 @@ func main() {
 }
 
 type options struct {
-	work, bin, tests, init, match, logs string
+	work, bin, tests, init, match, sub, logs string
 	seed                                uint64
 	parallel                            int
 	verbose                             bool
@@ -50,6 +50,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&o.tests, "tests", "", "the tests, built by go test -c ./internal/device for arm64")
 	flags.StringVar(&o.init, "init", "", "PID 1, built from ./internal/device/init for arm64")
 	flags.StringVar(&o.match, "run", "", "only tests whose name matches this regular expression")
+	flags.StringVar(&o.sub, "sub", "", "only subtests whose name matches this regular expression")
 	flags.StringVar(&o.logs, "logs", "", "folder for the consoles; default: logs in the work folder")
 	flags.Uint64Var(&o.seed, "seed", 0, "seed of the random moments; 0 takes the clock")
 	flags.IntVar(&o.parallel, "parallel", 2, "boots at the same time")

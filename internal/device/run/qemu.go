@@ -29,6 +29,9 @@ func boot(ctx context.Context, b group, k kernel, initrd string, o options) resu
 	ctx, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
 	line := fmt.Sprintf("console=ttyAMA0 quiet panic=-1 device.run=%s device.seed=%d %s", strings.Join(b.tests, ","), o.seed, b.append)
+	if o.sub != "" {
+		line += " device.sub=" + o.sub
+	}
 	c := exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "768",
 		"-accel", "tcg,thread=single", "-icount", "shift=2,sleep=off", "-nographic", "-no-reboot", "-nic", "none",
 		"-kernel", k.image, "-initrd", initrd, "-append", strings.TrimSpace(line))
