@@ -40,7 +40,7 @@ const (
   - { id: co2, signal: no-co2, owner: agent, chip: soc, line: 8, safe: low, debounce: 5ms }
   - { id: carb, signal: carbonating, owner: agent, chip: soc, line: 9, safe: low, debounce: 5ms }
 `
-	atPumps   = "pumps:\n"
+	beforeSim = "# Physics of the simulated twin. What is not given is drawn from the plant's seed.\n"
 	agitator  = "agitators:\n  - { id: stir, owner: agent, chip: soc, line: 12, active: high, max_open: 20s, slots: [s01], every: 1m, for: 10s, current_ma: 300 }\n"
 	noSensor  = "  - { id: cup, signal: no-cup, owner: agent, chip: soc, line: 26, safe: low, debounce: 5ms }\n"
 	atSim     = "sim:\n"

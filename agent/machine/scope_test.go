@@ -299,7 +299,10 @@ func TestRetry(t *testing.T) {
 			u.plant.NewCup()
 			id := u.start(rich(u), 240, false)
 			defer u.hold(id)()
-			u.wait("the first opening ends", time.Second, func() bool { v, _ := u.plant.State().Valve(valve); return v.CommandedShutNS > v.CommandedOpenNS && v.CommandedOpenNS > 0 })
+			u.wait("the first opening ends", time.Second, func() bool {
+				v, _ := u.plant.State().Valve(valve)
+				return v.CommandedShutNS > v.CommandedOpenNS && v.CommandedOpenNS > 0
+			})
 			if !u.wire.last.WantMaster || mends == (u.m.State().Outcome != "") && mends {
 				t.Error("MASTER was given up")
 			}

@@ -34,6 +34,12 @@ type bench struct {
 	empty []int
 	learn []Lag
 	water bool
+	extra uint64 // pulses beside the water's
+	slow  bool   // strokes take their time
+	lossy int    // every so many strokes are lost; 0 = none
+	made  int
+	queue [recipe.MaxDoses]int64
+	ready [recipe.MaxDoses]time.Duration
 }
 
 func newBench(p *recipe.Plan) *bench {
@@ -50,7 +56,16 @@ func (b *bench) step(e Event) {
 	for i := range b.fx.Len() {
 		switch e := b.fx.At(i); e.Action {
 		case Dose:
+			if b.slow {
+				if b.queue[e.Index] == 0 {
+					b.ready[e.Index] = b.now + 10*ms/3
+				}
+				b.queue[e.Index] += e.N
+				break
+			}
 			b.in.Delivered[e.Index] += uint64(e.N)
+		case StopPumps:
+			b.queue = [recipe.MaxDoses]int64{}
 		case Shut:
 			b.shut = b.now
 		case Wake:
@@ -70,8 +85,17 @@ func (b *bench) tick(n int) {
 		if b.water && (b.s.Carrier || (b.shut > 0 && b.now-b.shut <= b.lag)) {
 			b.flow += ms
 			const period = 12500 * time.Microsecond
-			if got := uint64(b.flow / period); got > b.in.Water.Pulses {
-				b.in.Water = hal.Count{Pulses: got, Last: b.now - b.flow%period, Period: period}
+			if got := uint64(b.flow/period) + b.extra; got > b.in.Water.Pulses {
+				b.in.Water = hal.Count{Pulses: got, Lost: b.in.Water.Lost, Last: b.now - b.flow%period, Period: period}
+			}
+		}
+		for i := range b.queue {
+			for b.queue[i] > 0 && b.ready[i] <= b.now {
+				b.queue[i]--
+				b.ready[i] += 10 * ms / 3
+				if b.made++; b.lossy == 0 || b.made%b.lossy != 0 {
+					b.in.Delivered[i]++
+				}
 			}
 		}
 		b.step(Event{Kind: Tick})
@@ -270,5 +294,153 @@ func TestGuardShutsMaster(t *testing.T) {
 		if b.s.Carrier || b.s.Master || b.s.Reason != want || b.s.Outcome != OutcomeOf(want) {
 			t.Errorf("%s: %s %q, want %q", r, b.s.Outcome, b.s.Reason, want)
 		}
+	}
+}
+
+// TestTurns: pumps whose currents together exceed the budget take turns, and the drink is whole all the same.
+func TestTurns(t *testing.T) {
+	p := plan(false)
+	p.CarrierUL = 200_000
+	p.MaxUL = 300_000
+	p.Doses = nil
+	for _, ma := range []int64{400, 300, 300, 200} {
+		p.Doses = append(p.Doses, recipe.Dose{Doser: recipe.Doser{StrokeNL: 100_000, MaxRate: 300, CurrentMA: ma}, Strokes: 120})
+	}
+	for _, budget := range []int64{0, 700, 400} {
+		p.PumpMA = budget
+		b := &bench{now: time.Second, lag: 40 * ms, water: true}
+		b.slow = true
+		b.step(Event{Kind: Begin, Plan: p, Lag: Lag{Mean: 40 * ms, N: 9}})
+		b.step(Event{Kind: Durable})
+		b.in.Guard.Open = true
+		most := int64(0)
+		for range 8000 {
+			b.tick(1)
+			sum := int64(0)
+			for i := range p.Doses {
+				if b.queue[i] > 0 {
+					sum += p.Doses[i].CurrentMA
+				}
+			}
+			most = max(most, sum)
+		}
+		t.Logf("budget %d mA: at most %d mA, %s", budget, most, b.s.Phase)
+		if budget > 0 && most > budget {
+			t.Errorf("%d mA of %d", most, budget)
+		}
+		if b.s.Outcome != wire.Completed {
+			t.Errorf("%s %s", b.s.Outcome, b.s.Reason)
+		}
+		for i := range p.Doses {
+			if b.in.Delivered[i] != 120 {
+				t.Errorf("budget %d: dose %d got %d strokes", budget, i, b.in.Delivered[i])
+			}
+		}
+	}
+}
+
+// TestLostStrokes: strokes that are not confirmed are asked for again, and a worn pump's drink is whole.
+func TestLostStrokes(t *testing.T) {
+	b := newBench(plan(false))
+	b.slow, b.lossy = true, 3
+	b.tick(4000)
+	if b.s.Outcome != wire.Completed || b.s.Missed(0) == 0 || b.s.DoseUL(0) != 20_000 {
+		t.Errorf("%s %s, %d missed, %d µL", b.s.Outcome, b.s.Reason, b.s.Missed(0), b.s.DoseUL(0))
+	}
+}
+
+// TestLostPulses: pulses that are known to have been missed are in the volume, but as an estimate.
+func TestLostPulses(t *testing.T) {
+	b := newBench(plan(false))
+	b.tick(700)
+	b.in.Water.Lost = 7
+	b.tick(3000)
+	if b.s.Outcome != wire.Completed || b.s.LostUL() != 7000 || b.s.EstimatedUL() != 7000 || b.s.CountedUL()+7000 != b.s.FlowedUL() {
+		t.Errorf("%s, lost %d, estimated %d", b.s.Outcome, b.s.LostUL(), b.s.EstimatedUL())
+	}
+	if len(b.learn) != 0 {
+		t.Error("learned a lag from a count that is not certain")
+	}
+}
+
+// TestPauseWhileArming: a cup that leaves before anything opened pauses as soon as the intent is durable.
+func TestPauseWhileArming(t *testing.T) {
+	b := &bench{now: time.Second, lag: 40 * ms, water: true}
+	b.step(Event{Kind: Begin, Plan: plan(false)})
+	b.in.Locks = hal.NoCup
+	b.tick(50)
+	if b.s.Phase != Arm || b.s.Master {
+		t.Fatalf("%s", b.s.Phase)
+	}
+	b.step(Event{Kind: Durable})
+	if b.s.Phase != Paused || b.s.Master || b.s.Cause != ReasonCupRemoved {
+		t.Fatalf("%s, MASTER %v", b.s.Phase, b.s.Master)
+	}
+	b.step(Event{Kind: Resume})
+	b.tick(500)
+	if b.s.Phase != Paused {
+		t.Fatalf("resumed without a cup: %s", b.s.Phase)
+	}
+	b.in.Locks = 0
+	b.tick(500)
+	if b.s.Phase != Paused {
+		t.Fatal("resumed by itself when the cup came back")
+	}
+	b.step(Event{Kind: Resume})
+	b.in.Guard.Open = true
+	b.tick(3000)
+	if b.s.Outcome != wire.Completed || b.s.FlowedUL() < 118_000 {
+		t.Errorf("%s %s, %d µL", b.s.Outcome, b.s.Reason, b.s.FlowedUL())
+	}
+}
+
+// TestShapes: what pulses that come too fast mean.
+func TestShapes(t *testing.T) {
+	p := plan(true)
+	p.CarrierUL, p.TargetUL, p.MaxUL = 900_000, 900_000, 1_000_000
+	p.Carrier.QMaxULs = 100_000 // shortest period 6.7 ms
+	for _, tc := range []struct {
+		name   string
+		gaps   []time.Duration // of the pulses that come instead of the line's, again and again
+		reason string
+	}{
+		{"a line broken open", []time.Duration{4 * ms}, ReasonOverFlow},
+		{"just too much", []time.Duration{7 * ms}, ReasonOverFlow},
+		{"air", []time.Duration{4 * ms, 9 * ms, 3 * ms, 4 * ms, 11 * ms, 3 * ms, 5 * ms}, ReasonAir},
+		{"interference without end", []time.Duration{2 * ms, 1 * ms}, ReasonMeterLost},
+		{"a healthy line", []time.Duration{12 * ms, 13 * ms}, ""},
+	} {
+		b := newBench(p)
+		b.tick(800)
+		b.water = false
+		next, k := b.now, 0
+		for range 1000 {
+			b.now += ms
+			if b.s.Carrier && b.now >= next {
+				b.in.Water = hal.Count{Pulses: b.in.Water.Pulses + 1, Last: b.now, Period: b.now - b.in.Water.Last}
+				next += tc.gaps[k%len(tc.gaps)]
+				k++
+			}
+			b.step(Event{Kind: Tick})
+		}
+		if b.s.Reason != tc.reason {
+			t.Errorf("%s: %q, want %q after %d pulses", tc.name, b.s.Reason, tc.reason, k)
+		}
+	}
+	b := newBench(p)
+	b.tick(800)
+	before := b.s.CarrierUL()
+	for range 20 { // a burst, 2 ms apart, beside the line's own pulses
+		b.tick(2)
+		b.in.Water = hal.Count{Pulses: b.in.Water.Pulses + 1, Last: b.now, Period: 2 * ms}
+		b.step(Event{Kind: Tick})
+		b.extra++
+	}
+	b.tick(200)
+	if b.s.Phase != Flow || b.s.Phantom() < 15 {
+		t.Errorf("a burst: %s %s, %d pulses left out", b.s.Phase, b.s.Reason, b.s.Phantom())
+	}
+	if got, want := b.s.CarrierUL()-before, int64(240*80); got < want-4000 || got > want+4000 {
+		t.Errorf("a burst: %d µL counted, %d flowed", got, want)
 	}
 }

@@ -15,10 +15,11 @@ import (
 // legal is the transition table of the package comment.
 var legal = map[Phase][]Phase{
 	Idle:    {Arm},
-	Arm:     {Lead, Settle, Done, Faulted},
-	Lead:    {Flow, Tail, Settle},
-	Flow:    {Tail, Settle},
-	Tail:    {Settle},
+	Arm:     {Lead, Paused, Settle, Done, Faulted},
+	Lead:    {Arm, Flow, Tail, Paused, Settle},
+	Flow:    {Tail, Paused, Settle},
+	Tail:    {Paused, Settle},
+	Paused:  {Arm, Settle},
 	Settle:  {Done, Faulted},
 	Done:    {Arm},
 	Faulted: {Arm},
@@ -28,7 +29,11 @@ var legal = map[Phase][]Phase{
 type rig struct {
 	carrier, master bool
 	wanted          bool // MASTER was asked for at some time: water may come
-	asked           [recipe.MaxDoses]int64
+	asked           [recipe.MaxDoses]int64 // of the first cartridges
+	alt             [recipe.MaxDoses]int64 // of the alternates
+	dropped         [recipe.MaxDoses]int64 // of either, never made
+	in              *Inputs
+	base            *Inputs
 	commits         int
 	journals        int
 	stopped         bool
@@ -49,16 +54,37 @@ func (r *rig) apply(t *rapid.T, fx *Effects) {
 				t.Fatalf("dose of %d strokes", e.N)
 			}
 			if r.stopped {
-				t.Fatal("a dose after the pumps were stopped")
+				t.Fatal("a dose after the pumps were stopped for good")
 			}
-			r.asked[e.Index] += e.N
+			if e.Alt {
+				r.alt[e.Index] += e.N
+			} else {
+				r.asked[e.Index] += e.N
+			}
+		case Switch:
+			r.drop(e.Index)
+		case StopDose:
+			r.drop(e.Index)
 		case StopPumps:
-			r.stopped = true
+			for i := range r.asked {
+				r.drop(i)
+			}
 		case Commit:
 			r.commits++
 		case Journal:
 			r.journals++
 		}
+	}
+}
+
+// drop forgets the strokes of a pump that it has not made yet.
+func (r *rig) drop(i int) {
+	for _, x := range []struct {
+		asked *int64
+		made  uint64
+	}{{&r.asked[i], r.in.Delivered[i] - r.base.Delivered[i]}, {&r.alt[i], r.in.Alternate[i] - r.base.Alternate[i]}} {
+		r.dropped[i] += *x.asked - int64(x.made)
+		*x.asked = int64(x.made)
 	}
 }
 
@@ -69,10 +95,16 @@ func drawPlan(t *rapid.T) *recipe.Plan {
 		Carrier: recipe.Carrier{Valve: "v", Meter: "m", PulsesPerLitre: rapid.SampledFrom([]float64{400, 1000, 1987.5}).Draw(t, "ppl")},
 		MaxUL:   target + target/20 + 5_000, MaxTime: time.Duration(rapid.Int64Range(500, 20_000).Draw(t, "max ms")) * time.Millisecond,
 	}
+	if rapid.Bool().Draw(t, "budget") {
+		p.PumpMA = rapid.Int64Range(300, 1000).Draw(t, "mA")
+	}
 	for i := range rapid.IntRange(0, recipe.MaxDoses).Draw(t, "doses") {
 		stroke := rapid.SampledFrom([]int64{10, 20, 100}).Draw(t, "stroke")
 		strokes := rapid.Int64Range(0, target/20/stroke).Draw(t, "strokes")
-		p.Doses = append(p.Doses, recipe.Dose{Doser: recipe.Doser{Pump: string(rune('a' + i)), StrokeNL: 1000 * stroke, MaxRate: 200}, Strokes: strokes})
+		p.Doses = append(p.Doses, recipe.Dose{Doser: recipe.Doser{Pump: string(rune('a' + i)), StrokeNL: 1000 * stroke, MaxRate: 200, CurrentMA: 300}, Strokes: strokes})
+		if rapid.IntRange(0, 3).Draw(t, "alternate") == 0 {
+			p.Doses[i].Alt = &recipe.Alt{Doser: recipe.Doser{Pump: "alt", StrokeNL: 1000 * rapid.SampledFrom([]int64{10, 100}).Draw(t, "alt stroke"), MaxRate: 100, CurrentMA: 300}}
+		}
 		p.CarrierUL -= strokes * stroke
 	}
 	return p
@@ -97,17 +129,20 @@ func TestAnySequence(t *testing.T) {
 		now := time.Second
 		in := Inputs{Water: hal.Count{Pulses: uint64(rapid.IntRange(0, 5000).Draw(t, "base"))}}
 		for i := range in.Delivered {
-			in.Delivered[i] = uint64(i * 7)
+			in.Delivered[i], in.Alternate[i] = uint64(i*7), uint64(i*3)
 		}
 		base := in
+		r.in, r.base = &in, &base
 		durable := false
-		var openedAt time.Duration
+		var openedAt, openFor time.Duration
 
+		resumed := false
 		step := func(e Event) {
 			before, beforeOpen := s.Phase, r.carrier
 			e.Now, e.Inputs = now, in
 			s, fx = Step(s, e)
 			r.apply(t, &fx)
+			r.stopped = s.halted
 			if s.Phase != before {
 				ok := false
 				for _, p := range legal[before] {
@@ -124,6 +159,9 @@ func TestAnySequence(t *testing.T) {
 			if r.carrier && !beforeOpen {
 				openedAt = now
 			}
+			if beforeOpen && !r.carrier {
+				openFor += now - openedAt
+			}
 			switch {
 			case (r.carrier || r.master) && !durable:
 				t.Fatal("open before the intent is durable")
@@ -131,15 +169,22 @@ func TestAnySequence(t *testing.T) {
 				t.Fatal("the carrier is open without MASTER")
 			case r.carrier && (s.Phase < Lead || s.Phase > Tail):
 				t.Fatalf("the carrier is open in %s", s.Phase)
-			case r.carrier && e.Kind == Tick && now-openedAt >= plan.MaxTime:
+			case r.carrier && e.Kind == Tick && openFor+now-openedAt >= plan.MaxTime:
 				t.Fatal("open past the time bound")
-			case r.carrier && e.Kind == Tick && s.CountedUL() >= plan.MaxUL:
+			case s.Phase == Paused && e.Kind == Tick && (r.carrier || r.master):
+				t.Fatal("open while paused")
+			case before == Paused && s.Phase == Arm && e.Kind == Tick && !resumed:
+				t.Fatal("resumed by itself")
+			case r.carrier && e.Kind == Tick && s.FlowedUL() >= plan.MaxUL:
 				t.Fatal("open past the volume bound")
 			}
-			for i, d := range plan.Doses {
-				if r.asked[i] > d.Strokes {
-					t.Fatalf("dose %d: %d strokes asked of %d", i, r.asked[i], d.Strokes)
+			for i, d := range plan.Doses { // what was never confirmed is asked for again
+				if most := d.Strokes + s.Missed(i); r.asked[i] > most {
+					t.Fatalf("dose %d: %d strokes asked of %d", i, r.asked[i], most)
 				}
+			}
+			if s.Phase != Paused {
+				resumed = false
 			}
 		}
 		move := func(running bool) {
@@ -147,6 +192,7 @@ func TestAnySequence(t *testing.T) {
 				now += 2 * time.Millisecond
 				for i := range plan.Doses {
 					in.Delivered[i] = base.Delivered[i] + uint64(r.asked[i])
+					in.Alternate[i] = base.Alternate[i] + uint64(r.alt[i])
 				}
 				return
 			}
@@ -160,6 +206,9 @@ func TestAnySequence(t *testing.T) {
 				in.Water.Last = last
 			}
 			for i := range plan.Doses {
+				if owed := r.alt[i] - int64(in.Alternate[i]-base.Alternate[i]); owed > 0 && s.Phase.Active() && rapid.IntRange(0, 9).Draw(t, "alternate comes") > 0 {
+					in.Alternate[i] += uint64(owed)
+				}
 				owed := r.asked[i] - int64(in.Delivered[i]-base.Delivered[i])
 				if owed > 0 && s.Phase.Active() && rapid.IntRange(0, 9).Draw(t, "stroke comes") > 0 {
 					in.Delivered[i] += uint64(rapid.Int64Range(1, owed).Draw(t, "strokes come"))
@@ -192,6 +241,25 @@ func TestAnySequence(t *testing.T) {
 					step(Event{Kind: Stop, Reason: rapid.SampledFrom([]string{
 						ReasonReleased, ReasonLeaseLost, ReasonScreenLost, ReasonGuardGone, ReasonLoopGap, ReasonRigLost, ReasonShutdown, "recalled",
 					}).Draw(t, "reason")})
+				}
+			case 5:
+				switch rapid.IntRange(0, 8).Draw(t, "command") {
+				case 0:
+					step(Event{Kind: Pause, Reason: ReasonAsked})
+				case 1, 2, 3:
+					resumed = true
+					step(Event{Kind: Resume})
+				case 4:
+					in.Locks ^= hal.NoCup
+					step(Event{Kind: Tick})
+				case 5:
+					step(Event{Kind: Pulled, Index: rapid.IntRange(0, recipe.MaxDoses).Draw(t, "slot"), Alt: rapid.Bool().Draw(t, "alt")})
+				case 6:
+					in.Stray += uint64(rapid.IntRange(0, 1).Draw(t, "stray"))
+					step(Event{Kind: Tick})
+				case 7:
+					in.Water.Lost += uint64(rapid.IntRange(0, 1).Draw(t, "lost"))
+					step(Event{Kind: Tick})
 				}
 			case 3:
 				if rapid.IntRange(0, 9).Draw(t, "lock") == 0 {
@@ -250,6 +318,12 @@ func TestAnySequence(t *testing.T) {
 		for i, d := range plan.Doses {
 			if got, want := s.DoseUL(i), d.Given(int64(in.Delivered[i]-base.Delivered[i])); got != want {
 				t.Fatalf("dose %d: recorded %d µL, delivered %d", i, got, want)
+			}
+			if d.Alt == nil {
+				continue
+			}
+			if got, want := s.AltUL(i), d.Alt.Given(int64(in.Alternate[i]-base.Alternate[i])); got != want {
+				t.Fatalf("alternate of dose %d: recorded %d µL, delivered %d", i, got, want)
 			}
 		}
 	})
