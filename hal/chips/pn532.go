@@ -86,6 +86,12 @@ func (c *PN532) ReadPages(ctx context.Context, page int) ([16]byte, error) {
 	return out, nil
 }
 
+// Check asks whether the reader answers, and sets it up anew. It looks for no card.
+func (c *PN532) Check(ctx context.Context) error {
+	c.ready = false
+	return c.setUp(ctx)
+}
+
 // setUp makes the reader answer within bounds. It is done again after each failure: the chip may have been reset.
 func (c *PN532) setUp(ctx context.Context) error {
 	if c.ready {

@@ -264,7 +264,8 @@ func (b *builder) slots() error {
 			if err != nil {
 				return err
 			}
-			readers[c.ID] = newTagReader(chips.NewPN532(a, uint16(c.Addr)))
+			readers[c.ID] = newTagReader(s.ID, chips.NewPN532(a, uint16(c.Addr)))
+			b.rig.readers = append(b.rig.readers, readers[c.ID])
 			x.reader = readers[c.ID]
 		}
 		b.rig.slots[s.ID] = x

@@ -172,6 +172,9 @@ func (b *builder) start() {
 	for _, s := range r.sensors {
 		r.pollers.Go(func() { s.run(ctx) })
 	}
+	for _, t := range r.readers {
+		r.pollers.Go(func() { t.watch(ctx) })
+	}
 }
 
 // undo takes back a build that did not come to its end.

@@ -97,12 +97,12 @@ func TestFileSensor(t *testing.T) {
 		s := newSensor(cfg, func() time.Duration { return time.Since(start) + time.Second }, fileRaw(root, cfg.Path))
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		if r := s.Read(); r.Quality != hal.Bad || r.Why == "" || r.At != 0 {
-			t.Errorf("before the first poll: %+v", r)
+		if r := s.Read(); r.Quality != hal.Bad || r.Why == "" || r.At != 0 || s.fault() != "" {
+			t.Errorf("before the first poll: %+v, fault %q", r, s.fault())
 		}
 		go s.run(ctx)
 		time.Sleep(10 * ms)
-		if r := s.Read(); r.Quality != hal.Bad || !strings.Contains(r.Why, "not connected") {
+		if r := s.Read(); r.Quality != hal.Bad || !strings.Contains(r.Why, "not connected") || s.fault() == "" {
 			t.Errorf("without a file: %+v", r)
 		}
 		writeFile(t, path, "4250\n")

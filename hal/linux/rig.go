@@ -34,6 +34,7 @@ type rig struct {
 	adapters map[int]i2c.BusCloser
 	sensors  map[string]*sensor
 	slots    map[string]*slot
+	readers  []*tagReader
 	heart    *heart
 	notes    []hal.Fault // found when opening, true as long as the rig is open
 
@@ -197,6 +198,18 @@ func (r *rig) Health() []hal.Fault {
 			out = append(out, d.faults(d.id, now)...)
 		}
 		b.mu.Unlock()
+	}
+	for _, s := range r.file.Sensors {
+		if x := r.sensors[s.ID]; x != nil {
+			if why := x.fault(); why != "" {
+				out = append(out, hal.Fault{Part: s.ID, What: why})
+			}
+		}
+	}
+	for _, t := range r.readers {
+		if why := t.gone.Load(); why != nil {
+			out = append(out, hal.Fault{Part: t.slot, What: "the tag reader does not answer: " + *why})
+		}
 	}
 	for _, id := range r.unsensed {
 		out = append(out, hal.Fault{Part: id, What: "strokes are not confirmed: the pump has no stroke sensor", Kind: hal.FaultUnconfirmed})

@@ -130,14 +130,15 @@ func TestContractOnModels(t *testing.T) {
 				return haltest.Holder{Rig: r, Pacer: pacer, Kill: func() { Abandon(r) }}, nil
 			},
 			Hooks: haltest.Hooks{Unplug: func(part string, on bool) bool {
-				if part != "p01" {
+				addr := map[string]uint16{"p01": doserAddr, "s01": chips.PN532Addr}[part]
+				if addr == 0 {
 					return false
 				}
 				var err error
 				if on {
 					err = chipmodel.ErrNAK
 				}
-				bus.Fail(doserAddr, err)
+				bus.Fail(addr, err)
 				return true
 			}},
 		}

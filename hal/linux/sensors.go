@@ -32,6 +32,7 @@ type sensor struct {
 	mu    sync.Mutex
 	last  hal.Reading
 	stale string // what Read says once the value is old
+	asked bool   // polled at least once
 }
 
 func newSensor(cfg rigfile.Sensor, now func() time.Duration, raw func(context.Context) (float64, error)) *sensor {
@@ -53,6 +54,17 @@ func (s *sensor) Read() hal.Reading {
 		r.Quality, r.Why = hal.Stale, s.stale
 	}
 	return r
+}
+
+// fault is what Health says of it; empty when the reading is good, or none could be there yet.
+func (s *sensor) fault() string {
+	r := s.Read()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.Quality == hal.Good || !s.asked {
+		return ""
+	}
+	return "no good reading: " + r.Why
 }
 
 // run polls until ctx ends.
@@ -86,7 +98,7 @@ func (s *sensor) poll(ctx context.Context) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stale = stale
+	s.stale, s.asked = stale, true
 	switch {
 	case err == nil:
 		s.last = r
