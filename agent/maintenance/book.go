@@ -19,7 +19,7 @@ const setting = "maintenance"
 
 // Limits of what the book keeps.
 const (
-	keptCalibrations = 12 // per line
+	keptCalibrations = 8 // per line
 	keptReports      = 50
 )
 
@@ -357,7 +357,7 @@ func (s *saved) enter(e Entry) {
 	if len(s.Log) > keptReports {
 		s.Log = s.Log[:keptReports]
 	}
-	for i := 8; i < len(s.Log); i++ { // the book is one small value: only the newest keep their figures
+	for i := 4; i < len(s.Log); i++ { // the book is one small value: only the newest keep their figures
 		s.Log[i].Evidence, s.Log[i].Steps = nil, nil
 	}
 }
