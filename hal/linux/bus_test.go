@@ -3,6 +3,7 @@ package linux
 import (
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -377,8 +378,9 @@ func TestDoserFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onDoser(t, func(t *testing.T, d *doser, m *chipmodel.Doser, models *chipmodel.Bus) {
 				p := d.pumps[2]
-				given := 0
-				m.Stroke = func(int) bool { given++; return true }
+				var strokes atomic.Int64
+				m.Stroke = func(int) bool { strokes.Add(1); return true }
+				given := func() int { synctest.Wait(); return int(strokes.Load()) }
 				_ = p.Dose(1000, 10*ms)
 				time.Sleep(105 * ms)
 				before := p.Delivered()
@@ -397,18 +399,18 @@ func TestDoserFails(t *testing.T) {
 				if err := p.Stop(); err != nil {
 					t.Errorf("stop: %v", err)
 				}
-				at := given
+				at := given()
 				time.Sleep(time.Second)
-				if given != at {
-					t.Errorf("%d strokes of a dose that had failed", given-at)
+				if n := given(); n != at {
+					t.Errorf("%d strokes of a dose that had failed", n-at)
 				}
 				if err := p.Dose(4, 0); err != nil {
 					t.Errorf("dose after it was taken note of: %v", err)
 				}
 				time.Sleep(100 * ms)
 				synctest.Wait()
-				if given != at+4 {
-					t.Errorf("%d strokes, want 4", given-at)
+				if n := given(); n != at+4 {
+					t.Errorf("%d strokes, want 4", n-at)
 				}
 			})
 		})
@@ -418,14 +420,14 @@ func TestDoserFails(t *testing.T) {
 // The worker dies with its process: the chip stops by itself.
 func TestDoserOutlivesNoHost(t *testing.T) {
 	onDoser(t, func(t *testing.T, d *doser, m *chipmodel.Doser, _ *chipmodel.Bus) {
-		given := 0
-		m.Stroke = func(int) bool { given++; return true }
+		var given atomic.Int64
+		m.Stroke = func(int) bool { given.Add(1); return true }
 		_ = d.pumps[2].Dose(1000, 10*ms)
 		time.Sleep(100 * ms)
 		_ = d.bus.close(true)
-		at := given
+		at := given.Load()
 		time.Sleep(5 * time.Second)
-		if n := given - at; n > 26 {
+		if n := given.Load() - at; n > 26 {
 			t.Errorf("%d strokes after the host died", n)
 		}
 	})

@@ -3,6 +3,7 @@ package linux
 import (
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,12 +13,17 @@ import (
 
 // file is a request whose writes the test sees; it can fail.
 type file struct {
+	mu     sync.Mutex
 	bits   uint64
 	writes int
 	err    error
 }
 
+func (f *file) fail(err error) { f.mu.Lock(); f.err = err; f.mu.Unlock() }
+
 func (f *file) set(mask, bits uint64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.err != nil {
 		return f.err
 	}
@@ -78,9 +84,12 @@ func TestDeadManShutsEachAtItsTime(t *testing.T) {
 			one, two uint64
 			bits     uint64
 		}{
-			{399 * time.Millisecond, 0b11, 1, 0b111}, {401 * time.Millisecond, 0b01, 1, 0b110},
-			{999 * time.Millisecond, 0b01, 1, 0b110}, {1001 * time.Millisecond, 0b01, 0, 0b100},
-			{2999 * time.Millisecond, 0b01, 0, 0b100}, {3001 * time.Millisecond, 0, 0, 0},
+			{399 * time.Millisecond, 0b11, 1, 0b111},
+			{401 * time.Millisecond, 0b01, 1, 0b110},
+			{999 * time.Millisecond, 0b01, 1, 0b110},
+			{1001 * time.Millisecond, 0b01, 0, 0b100},
+			{2999 * time.Millisecond, 0b01, 0, 0b100},
+			{3001 * time.Millisecond, 0, 0, 0},
 		} {
 			time.Sleep(step.at - time.Since(start))
 			synctest.Wait()
@@ -123,13 +132,13 @@ func TestDeadManTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, one, _ := newGroup(t)
 		o.must(t, 0b001, 0b001)
-		one.err = gone(errors.New("no"))
+		one.fail(gone(errors.New("no")))
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if o.Commanded() != 0b001 {
 			t.Errorf("an output that could not be shut counts as shut: %b", o.Commanded())
 		}
-		one.err = nil
+		one.fail(nil)
 		time.Sleep(2 * deadManRetry)
 		synctest.Wait()
 		if one.bits != 0 || o.Commanded() != 0 {
@@ -143,14 +152,14 @@ func TestSafeGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, one, two := newGroup(t)
 		o.must(t, 0b111, 0b111)
-		one.err = hal.ErrGone
+		one.fail(hal.ErrGone)
 		if err := o.safe(); !errors.Is(err, hal.ErrGone) {
 			t.Errorf("safe with a chip gone: %v", err)
 		}
 		if two.bits != 0 || o.Commanded() != 0b101 {
 			t.Errorf("two %b, commanded %b", two.bits, o.Commanded())
 		}
-		one.err = nil
+		one.fail(nil)
 		if err := errors.Join(o.safe(), o.safe()); err != nil || one.bits != 0 || o.Commanded() != 0 {
 			t.Errorf("%v, one %b, commanded %b", err, one.bits, o.Commanded())
 		}
