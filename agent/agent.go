@@ -148,7 +148,9 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 	if a.boot, err = record.BootID(); err != nil {
 		return nil, err
 	}
-	if a.store, err = store.Open(filepath.Join(cfg.State, "pours"), store.Options{Board: boardOf(deps.Board), OnDamage: a.damaged}); err != nil {
+	if a.store, err = store.Open(filepath.Join(cfg.State, "pours"), store.Options{
+		Board: boardOf(deps.Board), OnDamage: a.damaged, Yield: func(ctx context.Context) error { return a.yield.Idle(ctx) },
+	}); err != nil {
 		return nil, err
 	}
 	defer func() {

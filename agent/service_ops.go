@@ -216,7 +216,10 @@ func (o *ops) follow(s *machine.Session) {
 }
 
 // lock tells the machine what the book locks out.
-func (o *ops) lock() { o.a.machine.SetLockedOut(o.book.LockedOut()) }
+func (o *ops) lock() {
+	o.a.machine.SetLockedOut(o.book.LockedOut())
+	o.a.cared()
+}
 
 // wait returns when the last operation is entered; the machine has ended before.
 func (o *ops) wait() { o.follows.Wait() }

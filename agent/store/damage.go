@@ -106,7 +106,10 @@ func (s *Store) noteGap(l *logInfo, gap Gap, newest bool, d Damage) error {
 	return err
 }
 
-// Verify walks every closed segment, so that damage is known before the records are needed.
+// verifyPiece is how many records Verify checks before it yields: below a millisecond of work.
+const verifyPiece = 64
+
+// Verify walks every closed segment, so that damage is known before the records are needed. It yields often.
 func (s *Store) Verify(ctx context.Context) error {
 	for _, st := range s.Logs() {
 		s.mu.Lock()
@@ -119,10 +122,15 @@ func (s *Store) Verify(ctx context.Context) error {
 		}
 		s.mu.Unlock()
 		for _, g := range segs {
-			if err := ctx.Err(); err != nil {
+			if err := s.yield(ctx); err != nil {
 				return err
 			}
-			_, err := g.scan(func(frame) {})
+			n := 0
+			_, err := g.scan(func(frame) {
+				if n++; n%verifyPiece == 0 {
+					_ = s.yield(ctx) // an ended context is told before the next segment
+				}
+			})
 			switch {
 			case err == nil:
 			case isNewer(err):
@@ -135,6 +143,14 @@ func (s *Store) Verify(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// yield waits until bulk work may go on.
+func (s *Store) yield(ctx context.Context) error {
+	if err := ctx.Err(); err != nil || s.o.Yield == nil {
+		return err
+	}
+	return s.o.Yield(ctx)
 }
 
 // Retire unlinks segments whose records are all acknowledged and older than Options.Retain, and forgets closed logs with

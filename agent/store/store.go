@@ -20,6 +20,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"os"
 	"slices"
@@ -46,6 +47,8 @@ type Options struct {
 	Board string
 	// OnDamage is called for damage found after Open; it must not call the store. Damage found by Open is in Damages.
 	OnDamage func(Damage)
+	// Yield is called between two pieces of bulk work, such as Verify's, and returns when it may go on; nil: never held.
+	Yield func(context.Context) error
 	// Now is the wall clock that stamps records; default time.Now.
 	Now func() time.Time
 	// SegmentBytes, SegmentCount and Retain replace the defaults; for tests.
