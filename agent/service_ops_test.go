@@ -13,11 +13,13 @@ import (
 	"fountain/agent/alarm"
 	"fountain/agent/api"
 	"fountain/agent/beverage"
+	"fountain/agent/machine"
 	"fountain/agent/maintenance"
 	"fountain/hal"
 	"fountain/hal/rigfile"
 	"fountain/hal/sim"
 	"fountain/internal/problem"
+	"fountain/sync/wire"
 )
 
 // referenceRig is the rig of virtual units.
@@ -136,6 +138,11 @@ func TestCleaningSurvivesAPowerCut(t *testing.T) {
 		v.await("the alarm", time.Minute, func() bool { return slices.Contains(v.standing(), alarm.CleanUnfinished.String()+"/"+valve) })
 		if err := v.a.mended(alarm.CleanUnfinished, valve); err == nil && v.a.ops.book.LockedOut()[valve] == "" {
 			t.Fatal("a word cleared a cleaning")
+		}
+		v.a.board.Clear(alarm.CleanUnfinished, valve) // and without the alarm the machine refuses by itself
+		_, err := v.a.machine.Start(context.Background(), machine.StartRequest{Beverage: drink, TargetUL: 240_000, Source: wire.SourceService})
+		if p := problem.From(err); err == nil || p.Code != problem.CodeUnsafe || p.Where != valve {
+			t.Fatalf("the machine itself: %v", err)
 		}
 		if op := v.work(api.StartOp{Kind: api.OpRinse, Line: valve, Params: map[string]string{"ml": "2000"}}, nil); op.Outcome != api.OpDone {
 			t.Fatalf("rinse: %+v", op)
