@@ -17,6 +17,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if socket := os.Getenv(asOwner); socket != "" {
+		os.Exit(owner(socket))
+	}
 	testscript.Main(m, map[string]func(){"fountaind": func() {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()

@@ -23,9 +23,8 @@ import (
 	"fountain/agent/beat"
 	"fountain/agent/beverage"
 	"fountain/agent/config"
-	"fountain/hal"
+	"fountain/hal/linux"
 	"fountain/hal/rigfile"
-	"fountain/hal/sim"
 	"fountain/internal/build"
 	"fountain/internal/cmdline"
 	"fountain/internal/lifeline"
@@ -40,9 +39,12 @@ Usage:
   fountaind check-config FILE [--print]
 
 Examples:
-  fountaind --config /etc/fountain/fountaind.yaml --state /var/lib/fountain
+  fountaind --config /etc/fountain/fountaind.yaml --state /var/lib/fountain --rig /etc/fountain/rig.yaml
   fountaind --config testdata/config/demo.yaml --state .desk/unit-1 --rig sim
   fountaind check-config fountaind.yaml --print
+
+Whatever keeps it from starting, it leaves the outputs of the rig shut that --rig names. Give --rig on a device, so that
+this holds with an unreadable configuration too.
 
 Every key can also be set by the environment: FOUNTAIN_SYNC_DRAIN_RATE=20 is sync.drain_rate.
 
@@ -61,13 +63,6 @@ Examples:
 Flags:
 `
 
-const (
-	deviceRun  = "/run/fountain" // where sockets lie on a device, if it exists and is ours
-	rigWait    = 5 * time.Second // for a plant or a driver that starts at the same moment
-	rigRetry   = 100 * time.Millisecond
-	deviceRoot = "/var/lib/fountain"
-)
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
@@ -80,7 +75,10 @@ func run(ctx context.Context, args, environ []string, _ io.Reader, stdout, stder
 	if len(args) > 0 && args[0] == "check-config" {
 		err = checkConfig(args[1:], environ, stdout, stderr)
 	} else {
-		err = serve(ctx, args, environ, stdout, stderr)
+		var o options
+		if o, err = parse(args, stdout); err == nil {
+			err = serve(ctx, o, environ, stderr)
+		}
 	}
 	if errors.Is(err, errReported) {
 		return 2
@@ -97,6 +95,8 @@ func wrong(where, what, remedy string) error {
 // options are the flags.
 type options struct {
 	config, state, rig, endpoints, run string
+
+	hw []linux.Option // for tests
 }
 
 func parse(args []string, stdout io.Writer) (o options, err error) {
@@ -105,7 +105,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	flags.StringVar(&o.state, "state", "", "state directory `DIR`: pours, identity and, unless this is a device, sockets")
 	flags.StringVar(&o.rig, "rig", "", "sim, or a rig `FILE` (default: the configuration's rig)")
 	flags.StringVar(&o.endpoints, "endpoints", "", "endpoints `FILE` of fountain-cloud (same as cloud.endpoints_file)")
-	flags.StringVar(&o.run, "run", "", "run directory `DIR` for the sockets (default: "+deviceRun+" on a device, else STATE/run)")
+	flags.StringVar(&o.run, "run", "", "run directory `DIR` for the sockets (default: /run/fountain on a device, else STATE/run)")
 	if err := cmdline.Parse(flags, args, usage, stdout); err != nil {
 		return o, err
 	}
@@ -113,31 +113,33 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 		return o, err
 	}
 	if o.state == "" {
-		return o, wrong("--state", "no state directory given", "give the unit's state directory, for example "+deviceRoot)
+		return o, wrong("--state", "no state directory given", "give the unit's state directory, for example "+cmdline.DeviceState)
 	}
 	return o, nil
 }
 
-func serve(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
-	o, err := parse(args, stdout)
-	if err != nil {
-		return err
-	}
-	if o.endpoints != "" {
-		environ = setenv(environ, "FOUNTAIN_CLOUD_ENDPOINTS_FILE", o.endpoints)
-	}
+func serve(ctx context.Context, o options, environ []string, stderr io.Writer) (err error) {
 	if o.state, err = filepath.Abs(o.state); err != nil {
 		return fmt.Errorf("find the state directory: %w", err)
 	}
-	cfg, err := config.LoadLayers(config.Layers{File: o.config, Environ: environ, Technician: filepath.Join(o.state, config.TechnicianName)})
+	if o.run == "" {
+		o.run = cmdline.RunDir(o.state)
+	}
+	tried := false // the agent opened the rig, or tried to: that is what shuts what the last process left open
+	defer func() {
+		if err != nil && !tried {
+			leaveShut(ctx, o, stderr)
+		}
+	}()
+	if o.endpoints != "" {
+		environ = setenv(environ, "FOUNTAIN_CLOUD_ENDPOINTS_FILE", o.endpoints)
+	}
+	cfg, err := config.Load(o.config, environ)
 	if err != nil {
 		return err
 	}
 	if o.rig == "" {
 		o.rig = cfg.Rig
-	}
-	if o.run == "" {
-		o.run = runDir(o.state)
 	}
 	out, closeLog, err := openLog(cfg.Log, stderr)
 	if err != nil {
@@ -149,89 +151,31 @@ func serve(ctx context.Context, args, environ []string, stdout, stderr io.Writer
 		return err
 	}
 	began := time.Now()
-	kind, err := rigKind(o.rig)
+	hardware, err := chooseRig(o, log)
 	if err != nil {
 		return err
 	}
-	var rig hal.Rig
-	defer func() {
-		if rig != nil {
-			_ = rig.Close() // shuts everything; the machine has done so already
-		}
-	}()
+	defer hardware.close()
 	guard, err := beat.Dial(filepath.Join(o.run, beat.SocketName))
 	if err != nil {
 		return wrong("--state "+o.state, err.Error(), "choose a shorter directory")
 	}
 	defer guard.Close() // the guard shuts MASTER
-	a, err := agent.New(ctx, agent.Config{State: o.state, Run: o.run, Rig: kind, Config: cfg},
-		agent.Deps{Guard: guard, Log: log, Open: func(ctx context.Context) (_ hal.Rig, pacer hal.Pacer, err error) {
-			rig, pacer, err = openSim(ctx, o.run)
-			return rig, pacer, err
-		}})
+	tried = true
+	a, err := agent.New(ctx, agent.Config{State: o.state, Run: o.run, Rig: hardware.kind, Config: cfg},
+		agent.Deps{Guard: guard, Log: log, Open: hardware.open, Loop: hardware.loop})
 	if err != nil {
 		return err
 	}
 	err = a.Run(ctx, func() {
 		log.Info("ready", slog.String(logkey.Path, o.run), slog.String(logkey.Version, build.Version),
-			slog.String("rig", kind), slog.Duration(logkey.Duration, time.Since(began)))
+			slog.String("rig", hardware.kind), slog.Duration(logkey.Duration, time.Since(began)))
 	})
 	if err != nil {
 		return err
 	}
 	log.Info("stopped", slog.Any(logkey.Reason, context.Cause(ctx)))
 	return nil
-}
-
-// rigKind checks what --rig names.
-func rigKind(name string) (string, error) {
-	if name == config.RigSim {
-		return agent.RigSim, nil
-	}
-	if _, err := rigfile.Load(name); err != nil {
-		return "", err
-	}
-	return "", &problem.Problem{
-		Code: problem.CodeBadConfig, Where: "--rig " + name, What: "the rig file is good, but this build drives no real lines yet",
-		Remedy: "use --rig sim and run fountain-plant beside it",
-	}
-}
-
-// openSim opens the agent's lines at the plant. The plant of a desk may start at the same moment, so it is given a while.
-func openSim(ctx context.Context, run string) (hal.Rig, hal.Pacer, error) {
-	socket := filepath.Join(run, sim.SocketName)
-	// The rig outlives ctx: at the end the machine still has to shut its valves over it.
-	life := context.WithoutCancel(ctx)
-	for end := time.Now().Add(rigWait); ; {
-		rig, pacer, err := sim.Dial(life, socket, hal.OwnerAgent)
-		if err == nil {
-			return rig, pacer, nil
-		}
-		if errors.Is(err, hal.ErrBusy) || time.Now().After(end) || ctx.Err() != nil {
-			p := &problem.Problem{
-				Code: problem.CodeUnreachable, Where: socket, What: "the rig does not answer: " + problem.From(err).What,
-				Remedy: "start fountain-plant for this state directory, or use fountain-desk", Retry: true,
-			}
-			if errors.Is(err, hal.ErrBusy) {
-				p.Code, p.What, p.Remedy = problem.CodeConflict, "another agent holds the rig's lines", "stop it first"
-			}
-			return nil, nil, p
-		}
-		t := time.NewTimer(rigRetry)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-		case <-t.C:
-		}
-	}
-}
-
-// runDir is the directory of the sockets: on a device systemd makes /run/fountain for the unit's only agent.
-func runDir(state string) string {
-	if fi, err := os.Stat(deviceRun); err == nil && fi.IsDir() && state == deviceRoot {
-		return deviceRun
-	}
-	return filepath.Join(state, "run")
 }
 
 func checkConfig(args, environ []string, stdout, stderr io.Writer) error {
@@ -269,8 +213,13 @@ func checkConfig(args, environ []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// checkFiles reads the catalogue and the planogram as the agent would.
+// checkFiles reads the catalogue, the planogram and the rig file as the agent would.
 func checkFiles(cfg *config.Config) error {
+	if cfg.Rig != config.RigSim {
+		if _, err := rigfile.Load(cfg.Rig); err != nil {
+			return err
+		}
+	}
 	cat, err := beverage.Load(cfg.Catalogue.File)
 	if err != nil {
 		return err
