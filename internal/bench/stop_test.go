@@ -147,7 +147,7 @@ func stopOnce(ctx context.Context, t *testing.T, c *api.Client, plant *panel.Con
 	if err := l.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Settled(ctx, p.ID); err != nil {
+	if p, err = c.Settled(ctx, p.ID); err != nil {
 		t.Fatal(err)
 	}
 	s, err := plant.State(ctx)
@@ -157,7 +157,7 @@ func stopOnce(ctx context.Context, t *testing.T, c *api.Client, plant *panel.Con
 	v, ok := s.Valve(drink.Recipe.Carrier)
 	took := float64(v.CommandedShutNS-from) / 1e6
 	if !ok || v.Commanded || took <= 0 {
-		t.Fatalf("valve %s after the stop: %+v", drink.Recipe.Carrier, v)
+		t.Fatalf("valve %s after the stop: %+v; the pour ended %s %s", drink.Recipe.Carrier, v, p.Outcome, p.Reason)
 	}
 	return took
 }
