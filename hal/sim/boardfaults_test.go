@@ -3,9 +3,11 @@ package sim
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"fountain/hal"
+	"fountain/hal/rigfile"
 )
 
 func isGone(t *testing.T, what string, err error) {
@@ -17,12 +19,29 @@ func isGone(t *testing.T, what string, err error) {
 
 var boardFaults = []trial{
 	{Fault{Kind: ChipGone, Part: "x1"}, func(t *testing.T, b *bench) {
-		isGone(t, "apply", b.agent.Outputs().Apply(b.sparkling, b.sparkling))
+		must(t, b.p.Clear(Fault{Kind: ChipGone, Part: "x1"}))
+		out := b.agent.Outputs()
+		line := func() bool { v, _ := b.p.State().Valve("sparkling"); return v.Commanded }
+		must(t, out.Apply(b.sparkling, b.sparkling))
+		must(t, b.p.Inject(Fault{Kind: ChipGone, Part: "x1"}))
+		isGone(t, "renewing", out.Apply(b.sparkling, b.sparkling))
+		if time.Sleep(15 * time.Millisecond); !line() {
+			t.Error("the line fell before the reset line was asserted")
+		}
+		if time.Sleep(10 * time.Millisecond); line() {
+			t.Error("the reset line did not let the line fall")
+		}
+		isGone(t, "Safe", b.agent.Safe(nil))
 		b.try(t).want(t, well) // what is on other chips works
 		if h := b.agent.Health(); len(h) != 1 || h[0].Part != "x1" || h[0].Kind != hal.FaultGone {
 			t.Errorf("health %v", h)
 		}
-	}, nil},
+	}, func(t *testing.T, b *bench) {
+		must(t, b.agent.Outputs().Apply(b.sparkling, b.sparkling)) // Safe took note
+		must(t, b.agent.Outputs().Apply(b.sparkling, 0))
+		time.Sleep(time.Second)
+		b.try(t).want(t, well)
+	}},
 	{Fault{Kind: BusStuck, Part: "x1"}, func(t *testing.T, b *bench) {
 		u, err := b.agent.Pump("p01")
 		must(t, err)
@@ -73,7 +92,10 @@ var boardFaults = []trial{
 		if h := b.agent.Health(); len(h) != 1 || h[0].Kind != hal.FaultReset {
 			t.Errorf("health %v", h)
 		}
-		must(t, b.agent.Outputs().Apply(b.sparkling, b.sparkling)) // it was set up again
+		out := b.agent.Outputs()
+		isGone(t, "opening again before anybody took note", out.Apply(b.sparkling, b.sparkling))
+		isGone(t, "taking note", out.Apply(b.sparkling, 0))
+		must(t, out.Apply(b.sparkling, b.sparkling)) // it was set up again
 		if v, _ := b.p.State().Valve("sparkling"); !v.Commanded {
 			t.Error("it takes no commands")
 		}
@@ -152,4 +174,33 @@ var boardFaults = []trial{
 		_, err = b.p.Open(hal.OwnerAgent)
 		isGone(t, "open", err)
 	}, reopens},
+}
+
+// Without a reset line the outputs of a chip that hangs stay open; when it is back they are shut, and stay so until
+// somebody took note.
+func TestChipWithoutReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := full(t, func(r *rigfile.Rig) { r.Chips[1].Reset = nil })
+		out, gone := b.agent.Outputs(), Fault{Kind: ChipGone, Part: "x1"}
+		line := func() bool { v, _ := b.p.State().Valve("sparkling"); return v.Commanded }
+		must(t, out.Apply(b.sparkling, b.sparkling))
+		must(t, b.p.Inject(gone))
+		time.Sleep(5 * time.Second)
+		isGone(t, "shutting", out.Apply(b.sparkling, 0))
+		if !line() || out.Commanded() != b.sparkling {
+			t.Errorf("line %v, commanded %b", line(), out.Commanded())
+		}
+		must(t, b.p.Clear(gone))
+		if line() || out.Commanded() != 0 {
+			t.Errorf("back: line %v, commanded %b", line(), out.Commanded())
+		}
+		must(t, out.Apply(b.sparkling, b.sparkling)) // the shutting took note
+		must(t, b.p.Inject(gone))
+		time.Sleep(time.Second)
+		must(t, b.p.Clear(gone))
+		isGone(t, "renewing what fell meanwhile", out.Apply(b.sparkling, b.sparkling))
+		if line() {
+			t.Error("it opened again by itself")
+		}
+	})
 }

@@ -237,7 +237,7 @@ func (r *remoteRig) Apply(mask, bits uint64) error {
 		return hal.ErrUnknownPart
 	}
 	r.in.Lock()
-	lost, goneMask := r.lost, r.snap.goneMask
+	lost, goneMask, deadMask := r.lost, r.snap.goneMask, r.snap.deadMask
 	r.in.Unlock()
 	r.out.Lock()
 	defer r.out.Unlock()
@@ -251,7 +251,8 @@ func (r *remoteRig) Apply(mask, bits uint64) error {
 		r.overdue(mask &^ bits)
 		return err
 	}
-	r.note(mask&^goneMask, bits)
+	r.note(mask&^bits&^deadMask, 0)
+	r.note(mask&bits&^goneMask, bits)
 	if mask&goneMask != 0 {
 		return hal.ErrGone
 	}
@@ -328,7 +329,7 @@ func (r *remoteRig) Beat() error {
 // Safe implements hal.Rig.
 func (r *remoteRig) Safe(error) error {
 	r.in.Lock()
-	goneMask := r.snap.goneMask
+	deadMask := r.snap.deadMask
 	r.in.Unlock()
 	r.out.Lock()
 	defer r.out.Unlock()
@@ -339,7 +340,7 @@ func (r *remoteRig) Safe(error) error {
 		r.overdue(^uint64(0))
 		return err
 	}
-	stays := r.commanded & goneMask // behind a chip that does not answer
+	stays := r.commanded & deadMask // behind a chip that does not answer
 	r.note(^stays, 0)
 	if stays != 0 {
 		r.overdue(stays)
@@ -406,24 +407,28 @@ func (r *remoteRig) watchDeadlines() {
 	}
 }
 
-// settle compares what was commanded with what the plant did: an output behind a chip that does not answer stays as it
-// was, and the caller may have been told before anybody knew. It is due at once. settle returns the outputs that do not
-// answer; out is held.
-func (r *remoteRig) settle(now time.Duration) uint64 {
+// settle compares what was commanded with what the plant did. An output behind a chip that does not answer stays as it
+// was, and the caller may have been told before anybody knew: it is due at once. One that fell with its chip is shut.
+// settle returns the outputs that do not answer, and whether it has to look again because commands are under way; out is
+// held.
+func (r *remoteRig) settle(now time.Duration) (deadMask uint64, again bool) {
 	r.in.Lock()
-	goneMask, done, commanded := r.snap.goneMask, r.snap.done, r.snap.commanded
+	deadMask, done, commanded := r.snap.deadMask, r.snap.done, r.snap.commanded
 	r.in.Unlock()
 	if done < r.sent {
-		return goneMask // there are commands under way
+		return deadMask, commanded != r.commanded
 	}
-	open := commanded &^ r.commanded & goneMask
-	r.commanded |= open
+	open := commanded &^ r.commanded & deadMask
+	r.commanded = r.commanded&commanded | open
 	for i := range r.deadline {
-		if open&(1<<i) != 0 {
+		switch bit := uint64(1) << i; {
+		case open&bit != 0:
 			r.deadline[i] = now
+		case r.commanded&bit == 0:
+			r.deadline[i] = 0
 		}
 	}
-	return goneMask
+	return deadMask, false
 }
 
 // expire shuts what is overdue and returns the time until the next deadline.
@@ -435,7 +440,7 @@ func (r *remoteRig) expire() time.Duration {
 	}
 	now := r.now()
 	next := now + time.Hour
-	goneMask := r.settle(now)
+	deadMask, again := r.settle(now)
 	var due uint64
 	for i, d := range r.deadline {
 		switch {
@@ -446,7 +451,7 @@ func (r *remoteRig) expire() time.Duration {
 			next = min(next, d)
 		}
 	}
-	if due == 0 && goneMask != 0 {
+	if due == 0 && (again || deadMask != 0) {
 		return min(next-now, pushIdle) // what was shut since may not have arrived
 	}
 	if due == 0 {
@@ -461,13 +466,13 @@ func (r *remoteRig) expire() time.Duration {
 		}
 		return retrySafe
 	}
-	r.commanded &^= due &^ goneMask
+	r.commanded &^= due &^ deadMask
 	for i := range r.deadline {
-		if (due&^goneMask)&(1<<i) != 0 {
+		if (due&^deadMask)&(1<<i) != 0 {
 			r.deadline[i] = 0
 		}
 	}
-	if due&goneMask != 0 {
+	if due&deadMask != 0 {
 		return retrySafe // until the chip answers again
 	}
 	return next - now

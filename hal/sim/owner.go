@@ -17,6 +17,7 @@ type owner struct {
 	gen      uint64 // of the current holder; an older rig of the same owner is gone
 	outputs  []int  // bit i is p.valves[outputs[i]]: valves and agitators
 	want     uint64 // what the holder's HAL believes to be commanded
+	failed   uint64 // outputs that failed while something was open, and nobody has taken note
 	deadMan  bool   // the holder's HAL lives in this process and shuts what is not renewed
 	deadline []time.Duration
 	base     []uint64 // pump strokes confirmed before the rig was opened
@@ -104,6 +105,7 @@ func (p *Plant) open(name hal.Owner, deadMan bool) (*ownedRig, error) {
 // shutAll commands every output of o shut and stops its pumps. What is behind a chip that does not answer stays as it is
 // (its dead-man goes on trying): hal.ErrGone. Without allocation.
 func (p *Plant) shutAll(o *owner, now time.Duration) (err error) {
+	o.failed = 0
 	for i, k := range o.outputs {
 		if v := &p.valves[k]; p.goneChips[v.chip] {
 			if o.want&(1<<i) != 0 {
@@ -206,7 +208,10 @@ func (r *ownedRig) Apply(mask, bits uint64) error {
 	if n := len(r.o.outputs); n < 64 && mask>>n != 0 {
 		return hal.ErrUnknownPart
 	}
-	gone := false
+	gone := mask&r.o.failed != 0
+	if gone {
+		bits = r.p.takeNote(r.o, mask, bits)
+	}
 	for i, vi := range r.o.outputs {
 		bit := uint64(1) << i
 		if mask&bit == 0 {

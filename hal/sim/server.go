@@ -328,12 +328,11 @@ func (v *view) take() (busy, silent bool) {
 	s.done = v.done.Load() // before the rest: what is counted here shows in it
 	now := p.lock()
 	defer p.mu.Unlock()
-	s.at, s.commanded, s.goneMask, s.goneChips, s.faulty, s.slow = now, v.rig.o.want, 0, 0, 0, 0
+	s.at, s.commanded, s.deadMask, s.goneChips, s.faulty, s.slow = now, v.rig.o.want, 0, 0, 0, 0
 	for i, vi := range v.rig.o.outputs {
-		if p.goneChips[p.valves[vi].chip] {
-			s.goneMask |= 1 << i
-		}
+		s.deadMask |= bit(p.goneChips[p.valves[vi].chip], i)
 	}
+	s.goneMask = s.deadMask | v.rig.o.failed
 	for i, c := range p.rig.Chips {
 		s.goneChips |= bit(p.goneChips[c.ID], i)
 		s.faulty |= bit(p.is(ChipReset, c.ID), i)

@@ -129,7 +129,7 @@ func TestSocketHeartbeat(t *testing.T) {
 
 // A shut that a chip does not take is said to the caller, and done when the chip is back.
 func TestSocketSafeBehindAGoneChip(t *testing.T) {
-	s, _, agent := fullServed(t, nil)
+	s, _, agent := fullServed(t, func(r *rigfile.Rig) { r.Chips[1].Reset = nil })
 	bit := mustBit(t, agent, "sparkling") // on x1
 	must(t, agent.Outputs().Apply(bit, bit))
 	line := func() bool { v, _ := s.p.State().Valve("sparkling"); return v.Commanded }
@@ -143,4 +143,14 @@ func TestSocketSafeBehindAGoneChip(t *testing.T) {
 	must(t, s.p.Clear(Fault{Kind: ChipGone, Part: "x1"}))
 	s.server.Wake()
 	soon(t, "the line is shut when the chip is back", func() bool { return !line() && agent.Outputs().Commanded() == 0 })
+	soon(t, "it opens again", func() bool { return agent.Outputs().Apply(bit, bit) == nil && line() })
+	must(t, s.p.Inject(Fault{Kind: ChipReset, Part: "x1"}))
+	s.server.Wake()
+	soon(t, "an output that fell with its chip is known to be shut", func() bool { return agent.Outputs().Commanded() == 0 })
+	soon(t, "renewing it is refused", func() bool { return errors.Is(agent.Outputs().Apply(bit, bit), hal.ErrGone) })
+	if line() {
+		t.Error("it opened again by itself")
+	}
+	must(t, agent.Safe(nil))
+	soon(t, "after Safe it opens", func() bool { return agent.Outputs().Apply(bit, bit) == nil && line() })
 }

@@ -101,7 +101,8 @@ type tagAnswer struct {
 type snapshot struct {
 	at        time.Duration
 	commanded uint64
-	goneMask  uint64 // valves that do not answer
+	goneMask  uint64 // outputs that do not answer, or failed while open
+	deadMask  uint64 // of these, the ones that do not answer
 	goneChips uint64 // bit per chip
 	locks     hal.Interlocks
 	locksGone bool
@@ -114,7 +115,7 @@ type snapshot struct {
 }
 
 func (s *snapshot) size() int {
-	return 64 + 32*len(s.counts) + 8*len(s.delivered) + 24*len(s.sensors)
+	return 72 + 32*len(s.counts) + 8*len(s.delivered) + 24*len(s.sensors)
 }
 
 // append adds the frame to b.
@@ -136,6 +137,7 @@ func (s *snapshot) append(b []byte) []byte {
 	b = le.AppendUint64(b, s.faulty)
 	b = le.AppendUint64(b, s.slow)
 	b = le.AppendUint64(b, s.done)
+	b = le.AppendUint64(b, s.deadMask)
 	for _, c := range s.counts {
 		b = le.AppendUint64(b, c.Pulses)
 		b = le.AppendUint64(b, c.Lost)
@@ -163,7 +165,8 @@ func (s *snapshot) decode(b []byte) error {
 	s.commanded, s.goneMask, s.goneChips = le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint64(b[24:])
 	s.locks, s.locksGone = hal.Interlocks(le.Uint16(b[32:])), le.Uint16(b[34:]) == 1
 	s.faulty, s.slow, s.done = le.Uint64(b[40:]), le.Uint64(b[48:]), le.Uint64(b[56:])
-	b = b[64:]
+	s.deadMask = le.Uint64(b[64:])
+	b = b[72:]
 	for i := range s.counts {
 		s.counts[i] = hal.Count{Pulses: le.Uint64(b), Lost: le.Uint64(b[8:]), Last: time.Duration(le.Uint64(b[16:])), Period: time.Duration(le.Uint64(b[24:]))}
 		b = b[32:]
