@@ -48,16 +48,18 @@ func TestStroker(t *testing.T) {
 
 // A driver that comes late never makes two pulses closer than the pump can do, nor one shorter.
 func TestStrokerLate(t *testing.T) {
-	s := stroker{shortest: 10 * ms}
-	s.dose(0, 100, 0)
-	var last time.Duration
-	was, first := false, true
-	for now := time.Duration(0); s.given < 100; now += 3 * ms {
-		if level, _, _ := s.step(now); level != was {
-			if !first && now-last < 5*ms {
-				t.Fatalf("a phase of %v at %v", now-last, now)
+	for step := ms; step < 15*ms; step += ms {
+		s := stroker{shortest: 10 * ms}
+		s.dose(0, 20, 0)
+		var last time.Duration
+		was, first := false, true
+		for now := time.Duration(0); s.given < 20; now += step {
+			if level, _, _ := s.step(now); level != was {
+				if !first && now-last < 5*ms {
+					t.Fatalf("asked every %v: a phase of %v at %v", step, now-last, now)
+				}
+				was, last, first = level, now, false
 			}
-			was, last, first = level, now, false
 		}
 	}
 }

@@ -310,6 +310,12 @@ func TestOpenWaitsForTheDead(t *testing.T) {
 // A chip that does not answer at the start keeps nobody else's parts from working, and is taken in when it does.
 func TestOpenWithoutAnI2CChip(t *testing.T) {
 	k, _, bus := smallKernel(t)
+	d := chips.NewDoser(modelBus{bus}, doserAddr)
+	if err := errors.Join(d.Clear(), d.SetInterval(0, ms/10), d.SetTarget(0, 50)); err != nil { // by a predecessor
+		t.Fatal(err)
+	}
+	var old [1]uint32
+	waitFor(t, "the predecessor's strokes", func() bool { _, _ = d.Status(); return d.Confirmed(0, old[:]) == nil && old[0] == 50 })
 	bus.Fail(doserAddr, chipmodel.ErrNAK)
 	r := openFake(t, k, smallRig(t, nil), hal.OwnerAgent)
 	if f := r.Health(); len(f) != 1 || f[0].Part != "d1" {
