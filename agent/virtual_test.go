@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,6 +108,22 @@ type virtual struct {
 	wire   *cable
 	a      *Agent
 	leases sync.WaitGroup
+
+	readers map[string]*tagReader
+}
+
+// tagReader is a slot's tag reader, which may be missing.
+type tagReader struct {
+	hal.CartridgeSlot
+	gone atomic.Bool
+}
+
+// Tag implements hal.CartridgeSlot.
+func (r *tagReader) Tag(ctx context.Context) (hal.Tag, error) {
+	if r.gone.Load() {
+		return hal.Tag{}, hal.ErrNoReader
+	}
+	return r.CartridgeSlot.Tag(ctx)
 }
 
 // catalogues are read once: checking one takes longer than a pour's simulation.
@@ -174,6 +191,11 @@ func newVirtual(t *testing.T, dir string, rig *rigfile.Rig, edit func(*config.Co
 	}
 	a := v.a
 	a.slots.sure, a.slots.atMost = func() bool { return true }, func() time.Time { return time.Time{} }
+	v.readers = map[string]*tagReader{}
+	for id, s := range a.slots.slots {
+		v.readers[id] = &tagReader{CartridgeSlot: s}
+		a.slots.slots[id] = v.readers[id]
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	errs := make(chan error, 16)
