@@ -211,6 +211,12 @@ func (p *pourPage) look() {
 	case p.active() && (u.pour.state == ending || u.pour.released):
 		outline("Wait", "The last drops are on their way")
 		p.dome.look(st, "settling", true)
+	case p.active() && u.pour.live.Phase == api.PhasePaused:
+		outline("Paused", "Let go, put the cup back, hold again")
+		if u.tap {
+			outline("Paused", "Tap, put the cup back, tap again")
+		}
+		p.dome.look(st, "paused", false)
 	case p.active():
 		st.Pressed, st.Label, st.Sub = true, "Let go to stop", "Pouring"
 		if u.tap {

@@ -171,6 +171,8 @@ func refusal(err error) string {
 	switch p.Code {
 	case problem.CodeBusy, problem.CodeConflict:
 		return "The last drink is still settling. Try again in a moment."
+	case rinseFirst:
+		return "Take the cup away for a moment: the nozzle rinses itself first."
 	case problem.CodeUnavailable:
 		return "This one cannot be poured just now."
 	case problem.CodeUnsafe:
@@ -180,6 +182,9 @@ func refusal(err error) string {
 	}
 	return "That did not work. Let go and try again."
 }
+
+// rinseFirst is the code of a refusal because the drink before left in the nozzle what this one must not hold.
+const rinseFirst = "rinse_first"
 
 // away says that a beverage cannot be had. Only what ran out has run out: a cold that fails, a line that is cleaned and
 // every reason this screen does not know yet are over again by themselves or by the crew.
@@ -206,16 +211,14 @@ func endWords(p api.Pour) string {
 		return "This screen lost your finger, so it stopped."
 	case "lease_lost":
 		return "This screen lost touch with the machine, so it stopped."
-	case "cup_removed":
-		return "The cup was taken away, so it stopped."
-	case "no_flow":
+	case "paused_out":
+		return "The cup was away for too long, so it stopped."
+	case "no_flow", "air_in_water":
 		return "The water stopped coming. The crew has been told."
-	case "sold_out":
+	case "sold_out", "cartridge_removed":
 		return "That was the last of it. The crew has been told."
 	case "door":
 		return "The door was opened, so it stopped."
-	case "tray_full":
-		return "The drip tray is full. The crew has been told."
 	}
 	if p.Outcome == "interrupted" || p.Outcome == "faulted" {
 		return "The machine stopped this drink to be safe."
