@@ -130,7 +130,7 @@ func (j *journal) commit(ctx context.Context, res machine.Result) (uint64, error
 	p := record.Pour{
 		ID: res.Intent.Pour, Started: res.Intent.Started, Clock: clockQuality(), Duration: res.Duration,
 		Beverage: string(res.Intent.Beverage), Catalogue: res.Intent.Catalogue, TargetUL: res.Intent.TargetUL, Parts: res.Parts,
-		CountedUL: res.CountedUL, EstimatedUL: res.EstimatedUL, Outcome: res.Outcome, Reason: res.Reason, Source: res.Intent.Source,
+		CountedUL: res.CountedUL, EstimatedUL: res.EstimatedUL, AtMostUL: res.AtMostUL, Outcome: res.Outcome, Reason: res.Reason, Source: res.Intent.Source,
 	}
 	for {
 		seq, err := j.append(ctx, p)

@@ -76,9 +76,10 @@ type Result struct {
 	Parts       []wire.Part
 
 	// Of a drink that ran out of an ingredient: which, and what it lacks for the water that came, µL.
-	Short   string
-	ShortUL int64
-	Phantom uint64 // pulses left out because no water could have made them
+	Short    string
+	ShortUL  int64
+	AtMostUL int64  // what may have flowed through a line whose meter stood still; 0: no doubt
+	Phantom  uint64 // pulses left out because no water could have made them
 }
 
 // Journal makes intents and results durable. The control loop calls it without waiting; done is called from any

@@ -17,6 +17,7 @@ type view struct {
 	blind    bool
 	guard    bool
 	master   bool
+	unfed    bool
 	outcome  wire.Outcome
 	reason   string
 	last     uint64
@@ -32,7 +33,7 @@ type view struct {
 func (lo *loop) publish(now time.Duration) {
 	v := view{
 		lease: lo.lease, fault: lo.fault(now), locks: lo.locks, blind: lo.locksErr != nil, guard: lo.guard.alive,
-		master: lo.guard.reply.MasterOpen, last: lo.last, noFlow: lo.noFlow, emptyRev: lo.m.emptyRev.Load(),
+		master: lo.guard.reply.MasterOpen, unfed: lo.guard.reply.Unfed, last: lo.last, noFlow: lo.noFlow, emptyRev: lo.m.emptyRev.Load(),
 		faultRev: lo.faultRev, rinsing: lo.rinse.Phase != pour.Rest, rinses: lo.rinses,
 	}
 	if lo.lease != nil {
@@ -66,7 +67,7 @@ func (lo *loop) publish(now time.Duration) {
 func (lo *loop) show(v view, seq uint64) {
 	s := &shared{base: State{
 		Last: v.last, Fault: v.fault, Interlocks: v.locks, Cup: v.locks&hal.NoCup == 0 && !v.blind, Guard: v.guard,
-		MasterOpen: v.master, NoFlow: v.noFlow, Empty: lo.m.emptySlots(), HealthNote: lo.health,
+		MasterOpen: v.master, Unfed: v.unfed, NoFlow: v.noFlow, Empty: lo.m.emptySlots(), HealthNote: lo.health,
 		Faults: slices.Clone(lo.faults), Rinses: lo.rinses, RinsedUL: lo.rinsedUL, Rinsing: v.rinsing,
 	}}
 	if l := v.lease; l != nil {
@@ -102,7 +103,7 @@ func (lo *loop) result() Result {
 		Intent: lo.lease.intent, Duration: p.Duration(), Outcome: p.Outcome, Reason: p.Reason,
 		CountedUL: p.CountedUL(), EstimatedUL: p.EstimatedUL(),
 	}
-	r.Phantom = p.Phantom()
+	r.Phantom, r.AtMostUL = p.Phantom(), p.AtMostUL()
 	if i, ul := p.Short(); i >= 0 {
 		r.Short, r.ShortUL = string(plan.Doses[i].Ingredient), ul
 	}

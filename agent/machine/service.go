@@ -259,9 +259,10 @@ func (lo *loop) serveService(now time.Duration) {
 	}
 }
 
-// stopService ends the operation under way, if there is one.
+// stopService ends the operation under way, if there is one. A loop that slept while nothing was open has done no harm:
+// cleaner goes on standing in its line.
 func (lo *loop) stopService(now time.Duration, reason string) {
-	if s := lo.svc.session; s != nil && !s.run.Ending() {
+	if s := lo.svc.session; s != nil && !s.run.Ending() && (reason != pour.ReasonLoopGap || s.run.Live()) {
 		lo.svc.ev.Reason = reason
 		lo.serviceEvent(now, maintenance.Stop)
 	}

@@ -391,6 +391,24 @@ func TestServiceAlone(t *testing.T) {
 	})
 }
 
+// TestServiceSleepsThroughADwell: a loop that stalls while cleaner stands in a line ends nothing, for nothing is open; but
+// the lease is asked for as ever.
+func TestServiceSleepsThroughADwell(t *testing.T) {
+	bubble(t, sim.Config{Seed: 23}, func(t *testing.T, u *unit) {
+		s := u.begin(u.plan(api.StartOp{Kind: api.OpClean, Line: maintenance.Nozzle}))
+		leave := u.attend(s, tech{})
+		defer leave()
+		u.wait("the dwell", time.Minute, func() bool { op := s.Op(); return strings.HasSuffix(op.Steps[op.Step].Name, "dwell") })
+		u.pacer.extra.Store(int64(250 * time.Millisecond))
+		time.Sleep(2 * time.Second)
+		if op := s.Op(); op.Outcome != "" {
+			t.Fatalf("a stall of 250 ms while nothing was open: %s %s", op.Outcome, op.Reason)
+		}
+		leave()
+		u.want(u.ended(s), api.OpStopped, pour.ReasonLeaseLost)
+	})
+}
+
 // TestServiceShutdown: the end of the process ends an operation, shut and counted.
 func TestServiceShutdown(t *testing.T) {
 	bubble(t, sim.Config{Seed: 14}, func(t *testing.T, u *unit) {

@@ -47,6 +47,7 @@ type State struct {
 	Interlocks hal.Interlocks
 	Cup        bool
 	Guard      bool // the guard answers
+	Unfed      bool // it says that the hardware watchdog cannot be fed
 	MasterOpen bool
 	Empty      []string // slots whose cartridge ran dry since it was last changed
 	NoFlow     int      // pours in a row that found no water

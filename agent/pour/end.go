@@ -53,7 +53,11 @@ func (s *State) end(reason string, now time.Duration, fx *Effects) {
 		if s.water.last > 0 {
 			since = max(s.openAt, s.water.last)
 		}
-		s.estimated, s.gapCount = int64(s.closeRate*(now-since+s.lag.Value()).Seconds()), s.water.pulses
+		rate := s.closeRate
+		if rate <= 0 { // nothing was counted yet: at the pace of the pour before
+			rate = float64(s.lag.RateULs)
+		}
+		s.estimated, s.gapCount = int64(rate*(now-since+s.lag.Value()).Seconds()), s.water.pulses
 	}
 	if hard(reason) || was == Paused { // who was paused is owed nothing: there may be no cup
 		s.halt(fx)
@@ -194,7 +198,9 @@ func (s *State) finish(now time.Duration, fx *Effects) {
 	if good && s.closeRate > 0 && s.water.known() {
 		over := float64(s.water.pulses)*s.perPulse - s.closeEst
 		sample := time.Duration(over / s.closeRate * float64(time.Second))
-		fx.add(Effect{Action: Learn, Lag: s.lag.Learn(sample)})
+		lag := s.lag.Learn(sample)
+		lag.RateULs = int64(s.closeRate)
+		fx.add(Effect{Action: Learn, Lag: lag})
 	}
 	fx.add(Effect{Action: Commit})
 }

@@ -7,6 +7,8 @@ import "time"
 type Lag struct {
 	Mean time.Duration `json:"mean"`
 	N    int           `json:"n"` // pours it was learned from
+	// RateULs is the flow of the last pour it was learned from, µL/s: what to reckon with when nothing can be counted.
+	RateULs int64 `json:"rate_ul_s,omitempty"`
 }
 
 // Bounds of a lag and how fast it follows.
@@ -30,11 +32,11 @@ func (l Lag) Value() time.Duration {
 func (l Lag) Learn(sample time.Duration) Lag {
 	sample = min(max(sample, minLag), maxLag)
 	if l.N <= 0 {
-		return Lag{Mean: sample, N: 1}
+		return Lag{Mean: sample, N: 1, RateULs: l.RateULs}
 	}
 	gain := lagGain
 	if l.N < lagFirst {
 		gain = 1 / float64(l.N+1)
 	}
-	return Lag{Mean: l.Mean + time.Duration(gain*float64(sample-l.Mean)), N: l.N + 1}
+	return Lag{Mean: l.Mean + time.Duration(gain*float64(sample-l.Mean)), N: l.N + 1, RateULs: l.RateULs}
 }

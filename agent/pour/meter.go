@@ -23,12 +23,13 @@ type water struct {
 	marks    int
 	rate     float64 // pulses per second, 0 = unknown
 
-	recent  [16]time.Duration // newest periods, of all pulses, to judge their shape
-	filled  int
+	recent  [32]time.Duration // newest periods, of all pulses, to judge their shape
 	next    int
-	quick   int           // of recent, shorter than water can make
-	runAt   time.Duration // since when half of them are; 0 = they are not
+	quick   int           // of recent, shorter than water can make but longer than interference
+	runAt   time.Duration // since when there are some; 0 = there are none
 	runBase uint64        // plausible pulses then
+	burst   time.Duration // since when interference goes on; 0 = it does not
+	tick    time.Duration // its newest pulse
 }
 
 type mark struct {
@@ -39,7 +40,7 @@ type mark struct {
 // opened begins a new opening of the valve: the rate is not known any more.
 func (w *water) opened() {
 	w.first, w.marks, w.rate = 0, 0, 0
-	w.filled, w.next, w.quick, w.runAt = 0, 0, 0, 0
+	w.recent, w.next, w.quick, w.runAt, w.burst = [len(w.recent)]time.Duration{}, 0, 0, 0, 0
 }
 
 // known tells whether the rate is averaged over enough pulses.
@@ -99,69 +100,79 @@ func lateOne(n uint64, pace bool) uint64 {
 	return 0
 }
 
-// shape notes the newest period.
+// shape notes the newest period: at the pace of water, faster than that by less than double (too much water, or air that
+// turns the wheel), or faster still (interference).
 func (w *water) shape(c hal.Count) {
-	if w.filled == len(w.recent) {
-		if w.recent[w.next] < w.shortest {
-			w.quick--
-		}
-	} else {
-		w.filled++
+	if w.between(w.recent[w.next]) {
+		w.quick--
 	}
 	w.recent[w.next] = c.Period
 	w.next = (w.next + 1) % len(w.recent)
-	if c.Period < w.shortest {
+	if w.between(c.Period) {
 		w.quick++
 	}
-	switch half := w.quick >= len(w.recent)/2; {
-	case half && w.runAt == 0:
-		w.runAt, w.runBase = c.Last, w.pulses-min(w.pulses, uint64(w.quick))
-	case !half:
+	switch {
+	case w.quick < someQuick:
 		w.runAt = 0
+	case w.runAt == 0:
+		w.runAt, w.runBase = c.Last, w.pulses-min(w.pulses, someQuick)
+	}
+	switch {
+	case c.Period < w.shortest/2:
+		if w.burst == 0 || c.Last-w.tick > airTime {
+			w.burst = c.Last
+		}
+		w.tick = c.Last
+	case c.Last-w.tick > airTime:
+		w.burst = 0
 	}
 }
 
+func (w *water) between(p time.Duration) bool { return p >= w.shortest/2 && p < w.shortest }
+
 // racing judges pulses that keep coming faster than water can make them: even ones are water, too much of it; uneven ones
-// are air, or after a while a meter that cannot be trusted. A burst of interference is over before that.
+// are air. Interference is over after some 100 ms; when it is not, the meter is not to be trusted.
 func (w *water) racing() string {
-	if w.runAt == 0 || w.filled < len(w.recent) {
+	if w.burst > 0 && w.tick-w.burst > burstMost {
+		return ReasonMeterLost
+	}
+	if w.runAt == 0 || w.quick < manyQuick {
 		return ""
 	}
 	sum, sq := 0.0, 0.0
 	for _, p := range w.recent {
-		x := p.Seconds()
-		sum += x
-		sq += x * x
+		if w.between(p) {
+			x := p.Seconds()
+			sum += x
+			sq += x * x
+		}
 	}
-	n := float64(len(w.recent))
+	n := float64(w.quick)
 	mean := sum / n
-	uneven := math.Sqrt(max(0, sq/n-mean*mean)) > unevenly*mean
-	slow := mean >= w.shortest.Seconds()/2 // not as fast as interference
-	switch {
-	case w.quick == len(w.recent) && slow && !uneven:
-		w.pulses += w.phantom // they were water after all
-		w.phantom = 0
-		return ReasonOverFlow
-	case w.last-w.runAt < airTime:
-		return ""
-	case slow:
+	switch uneven := math.Sqrt(max(0, sq/n-mean*mean)) > unevenly*mean; {
+	case uneven && w.last-w.runAt > airTime:
 		w.phantom += w.pulses - w.runBase
 		w.pulses = w.runBase
 		return ReasonAir
-	case w.last-w.runAt > burstMost:
-		return ReasonMeterLost
+	case !uneven && w.quick >= allQuick:
+		w.pulses += w.phantom // they were water after all
+		w.phantom = 0
+		return ReasonOverFlow
 	}
 	return ""
 }
 
 const (
-	airTime   = 250 * time.Millisecond // uneven pulses that last longer are air
+	someQuick = 4                      // of 32 periods: something begins
+	manyQuick = 12                     // it can be judged
+	allQuick  = 28                     // it is nothing else
+	airTime   = 100 * time.Millisecond // uneven pulses that last longer are air
 	burstMost = 500 * time.Millisecond // interference that lasts longer leaves nothing to count by
 )
 
 // unevenly is the standard deviation of periods, relative to their mean, from which on they are air's: a wheel in water
-// stays within some per cent, air in front of and behind water makes it jump by a factor of 2 to 5 (peers.md 3).
-const unevenly = 0.25
+// stays within some 4 per cent, air in front of and behind water makes it jump by a factor of 2 to 5 (peers.md 3).
+const unevenly = 0.10
 
 // mark averages the rate over the newest pulses: one period alone shows the wheel's unevenness.
 func (w *water) mark() {

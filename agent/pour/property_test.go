@@ -28,7 +28,7 @@ var legal = map[Phase][]Phase{
 // rig is what the effects do to the world, as far as the properties need it.
 type rig struct {
 	carrier, master bool
-	wanted          bool // MASTER was asked for at some time: water may come
+	wanted          bool                   // MASTER was asked for at some time: water may come
 	asked           [recipe.MaxDoses]int64 // of the first cartridges
 	alt             [recipe.MaxDoses]int64 // of the alternates
 	dropped         [recipe.MaxDoses]int64 // of either, never made

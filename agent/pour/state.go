@@ -113,6 +113,19 @@ func (s *State) EstimatedUL() int64 {
 	return gap + s.LostUL()
 }
 
+// AtMostUL bounds what may have flowed uncounted when a valve was open and its meter stood still: no water came, or the
+// meter is dead, and nobody can tell. 0 when there is no such doubt, µL.
+func (s *State) AtMostUL() int64 {
+	if s.Reason != ReasonNoFlow || s.water.pulses > 0 {
+		return 0
+	}
+	rate := s.lag.RateULs
+	if q := s.plan.Carrier.QMaxULs; rate <= 0 {
+		rate = q
+	}
+	return min(int64(float64(rate)*s.openFor.Seconds()), s.plan.MaxUL)
+}
+
 // Short is the first ingredient that ran out and what it lacks for the water that came, µL; −1 when none did.
 func (s *State) Short() (dose int, ul int64) {
 	for i := range s.n {

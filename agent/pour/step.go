@@ -134,7 +134,7 @@ func (s *State) arm(now time.Duration, in *Inputs, fx *Effects) {
 		s.stuck, s.stuckAt = true, now
 		s.end(ReasonStuckOpen, now, fx)
 	case in.Stray >= strayPulses:
-		s.end(s.strayed(), now, fx)
+		s.end(s.strayed(now), now, fx)
 	case s.retryAt > now:
 		if !in.Guard.Open {
 			s.end(guardReason(in.Guard.Reason), now, fx)
@@ -206,7 +206,7 @@ func (s *State) fails(now time.Duration, w float64, in *Inputs) string {
 	case s.openFor+now-s.openAt >= s.plan.MaxTime:
 		return ReasonTimeBound
 	case in.Stray >= strayPulses:
-		return s.strayed()
+		return s.strayed(now)
 	}
 	if reason := s.water.racing(); reason != "" {
 		return reason
@@ -219,11 +219,13 @@ func (s *State) fails(now time.Duration, w float64, in *Inputs) string {
 
 // strayed says what pulses on another meter mean: if this one counts too, the other line's valve does not hold; if not,
 // the water that this valve let through went past the other meter.
-func (s *State) strayed() string {
-	if s.water.pulses > s.armBase {
-		return ReasonStuckOpen
+func (s *State) strayed(now time.Duration) string {
+	w := &s.water
+	silent := w.pulses == s.armBase || w.rate > 0 && (now-w.last).Seconds()*w.rate > strayPulses-1
+	if silent {
+		return ReasonWrongWay
 	}
-	return ReasonWrongWay
+	return ReasonStuckOpen
 }
 
 // retry shuts the valve and opens it once more a little later: a sticking armature, a relay that bounced.
