@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,9 +14,11 @@ import (
 
 	"fountain/agent/api"
 	"fountain/agent/apiserver"
+	"fountain/agent/beverage"
 	"fountain/agent/machine"
 	"fountain/agent/maintenance"
 	"fountain/agent/pour"
+	"fountain/agent/recipe"
 	"fountain/hal"
 	"fountain/internal/logkey"
 	"fountain/internal/problem"
@@ -145,7 +149,7 @@ func (o *ops) plan(ctx context.Context, req api.StartOp) (*maintenance.Program, 
 	case api.OpBrix:
 		id, ul, err := maintenance.BrixTarget(req)
 		if err == nil {
-			u.Drink, err = o.a.machine.Plan(id, ul)
+			u.Drink, err = o.a.machine.Plan(o.drinkOf(id, ul), ul)
 		}
 		if err != nil {
 			return nil, err
@@ -154,6 +158,26 @@ func (o *ops) plan(ctx context.Context, req api.StartOp) (*maintenance.Program, 
 		u.Given = o.atRest(ctx)
 	}
 	return maintenance.Plan(req, u)
+}
+
+// drinkOf is the beverage that a line names: itself, or for a slot or pump one whose largest dose comes from there.
+func (o *ops) drinkOf(line beverage.ID, ul int64) beverage.ID {
+	a := o.a
+	part := a.scopes.parts[string(line)]
+	if part.Kind != hal.KindSlot && part.Kind != hal.KindPump {
+		return line
+	}
+	for _, it := range a.menu.items {
+		p, err := a.machine.Plan(it.id, ul)
+		if err != nil || len(p.Doses) == 0 {
+			continue
+		}
+		most := slices.MaxFunc(p.Doses, func(x, y recipe.Dose) int { return cmp.Compare(x.Share, y.Share) })
+		if most.Slot == part.ID || most.Pump == part.ID {
+			return it.id
+		}
+	}
+	return line
 }
 
 // atRest is what a self-test finds off the control loop: chips that answer, cartridges that can be read.

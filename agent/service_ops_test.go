@@ -304,6 +304,41 @@ func TestDrySelfTestFromAfar(t *testing.T) {
 	})
 }
 
+// TestBrixBySyrupLine: the line of a syrup stands for a beverage made of it.
+func TestBrixBySyrupLine(t *testing.T) {
+	inBubble(t, nil, func(v *virtual) {
+		t := v.t
+		slot := v.a.planogram.Slots[0]
+		id := v.begin(api.StartOp{Kind: api.OpBrix, Line: slot.Slot}, func() float64 { return 1 }, nil)
+		v.await("water has run", time.Minute, func() bool { op, _ := v.a.ops.Op(id); return op.Step >= 3 || op.Outcome != "" })
+		if got := v.plant.CupUL()[string(slot.Ingredient)]; got == 0 {
+			op, _ := v.a.ops.Op(id)
+			t.Errorf("no %s in the cup %v: %+v", slot.Ingredient, v.plant.CupUL(), op)
+		}
+		_ = v.a.ops.Stop(id, "stopped")
+		v.await("stopped", 5*time.Second, func() bool { op, _ := v.a.ops.Op(id); return op.Outcome != "" })
+	})
+}
+
+// TestAgitateForService runs an agitator of the reference board, with MASTER shut.
+func TestAgitateForService(t *testing.T) {
+	inBubble(t, nil, func(v *virtual) {
+		t := v.t
+		id := v.begin(api.StartOp{Kind: api.OpAgitate, Line: "stir_left", Params: map[string]string{"s": "5"}}, nil, nil)
+		time.Sleep(2 * time.Second)
+		st := v.plant.State()
+		i := slices.IndexFunc(st.Agitators, func(a sim.ValveState) bool { return a.ID == "stir_left" })
+		if i < 0 || !st.Agitators[i].Commanded || st.Master.Commanded {
+			t.Errorf("agitators %+v, MASTER %v", st.Agitators, st.Master.Commanded)
+		}
+		var op api.Op
+		v.await("it ends", 10*time.Second, func() bool { op, _ = v.a.ops.Op(id); return op.Outcome != "" })
+		if op.Outcome != api.OpDone || v.plant.State().Agitators[i].Commanded {
+			t.Errorf("%s %s, still runs: %v", op.Outcome, op.Reason, v.plant.State().Agitators[i].Commanded)
+		}
+	})
+}
+
 // onStill is a mixed drink on still water.
 func (v *virtual) onStill() beverage.ID {
 	for _, it := range v.a.menu.items {
