@@ -60,6 +60,7 @@ type seen struct {
 	fault  string
 	locks  hal.Interlocks
 	faults int
+	unfed  bool
 	active bool
 }
 
@@ -113,7 +114,7 @@ func (v *view) follow() {
 	active := st.Phase.Active()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if now := (seen{st.Fault, st.Interlocks, len(st.Faults), active}); now != v.seen {
+	if now := (seen{st.Fault, st.Interlocks, len(st.Faults), st.Unfed, active}); now != v.seen {
 		v.seen = now
 		v.a.look()
 	}

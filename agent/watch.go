@@ -143,6 +143,9 @@ func (w *watch) machine(in watched, add func(alarm.Alarm)) {
 	for _, v := range in.dry {
 		add(alarm.Alarm{Name: alarm.NoFlow, Scope: v, Evidence: fmt.Sprintf("%d pours in a row", dryAfter)})
 	}
+	if st.Unfed {
+		add(alarm.Alarm{Name: alarm.WatchdogOff, Evidence: "the guard says that it cannot feed it"})
+	}
 	w.loop(in, add)
 }
 

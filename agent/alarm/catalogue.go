@@ -83,13 +83,13 @@ var catalogue = [names]Definition{
 	},
 	WatchdogOff: {
 		ID: "watchdog_off", Severity: Warns, Scope: OfUnit, Ends: Itself, By: byWatch,
-		Cause: "the hardware watchdog or the valve supply's heartbeat does not run", Remedy: "check the watchdog of the rig file and the guard's rights to it",
+		Cause: "the hardware watchdog does not run", Remedy: "check the watchdog of the rig file and the guard's rights to it",
 		Evidence: "what the guard said", Raised: "the guard reports that it does not feed it", Cleared: "the guard feeds it",
 	},
 	LinesKeepLevel: {
 		ID: "lines_keep_level", Severity: Blocks, Scope: OfUnit, Code: "lines_keep_level", Ends: Itself, By: byWatch,
 		Cause: "this board would hold its valves open if the program ended", Remedy: "set strict_gpiod in the firmware (docs/wiring.md) and start again",
-		Evidence: "the kernel setting that was read", Raised: "the kernel keeps a line's level after its owner dies", Cleared: "the setting is right at a start",
+		Evidence: "the kernel setting that was read", Raised: "the hardware reports that lines keep their level after their owner dies; hal/linux does not even open such a board", Cleared: "the setting is right at a start",
 	},
 	RinseFirst: {
 		ID: "rinse_first", Severity: Blocks, Scope: OfUnit, Code: "rinse_first", Ends: Itself, By: byWatch,

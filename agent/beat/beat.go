@@ -112,6 +112,7 @@ type Reply struct {
 	Latched    bool // shut until re-armed with a new session
 	EStop      bool
 	Leak       bool
+	Unfed      bool // the hardware watchdog cannot be fed
 	Reason     Reason
 }
 
@@ -119,7 +120,7 @@ type Reply struct {
 func (r Reply) Encode(b *[Size]byte) {
 	*b = [Size]byte{}
 	binary.LittleEndian.PutUint32(b[0:], replyMagic)
-	b[4] = flag(r.MasterOpen, 1) | flag(r.Latched, 2) | flag(r.EStop, 4) | flag(r.Leak, 8)
+	b[4] = flag(r.MasterOpen, 1) | flag(r.Latched, 2) | flag(r.EStop, 4) | flag(r.Leak, 8) | flag(r.Unfed, 16)
 	b[5] = byte(r.Reason)
 	binary.LittleEndian.PutUint64(b[8:], r.Session)
 	binary.LittleEndian.PutUint64(b[16:], r.Tick)
@@ -138,6 +139,7 @@ func DecodeReply(b []byte) (Reply, error) {
 		Latched:    b[4]&2 != 0,
 		EStop:      b[4]&4 != 0,
 		Leak:       b[4]&8 != 0,
+		Unfed:      b[4]&16 != 0,
 		Reason:     Reason(b[5]),
 	}, nil
 }

@@ -112,3 +112,6 @@ func (f *feeder) feed(now time.Duration) {
 	}
 	f.fed = now
 }
+
+// unfed tells that there is a watchdog and that its food does not arrive.
+func (f *feeder) unfed() bool { return f != nil && f.dog != nil && f.hungry }

@@ -103,7 +103,7 @@ func (g *Guard) Run(ctx context.Context) (err error) {
 			err = fmt.Errorf("shut the master valve: %w", serr)
 		}
 		g.deps.Memory.Put(g.core.Last())
-		g.deps.Beats.Reply(g.core.Reply())
+		g.deps.Beats.Reply(g.reply())
 	}()
 	prev := g.deps.Pacer.Now()
 	for ctx.Err() == nil {
@@ -153,7 +153,7 @@ func (g *Guard) step(now time.Duration, stalled bool) error {
 	is := g.core.Last().MasterOpen
 	if beaten || is != was {
 		g.deps.Memory.Put(g.core.Last())
-		g.deps.Beats.Reply(g.core.Reply())
+		g.deps.Beats.Reply(g.reply())
 	}
 	if is != was {
 		g.tell(now, is)
@@ -222,4 +222,11 @@ func (g *Guard) tell(now time.Duration, open bool) {
 		g.deps.Log.Warn("master shut by the guard", slog.String(logkey.Reason, l.Reason.String()),
 			slog.Duration("since_beat", now-l.BeatAt), slog.Uint64(logkey.Session, l.Packet.Session))
 	}
+}
+
+// reply is what the agent is told.
+func (g *Guard) reply() beat.Reply {
+	r := g.core.Reply()
+	r.Unfed = g.feeder.unfed()
+	return r
 }
