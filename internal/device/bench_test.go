@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -23,6 +24,9 @@ func rigPath(name string) string { return filepath.Join("/rig", name) }
 func newBoard(t *testing.T, name string) *lines.Board {
 	t.Helper()
 	runtime.GOMAXPROCS(max(4, runtime.GOMAXPROCS(0))) // the plant's thread must not wait for a P
+	runtime.GC()                                      // between the tests, and not while the plant runs: 20 ms of pause are two pulses
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(400 << 20)
 	rig, err := rigfile.Load(rigPath(name))
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +47,7 @@ func newBoard(t *testing.T, name string) *lines.Board {
 	go func() { done <- b.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
+		t.Logf("the plant: longest step %v", b.Late())
 		if err := <-done; err != nil {
 			t.Errorf("the plant broke: %v", err)
 		}

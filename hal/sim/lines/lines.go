@@ -56,13 +56,14 @@ type input struct {
 // meterLine sends pulses.
 type meterLine struct {
 	input
-	sent  uint64 // pulses the outside has sent
-	owed  uint64 // pulses of the physics passed on so far
-	extra int    // pulses still to send, whatever flows
-	every time.Duration
-	next  time.Duration
-	last  time.Duration // the newest pulse
-	ends  time.Duration // of its active half
+	turned uint64 // pulses of the physics so far
+	queue  uint64 // pulses still to send
+	sent   uint64
+	extra  int // pulses to come, whatever flows
+	every  time.Duration
+	next   time.Duration
+	last   time.Duration // the newest pulse
+	ends   time.Duration // of its active half
 }
 
 // pin is one line of a gpio-sim chip or of an expander's model.

@@ -129,36 +129,48 @@ func (b *Board) look(i int, now time.Duration) error {
 }
 
 // tick sends what the wheel has turned since. A pulse rises, which is the edge that counts, and falls after half a period,
-// as a turbine's sensor does; pulses too dense for that are squeezed.
+// as a turbine's sensor does. Pulses are at least a step apart, also when the plant was late; only a burst is not.
 func (m *meterLine) tick(turned uint64, now time.Duration) error {
-	n := 0
-	if turned > m.owed {
-		n = int(turned - m.owed)
-		m.owed = turned
+	if turned > m.turned {
+		m.queue += turned - m.turned
+		m.turned = turned
 	}
 	for m.extra > 0 && now >= m.next {
 		m.extra--
 		m.next += m.every
-		n++
+		m.queue++
 	}
-	if m.high && (n > 0 || now >= m.ends) {
+	if m.high && (m.queue > 0 || now >= m.ends) {
 		if err := m.set(false); err != nil {
 			return err
 		}
 	}
-	for k := range n {
-		if k > 0 {
-			if err := m.set(false); err != nil {
-				return err
-			}
-		}
-		if err := m.set(true); err != nil {
+	if m.queue == 0 {
+		return nil
+	}
+	m.queue--
+	m.ends = now + min(max(now-m.last, period), longest)/2
+	m.last = now
+	return m.rise()
+}
+
+func (m *meterLine) rise() error {
+	m.sent++
+	return m.set(true)
+}
+
+// burst sends n pulses as fast as the line takes them: interference, not water.
+func (m *meterLine) burst(n int) error {
+	for range n {
+		if err := m.set(false); err != nil {
 			return err
 		}
-		m.sent++
-		m.ends = now + min(max(now-m.last, period), longest)/2
-		m.last = now
+		if err := m.rise(); err != nil {
+			return err
+		}
 	}
+	m.last = monotonic()
+	m.ends = m.last
 	return nil
 }
 

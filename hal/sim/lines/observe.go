@@ -3,8 +3,10 @@
 package lines
 
 import (
+	"fmt"
 	"time"
 
+	"fountain/hal"
 	"fountain/hal/sim"
 )
 
@@ -49,24 +51,38 @@ func (b *Board) Switched(id string) int {
 func (b *Board) Pulses(id string) uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for i := range b.meters {
-		if b.rig.Meters[i].ID == id {
-			return b.meters[i].sent
-		}
+	if m := b.meter(id); m != nil {
+		return m.sent
 	}
 	return 0
 }
 
-// Pulse makes a meter send n pulses, one every `every`, whatever flows. With every 0 they come at once, in one tick.
+// Pulse makes a meter send n pulses, one every `every`, whatever flows.
 func (b *Board) Pulse(id string, n int, every time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if m := b.meter(id); m != nil {
+		m.extra, m.every, m.next = n, every, monotonic()+every
+	}
+}
+
+// Burst makes a meter send n pulses as fast as its line takes them.
+func (b *Board) Burst(id string, n int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if m := b.meter(id); m != nil {
+		return m.burst(n)
+	}
+	return fmt.Errorf("meter %q: %w", id, hal.ErrUnknownPart)
+}
+
+func (b *Board) meter(id string) *meterLine {
 	for i := range b.meters {
 		if b.rig.Meters[i].ID == id {
-			m := &b.meters[i]
-			m.extra, m.every, m.next = n, every, monotonic()+every
+			return &b.meters[i]
 		}
 	}
+	return nil
 }
 
 // Late is the longest time between two steps of the plant since it was last asked.

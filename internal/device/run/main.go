@@ -37,9 +37,9 @@ func main() {
 
 type options struct {
 	work, bin, tests, init, match, sub, logs string
-	seed                                uint64
-	parallel                            int
-	verbose                             bool
+	seed                                     uint64
+	parallel                                 int
+	verbose                                  bool
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
