@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"fountain/agent"
@@ -33,13 +32,13 @@ const (
 type hardware struct {
 	kind string
 	open func(context.Context) (hal.Rig, hal.Pacer, error)
-	loop func() (restore func())
+	loop func() (restore func()) // nil: the simulator paces by package time, on any thread
 	rig  hal.Rig
 }
 
 // chooseRig checks what --rig names.
 func chooseRig(o options, log *slog.Logger) (*hardware, error) {
-	h := &hardware{kind: agent.RigSim, loop: lockThread}
+	h := &hardware{kind: agent.RigSim}
 	open := func(ctx context.Context) (hal.Rig, hal.Pacer, error) { return openSim(ctx, o.run) }
 	if o.rig != config.RigSim {
 		file, err := rigfile.Load(o.rig)
@@ -64,11 +63,6 @@ func (h *hardware) close() {
 	if h.rig != nil {
 		_ = h.rig.Close() // nothing is left to act on
 	}
-}
-
-func lockThread() func() {
-	runtime.LockOSThread()
-	return runtime.UnlockOSThread
 }
 
 // punctual gives the control loop a thread of its own with real-time priority, and locks the memory; what the kernel
