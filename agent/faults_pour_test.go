@@ -267,6 +267,22 @@ func TestGuardGone(t *testing.T) {
 	})
 }
 
+// A watchdog that the guard cannot feed is told; it blocks nothing.
+func TestWatchdogOff(t *testing.T) {
+	inBubble(t, nil, func(v *virtual) {
+		says := func(unfed bool) {
+			v.wire.mu.Lock()
+			defer v.wire.mu.Unlock()
+			v.wire.unfed = unfed
+		}
+		says(true)
+		v.raised(alarm.WatchdogOff, alarm.ScopeUnit, time.Second)
+		v.pour(v.some(still, "", ""), 150_000)
+		says(false)
+		v.await("it ends", time.Second, func() bool { return len(v.standing()) == 0 })
+	})
+}
+
 // A valve that shuts later with every pour is told long before it fails, with its history.
 func TestValveWears(t *testing.T) {
 	inBubble(t, nil, func(v *virtual) {

@@ -33,6 +33,8 @@ type cable struct {
 	down []beat.Reply
 	met  bool // the guard was told of the agent
 	dead bool
+
+	unfed bool // the guard says so
 }
 
 var errCut = errors.New("the cable is cut")
@@ -79,6 +81,7 @@ func (w *cable) Next() (beat.Event, beat.Packet) {
 func (w *cable) Reply(r beat.Reply) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	r.Unfed = r.Unfed || w.unfed
 	w.down = append(w.down, r)
 }
 
