@@ -68,7 +68,7 @@ func (p *Plant) build() {
 	p.buildClimate()
 	p.cup.present = !s.Cup.Absent
 	p.cup.capacity = p.orDefault(float64(s.Cup.CapacityUL), 1_000_000)
-	p.cup.film.volume, p.cup.film.left = float64(s.Nozzle.FilmUL), 1
+	p.cup.film.volume, p.cup.film.left, p.cup.film.grown = float64(s.Nozzle.FilmUL), 1, 1
 	p.cup.trayCap = p.orDefault(float64(s.TrayUL), 2_000_000)
 	for _, l := range p.rig.Interlocks {
 		p.locks = append(p.locks, interlock{part: p.part(l.ID), chip: l.Line.Chip, signal: l.Signal, debounce: l.Debounce})

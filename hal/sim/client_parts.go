@@ -191,6 +191,9 @@ type remoteSlot struct {
 // Tag implements hal.CartridgeSlot.
 func (s *remoteSlot) Tag(ctx context.Context) (hal.Tag, error) {
 	r := s.r
+	if err := ctx.Err(); err != nil {
+		return hal.Tag{}, fmt.Errorf("read tag of slot %s: %w", r.w.Slots[s.i], err)
+	}
 	ch := make(chan tagAnswer, 1)
 	r.in.Lock()
 	if r.lost {

@@ -97,7 +97,7 @@ func (p *Plant) NewCup() {
 	defer p.mu.Unlock()
 	clear(p.cup.parts)
 	clear(p.cup.solids)
-	p.cup.total = 0
+	p.cup.total, p.cup.foam = 0, 0
 	p.cup.film.nextCup()
 	p.cup.present = true
 	delete(p.faults, faultKey{kind: CupRemoved})

@@ -1,6 +1,9 @@
 package sim
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // film is what sticks in the nozzle and goes into the next drink. It is a book beside the cup's: what a pour delivers
 // reaches the cup as before, and State.Cup.CarryOver says how much of an earlier drink came with it. The film is mixed
@@ -10,8 +13,8 @@ type film struct {
 	old    []float64 // by ingredient, µL at the time the cup was put there
 	left   float64   // share of old that is still in the nozzle
 	inCup  float64   // share of old that is in the cup
-	now    []float64 // by ingredient, of the present drink, × exp(passed/volume)
-	passed float64   // since now was last scaled
+	now    []float64 // by ingredient, of the present drink, × grown
+	grown  float64   // exp(what has passed/volume) since now was last scaled
 }
 
 // through lets ul of an ingredient pass, share of it into the cup.
@@ -22,19 +25,17 @@ func (f *film) through(ingredient int, ul, share float64) {
 	keep := math.Exp(-ul / f.volume)
 	f.inCup += f.left * (1 - keep) * share
 	f.left *= keep
-	grown := math.Exp(f.passed / f.volume)
-	f.now[ingredient] += f.volume * grown * (1/keep - 1)
-	if f.passed += ul; f.passed > 40*f.volume { // e⁴⁰ and one pour more stay far from the end of a float64
+	f.now[ingredient] += f.volume * f.grown * (1/keep - 1)
+	if f.grown /= keep; f.grown > 1e17 { // one pour more stays far from the end of a float64
 		f.scale()
 	}
 }
 
 func (f *film) scale() {
-	k := math.Exp(-f.passed / f.volume)
 	for i := range f.now {
-		f.now[i] *= k
+		f.now[i] /= f.grown
 	}
-	f.passed = 0
+	f.grown = 1
 }
 
 // nextCup makes what is in the nozzle the rest of an earlier drink.
@@ -72,6 +73,25 @@ func scaled(in []float64, k float64) []float64 {
 		out[i] = x * k
 	}
 	return out
+}
+
+// Foam on sparkling drinks: a figure beside the cup's books, no volume of its own. It grows with what flows in and with
+// warmth and settles within seconds (spec/peers.md 3).
+const (
+	foamShare = 0.25 // of the sparkling water poured, at 3 °C
+	foamPerC  = 0.06 // more, per kelvin above
+	foamTau   = 3 * time.Second
+)
+
+// froth adds the foam of ul of sparkling water; 0 only lets it settle.
+func (c *cup) froth(t time.Duration, ul, celsius float64) {
+	if c.foam > 0 {
+		c.foam *= math.Exp(-float64(t-c.foamAt) / float64(foamTau))
+	}
+	c.foamAt = t
+	if c.present {
+		c.foam += ul * foamShare * max(0.2, 1+foamPerC*(celsius-3))
+	}
 }
 
 // pourInto lets ul of an ingredient fall from the nozzle and returns the share that reached the cup.

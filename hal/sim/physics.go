@@ -337,6 +337,8 @@ type cup struct {
 	touched      bool      // the tray changed in this step
 	solids       []float64 // by ingredient: volume × how well it was stirred
 	film         film
+	foam         float64 // µL of head, at foamAt
+	foamAt       time.Duration
 }
 
 // registry numbers the ingredients so that the hot path needs no map.

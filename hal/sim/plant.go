@@ -252,8 +252,11 @@ func (p *Plant) step(t0, t1 time.Duration) {
 			}
 			v.supplied += v.passed
 			p.pourInto(v.ingredient, v.passed)
-			if v.sparkles && p.carb != nil {
-				p.carb.draw(v.passed)
+			if v.sparkles {
+				p.cup.froth(t1, v.passed, p.waterC)
+				if p.carb != nil {
+					p.carb.draw(v.passed)
+				}
 			}
 		}
 	}

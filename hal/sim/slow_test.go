@@ -64,6 +64,28 @@ func TestSlowPhysics(t *testing.T) {
 				t.Errorf("%+v", c)
 			}
 		}},
+		{"sparkling water foams, the more the warmer, and the head settles", nil, func(t *testing.T, b *bench) {
+			head := func(mask uint64) float64 {
+				b.p.NewCup()
+				b.open(t, mask, 2*time.Second)
+				return float64(b.p.State().Cup.FoamUL)
+			}
+			if h := head(b.still); h != 0 {
+				t.Errorf("still water has a head of %v µL", h)
+			}
+			cold := head(b.sparkling)
+			if total := float64(b.p.State().Cup.TotalUL); cold < 0.08*total || cold > 0.25*total {
+				t.Errorf("a head of %v µL on %v", cold, total)
+			}
+			must(t, b.p.Inject(Fault{Kind: WaterWarm, Amount: 15}))
+			if warm := head(b.sparkling); warm < 1.5*cold {
+				t.Errorf("%v µL cold, %v µL warm", cold, warm)
+			}
+			time.Sleep(foamTau * 8)
+			if f := b.p.State().Cup.FoamUL; f > 30 {
+				t.Errorf("%d µL of foam after 24 s", f)
+			}
+		}},
 		{"pulp settles, the agitator mixes it", nil, func(t *testing.T, b *bench) {
 			strength := func() float64 {
 				b.p.NewCup()

@@ -69,6 +69,8 @@ type CupState struct {
 	CarryOver map[string]int64 `json:"carry_over,omitempty"`
 	// Strength is how well the ingredients that settle were mixed when they were poured: 1 = as they should be.
 	Strength map[string]float64 `json:"strength,omitempty"`
+	// FoamUL is the head of a sparkling drink, which settles; no part of TotalUL.
+	FoamUL int64 `json:"foam_ul,omitempty"`
 }
 
 // SlotState is one cartridge slot.
@@ -214,6 +216,8 @@ func (p *Plant) lineIngredient(name string) int {
 // extras adds what only some rig files have.
 func (p *Plant) extras(s *State) {
 	s.Unpowered = !p.valvePower
+	p.cup.froth(max(time.Duration(s.NowNS), p.cup.foamAt), 0, 0)
+	s.Cup.FoamUL = round(p.cup.foam)
 	for i := range p.sensors {
 		x := &p.sensors[i]
 		r := x.got.now(time.Duration(s.NowNS), x.every)
