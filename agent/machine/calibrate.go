@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"fountain/agent/beverage"
+	"fountain/agent/maintenance"
 	"fountain/agent/recipe"
 	"fountain/hal"
 	"fountain/internal/problem"
@@ -66,11 +67,8 @@ func (m *Machine) refusesLine(p *recipe.Plan) error {
 		return nil
 	}
 	what, remedy := "this line is locked out: "+code, "call a technician"
-	switch code {
-	case "cleaning":
+	if code == maintenance.LockCleaning {
 		what, remedy = "this line is being cleaned and its final rinse is not proven", "finish the cleaning"
-	case "stuck_open":
-		what, remedy = "the valve of this line did not shut", "have a technician test it"
 	}
 	return &problem.Problem{Code: problem.CodeUnsafe, Where: line, What: what, Remedy: remedy}
 }

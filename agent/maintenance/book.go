@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fountain/agent/api"
+	"fountain/agent/pour"
 	"fountain/hal"
 	"fountain/internal/problem"
 )
@@ -23,10 +24,11 @@ const (
 	keptReports      = 50
 )
 
-// Codes of lock-outs.
+// Codes of lock-outs. The book holds LockCleaning only; a valve that did not shut is locked out by the machine, which sees
+// it, until Report.Sound names it.
 const (
-	LockCleaning = "cleaning"   // a cleaning began and its final rinse is not proven
-	LockStuck    = "stuck_open" // the valve did not shut; a self-test proves it again
+	LockCleaning = "cleaning" // a cleaning began and its final rinse is not proven
+	LockStuck    = pour.ReasonStuckOpen
 )
 
 // Nozzle is the scope of what is cleaned by hand at the nozzle: it concerns every line.
@@ -198,7 +200,7 @@ func (b *Book) NotBegun(id string) error {
 }
 
 // End enters an operation that has ended, and draws its consequences: a proven cleaning lifts the lock-out of its scope, a
-// proven self-test that of a stuck valve, a calibration is in use from now on, a job is done until it is due again.
+// calibration is in use from now on, a job is done until it is due again.
 func (b *Book) End(r Report) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -219,26 +221,9 @@ func (b *Book) End(r Report) error {
 			delete(next.Locks, r.scope)
 		}
 	}
-	for _, v := range r.sound { // also of a self-test that found another line bad
-		if next.Locks[v].Code == LockStuck {
-			delete(next.Locks, v)
-		}
-	}
 	for line, c := range r.calibrations {
 		next.calibrate(line, c)
 	}
-	return b.put(next)
-}
-
-// LockStuck locks a valve out that did not shut.
-func (b *Book) LockStuck(line string, now time.Time) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if _, ok := b.data.Locks[line]; ok {
-		return nil
-	}
-	next := b.copy()
-	next.Locks[line] = Lock{Code: LockStuck, Since: now}
 	return b.put(next)
 }
 

@@ -153,19 +153,6 @@ func TestBeginIsDurable(t *testing.T) {
 	}
 }
 
-func TestStuckLock(t *testing.T) {
-	b := openBook(t, &memory{}, day0)
-	if err := b.LockStuck("soda", day0); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.End(Report{ID: "1", Outcome: api.OpDone, Person: "ann", sound: []string{"still"}}); err != nil || b.LockedOut()["soda"] != LockStuck {
-		t.Errorf("another valve's proof: %v %v", err, b.LockedOut())
-	}
-	if err := b.End(Report{ID: "2", Outcome: api.OpFailed, Person: "ann", sound: []string{"soda"}}); err != nil || len(b.LockedOut()) != 0 {
-		t.Errorf("its own proof: %v %v", err, b.LockedOut())
-	}
-}
-
 func TestCalibrationHistory(t *testing.T) {
 	m := &memory{}
 	b := openBook(t, m, day0)

@@ -142,7 +142,8 @@ func (b *builder) cleaning(rs RecipeStep, name string, ch int, line int64) {
 	case rs.Do == doDwell:
 		b.add(Step{Name: name, Say: rs.Say, Do: Dwell, Chan: ch, For: rs.For, MinC: rs.MinC, MaxC: rs.MaxC})
 	default:
-		if rs.MaxC > 0 && b.p.Temp < 0 { // no sensor: a thermometer, and the book says that it was entered
+		pumped := b.p.Chans[ch].Kind == hal.KindPump
+		if rs.MaxC > 0 && (b.p.Temp < 0 || pumped) { // no sensor there: a thermometer, and the book says that it was entered
 			i := b.number(name+", temperature", "Measure the temperature of what is connected now.", "°C", 0, 100)
 			b.p.Steps[i].MinC, b.p.Steps[i].MaxC = rs.MinC, rs.MaxC
 		}
@@ -151,7 +152,7 @@ func (b *builder) cleaning(rs RecipeStep, name string, ch int, line int64) {
 			ul = int64(rs.Lines * float64(line))
 		}
 		var s *Step
-		if b.p.Chans[ch].Kind == hal.KindPump {
+		if pumped {
 			s = b.dose(name, rs.Say, ch, ul)
 		} else {
 			s = b.flow(name, rs.Say, ch, ul)

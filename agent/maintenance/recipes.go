@@ -140,8 +140,8 @@ func (s RecipeStep) check(applies string) error {
 		return fmt.Errorf("do: %q is none of flush, dose, dwell, confirm, rinse", s.Do)
 	case (s.MinC != 0) != (s.MaxC != 0), s.MinC > s.MaxC, s.MaxC > scaldC, s.MinC < 0:
 		return errors.New("min_c and max_c go together, at most 60 °C")
-	case s.MaxC != 0 && (s.Do == doConfirm || applies == AppliesPump):
-		return errors.New("min_c, max_c: the sensor is in the water line")
+	case s.MaxC != 0 && (s.Do == doConfirm || s.Do == doDwell && applies == AppliesPump):
+		return errors.New("min_c, max_c: nothing measures the temperature there")
 	}
 	return nil
 }

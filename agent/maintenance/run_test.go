@@ -20,7 +20,6 @@ type world struct {
 	in  Inputs
 	now time.Duration
 
-	parts  []hal.Part
 	open   []bool // by channel
 	queue  []int
 	every  []time.Duration
@@ -33,7 +32,6 @@ type world struct {
 	float  []float64     // pulses by meter
 	trueNL int64         // that left the nozzle
 
-	asked int // questions
 	begun bool
 }
 
