@@ -201,7 +201,7 @@ func (a *Agent) wire() (err error) {
 	}
 	a.cloud = newCloud(a)
 	a.view = newView(a)
-	a.yield = yield{a.quiet}
+	a.yield = yield{a.machine.Quiet}
 	a.wear = a.openWear()
 	if a.slots, err = newCartridges(a); err != nil {
 		return err

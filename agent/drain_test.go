@@ -32,11 +32,9 @@ func draining(t *testing.T, o store.Options) *cloud {
 	t.Cleanup(func() { _ = s.Close() })
 	a := &Agent{
 		cfg: Config{State: dir, Config: &config.Config{Sync: config.Sync{Rule: "pours", Linger: 10 * time.Millisecond, LedgerInterval: time.Minute}}},
-		log: slog.New(slog.NewTextHandler(t.Output(), nil)), board: alarm.New(nil), store: s, view: &view{idle: make(chan struct{})},
+		log: slog.New(slog.NewTextHandler(t.Output(), nil)), board: alarm.New(nil), store: s, yield: yield{func(ctx context.Context) error { return ctx.Err() }},
 		serial: "T",
 	}
-	close(a.view.idle)
-	a.yield = yield{a.view.Idle}
 	thing := ThingPrefix + a.serial
 	a.thing.Store(&thing)
 	return newCloud(a)

@@ -48,9 +48,7 @@ type view struct {
 	dry     map[beverage.IngredientID]dryness
 	recent  map[string]api.Pour
 	order   []string // of recent, oldest first
-	idle    chan struct{}
-	pouring bool
-	seen    seen // of the machine, when the alarms were judged last
+	seen    seen     // of the machine, when the alarms were judged last
 
 	stocking sync.Mutex // one restock at a time
 }
@@ -72,8 +70,7 @@ type dryness struct {
 var _ apiserver.Unit = (*view)(nil)
 
 func newView(a *Agent) *view {
-	v := &view{a: a, changed: make(chan struct{}), dry: map[beverage.IngredientID]dryness{}, recent: map[string]api.Pour{}, idle: make(chan struct{})}
-	close(v.idle)
+	v := &view{a: a, changed: make(chan struct{}), dry: map[beverage.IngredientID]dryness{}, recent: map[string]api.Pour{}}
 	for _, r := range a.startup { // who held them asks what became of them
 		v.remember(asPour(r))
 	}
@@ -108,37 +105,14 @@ func (v *view) run(ctx context.Context) error {
 	}
 }
 
-// follow notes whether a pour is active, and lets the alarms be judged when more than a volume has changed.
+// follow lets the alarms be judged when more of the machine than a volume has changed.
 func (v *view) follow() {
 	st := v.a.machine.State()
-	active := st.Phase.Active()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if now := (seen{st.Fault, st.Interlocks, len(st.Faults), st.Unfed, active}); now != v.seen {
+	if now := (seen{st.Fault, st.Interlocks, len(st.Faults), st.Unfed, st.Phase.Active()}); now != v.seen {
 		v.seen = now
 		v.a.look()
-	}
-	if active == v.pouring {
-		return
-	}
-	v.pouring = active
-	if active {
-		v.idle = make(chan struct{})
-	} else {
-		close(v.idle)
-	}
-}
-
-// Idle returns when no pour is active, or the context's error. It holds bulk work back.
-func (v *view) Idle(ctx context.Context) error {
-	v.mu.Lock()
-	idle := v.idle
-	v.mu.Unlock()
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

@@ -18,11 +18,3 @@ func (y yield) Idle(ctx context.Context) error { return y.quiet(ctx) }
 // Quiet returns when no pour is active, or with the context's error: for bulk work outside the agent, such as the
 // compression of old log files.
 func (a *Agent) Quiet(ctx context.Context) error { return a.yield.Idle(ctx) }
-
-// quiet asks both who know of pours: the view that follows the machine, and the machine's own gate.
-func (a *Agent) quiet(ctx context.Context) error {
-	if err := a.view.Idle(ctx); err != nil {
-		return err
-	}
-	return a.machine.Quiet(ctx)
-}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +42,16 @@ func TestDrainYieldsToAPour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := draining(t, store.Options{})
 		c.a.cfg.Config.Sync.DrainRate = 10
+		var pouring atomic.Pointer[chan struct{}]
+		c.a.yield = yield{func(ctx context.Context) error {
+			if over := pouring.Load(); over != nil {
+				select {
+				case <-*over:
+				case <-ctx.Done():
+				}
+			}
+			return ctx.Err()
+		}}
 		led := spoken{desired: make(chan json.RawMessage)}
 		p := &peer{lost: make(chan struct{})}
 		connect := func() (stop func()) {
@@ -58,11 +69,8 @@ func TestDrainYieldsToAPour(t *testing.T) {
 		stop() // offline, and much to say afterwards
 		c.keep(t, 200, "backlog "+strings.Repeat("x", 400))
 
-		v := c.a.view
-		v.mu.Lock()
-		v.pouring, v.idle = true, make(chan struct{}) // a pour begins
-		idle := v.idle
-		v.mu.Unlock()
+		over := make(chan struct{}) // a pour begins
+		pouring.Store(&over)
 		before := p.count()
 		stop = connect()
 		time.Sleep(30 * time.Second)
@@ -76,7 +84,7 @@ func TestDrainYieldsToAPour(t *testing.T) {
 			t.Errorf("acknowledged up to %d during the pour, want 2", got)
 		}
 
-		close(idle) // it ends
+		close(over) // it ends
 		time.Sleep(time.Minute)
 		if n := p.count() - before; n < 10 {
 			t.Errorf("%d messages after the pour", n)
