@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 
 	"fountain/agent/api"
+	"fountain/agent/pour"
 	"fountain/internal/problem"
 )
 
@@ -29,6 +31,13 @@ type crew struct {
 	given   *answers       // shared by the operations of one command: a figure is used once
 	quiet   bool           // the final operation is printed as JSON
 	printed map[int]string // by step: the state that was said
+	last    asked          // what a flag has answered last
+}
+
+// asked is a question at a step.
+type asked struct {
+	step int
+	what string
 }
 
 var _ api.Crew = (*crew)(nil)
@@ -79,6 +88,14 @@ func (w *crew) Answer(ctx context.Context, o api.Op, ask api.Ask) (api.Answer, e
 		return w.number(ctx, o, ask)
 	}
 	if w.given.yes {
+		q := asked{o.Step, ask.What}
+		if w.last == q { // yes did not make it so
+			return api.Answer{}, &problem.Problem{
+				Code: problem.CodeUnsafe, Where: strings.TrimSpace(o.Kind + " " + o.Line), What: "the unit waits for something that --yes does not do",
+				Remedy: ask.What, Retry: true,
+			}
+		}
+		w.last = q
 		w.term.say("  %s yes", ask.What)
 		return api.Answer{Yes: true, Expert: w.given.expert}, nil
 	}
@@ -196,6 +213,9 @@ func (t *tool) work(ctx context.Context, c *api.Client, req api.StartOp, given *
 	return outcome(o)
 }
 
+// dangers are the reasons that end an operation for safety.
+var dangers = []string{pour.ReasonEStop, pour.ReasonLeak, pour.ReasonDoor, pour.ReasonInterlock, pour.ReasonGuardGone, pour.ReasonTrayFull}
+
 // outcome is the error of an operation that was not done.
 func outcome(o api.Op) error {
 	where := strings.TrimSpace(o.Kind + " " + o.Line)
@@ -207,8 +227,12 @@ func outcome(o api.Op) error {
 			Code: problem.CodeConflict, Where: where, What: "stopped, everything is shut", Remedy: or(o.Remedy, "start it again when you are ready"),
 		}
 	}
+	code := problem.CodeConflict
+	if slices.Contains(dangers, o.Reason) {
+		code = problem.CodeUnsafe
+	}
 	return &problem.Problem{
-		Code: problem.CodeConflict, Where: where, What: "failed: " + words(or(o.Reason, "no reason given")), Remedy: or(o.Remedy, "see fountainctl alarms"),
+		Code: code, Where: where, What: "failed: " + words(or(o.Reason, "no reason given")), Remedy: or(o.Remedy, "see fountainctl alarms"),
 	}
 }
 
@@ -244,8 +268,8 @@ func round3(n float64) float64 { return math.Round(n*1000) / 1000 }
 
 func allowed(e api.Evidence) string {
 	switch {
-	case e.Min == 0 && e.Max == 0:
-		return ""
+	case e.Min == e.Max:
+		return amount(e.Max, e.Unit)
 	case e.Max == 0:
 		return "at least " + amount(e.Min, e.Unit)
 	case e.Min == 0:
