@@ -80,7 +80,8 @@ func Realtime(prio int) (restore func(), err error) {
 		}
 	}
 	return func() {
-		back := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}
+		// The flag stays: only a privileged thread may take it back, and an ordinary one has nothing to hand down.
+		back := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Flags: unix.SCHED_FLAG_RESET_ON_FORK}
 		_ = unix.SchedSetAttr(0, &back, 0) // lowering is always allowed
 		runtime.UnlockOSThread()
 	}, nil
