@@ -88,6 +88,9 @@ func TestShutThatFailsIsTriedAgain(t *testing.T) {
 func TestUnshutMasterEndsTheGuard(t *testing.T) {
 	inYard(t, func(t *testing.T, y *yard) {
 		y.beats(1, true, time.Second)
+		for y.now()-y.dog.last() < feedEvery-unshutLimit/2 { // the next food is due while the guard tries
+			y.beats(1, true, beat.Period)
+		}
 		y.rig.set(func() { y.rig.fail = func(bool) error { return errIO } })
 		began := y.now()
 		y.send(beat.Packet{Session: 1})
