@@ -7,15 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // Run steps the plant every millisecond until ctx ends, on a locked thread. It returns what broke.
 //
-// The thread is a nice one, not a real-time one: on one processor a SCHED_FIFO thread of a Go program can spin for ever
-// on a goroutine's status that the collector's thread, which it has displaced, was about to change.
+// Two things a real-time thread of a Go program must not do on few processors: be SCHED_FIFO while the collector runs, and
+// sleep by an ordinary system call. Since Go 1.26 the runtime's monitor takes back what a thread in a system call holds
+// by marking its goroutine; a thread that wakes just then and displaces the monitor spins until the kernel takes mercy,
+// 280 ms later. Hence a nice thread, and a raw system call.
 func (b *Board) Run(ctx context.Context) error {
 	runtime.LockOSThread() // never unlocked: the thread ends with its goroutine, and its priority with it
 	if err := unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -20); err != nil && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
@@ -25,10 +29,7 @@ func (b *Board) Run(ctx context.Context) error {
 	next := last
 	for ctx.Err() == nil {
 		next += period
-		ts := unix.NsecToTimespec(int64(next))
-		if err := unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &ts, nil); err != nil && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("sleep: %w", err)
-		}
+		sleepUntil(next)
 		now := monotonic()
 		b.mu.Lock()
 		b.late = max(b.late, now-last)
@@ -43,6 +44,17 @@ func (b *Board) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// sleepUntil sleeps without telling Go's scheduler; at most a period.
+func sleepUntil(at time.Duration) {
+	ts := unix.NsecToTimespec(int64(at))
+	for {
+		_, _, e := syscall.RawSyscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+		if e != unix.EINTR {
+			return
+		}
+	}
 }
 
 // tick looks at every output, steps the physics and moves every input.
