@@ -164,7 +164,7 @@ func serve(t *testing.T, p *Plant) *served {
 const liveSlack = 400 * time.Millisecond
 
 func TestSocket(t *testing.T) {
-	for i, file := range contractRigs {
+	for i, file := range []string{contractRigs[0], contractRigs[2]} { // one that holds, one that is released
 		t.Run(fmt.Sprint(i), func(t *testing.T) { // short names: a socket's path has at most 107 bytes
 			t.Parallel() // mostly sleeping
 			haltest.Run(t, func(t *testing.T) haltest.Bench {
