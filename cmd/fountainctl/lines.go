@@ -21,7 +21,7 @@ func (t *tool) linesCmd() *cobra.Command {
 		Long: `lines lists every valve, meter and pump with its calibration and when it is due. With a LINE it shows that one, with the
 calibrations before the present one.`,
 		Example: `  fountainctl lines
-  fountainctl lines flow_water
+  fountainctl lines flow_still
   fountainctl lines --json | jq -r '.[] | select(.calibration == null) | .id'`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: t.do(func(ctx context.Context, c *api.Client, args []string) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fountain/agent/api"
+	"fountain/agent/beverage"
 	"fountain/internal/problem"
 )
 
@@ -46,7 +47,7 @@ func (t *tool) opCmds() []*cobra.Command {
 			kind: api.OpRinse, use: "rinse [LINE…]", short: "Send water through the nozzle",
 			long: "rinse sends water through the nozzle, or through the lines you name.",
 			example: `  fountainctl rinse
-  fountainctl rinse water --yes`,
+  fountainctl rinse sparkling --yes`,
 			lines: cobra.ArbitraryArgs, warn: "Water flows into the nozzle: is a jug below?",
 		},
 		{
@@ -54,8 +55,8 @@ func (t *tool) opCmds() []*cobra.Command {
 			long: `clean runs a cleaning or sanitising recipe. A step counts only when flow, volume, temperature and dwell agree, and the
 line stays locked out until its final rinse is proven by the meter: no PIN shortens that. Without a LINE it is the nozzle.`,
 			example: `  fountainctl clean
-  fountainctl clean water
-  fountainctl clean water --recipe line-sanitise --yes
+  fountainctl clean still
+  fountainctl clean still --recipe line-sanitise --yes
   fountainctl clean s01`,
 			lines: cobra.ArbitraryArgs, recipe: true,
 		},
@@ -65,9 +66,9 @@ line stays locked out until its final rinse is proven by the meter: no PIN short
 holds for the next pour; the history is in fountainctl lines, and --undo goes back to the calibration before.
 
 A factor far from the name plate is refused unless an expert accepts it: answer the question with "expert", or give --expert.`,
-			example: `  fountainctl calibrate flow_water
-  fountainctl calibrate flow_water --yes --measured 101.5 --measured 248 --measured 499
-  fountainctl calibrate --undo flow_water`,
+			example: `  fountainctl calibrate flow_still
+  fountainctl calibrate flow_still --yes --measured 201.5 --measured 499
+  fountainctl calibrate --undo flow_still`,
 			lines: cobra.MinimumNArgs(1), measured: true,
 		},
 		{
@@ -76,15 +77,15 @@ A factor far from the name plate is refused unless an expert accepts it: answer 
 reads what can be read without opening anything, and may run from afar.`,
 			example: `  fountainctl selftest --dry
   fountainctl selftest --yes
-  fountainctl selftest water --json | jq '.evidence[] | select(.ok|not)'`,
+  fountainctl selftest still --json | jq '.evidence[] | select(.ok|not)'`,
 			lines: cobra.ArbitraryArgs, dry: true,
 		},
 		{
-			kind: api.OpBrix, use: "brix LINE…", short: "Check the ratio of water and syrup",
-			long: `brix doses water and syrup into a split cup and asks how much came on each side, or what a refractometer says. LINE is a
-beverage, or the line of its syrup.`,
-			example: `  fountainctl brix kolvane.classic
-  fountainctl brix kolvane.classic --yes --measured 120 --measured 24`,
+			kind: api.OpBrix, use: "brix BEVERAGE…", short: "Check the ratio of water and syrup",
+			long: `brix doses water and syrup into a split cup and asks how much came on each side. Name a beverage, or the line of a syrup.
+When the ratio is off it offers to correct the pump's calibration.`,
+			example: `  fountainctl brix kolvane.zero
+  fountainctl brix kolvane.zero --yes --measured 120 --measured 24`,
 			lines: cobra.MinimumNArgs(1), measured: true,
 		},
 		{
@@ -206,6 +207,9 @@ func suggestLine(ctx context.Context, c *api.Client, line string, err error) err
 	var p *problem.Problem
 	if line == "" || !errors.As(err, &p) || p.Code != problem.CodeNotFound {
 		return err
+	}
+	if strings.Contains(line, ".") { // a beverage
+		return suggest(ctx, c, beverage.ID(line), 0, err)
 	}
 	all, lerr := c.Lines(ctx)
 	if lerr != nil || len(all) == 0 {

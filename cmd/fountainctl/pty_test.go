@@ -166,7 +166,7 @@ func TestGuidedOnANarrowTerminal(t *testing.T) {
 	if code := <-done; code != 1 {
 		t.Errorf("exit code %d", code)
 	}
-	p.await(&at, "stopped: stopped:")
+	p.await(&at, "ml flowed")
 	s := p.text()
 	if control.MatchString(s) {
 		t.Errorf("escape sequences were printed: %q", s)

@@ -256,7 +256,11 @@ func (t *tool) printOp(o api.Op) error {
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
-	fmt.Fprintf(t.out, "%s: %s flowed\n", because(or(o.Outcome, "no outcome"), o.Reason), ml(o.FlowedUL))
+	why := o.Reason
+	if why == o.Outcome {
+		why = ""
+	}
+	fmt.Fprintf(t.out, "%s: %s flowed\n", because(or(o.Outcome, "no outcome"), why), ml(o.FlowedUL))
 	return nil
 }
 
