@@ -9,6 +9,7 @@ import (
 
 	"fountain/agent/beat"
 	"fountain/hal"
+	"fountain/hal/rigfile"
 	"fountain/hal/sim"
 )
 
@@ -300,3 +301,48 @@ func (silent) Drop()                           {}
 type hungry struct{ n int }
 
 func (h *hungry) Feed() error { h.n++; return nil }
+
+// The whole chain on a board with a one-shot: MASTER's coil has a supply while the guard's loop runs; a loop that hangs
+// with MASTER open loses it within the one-shot's time, although the line still says open.
+func TestOneShotDropsAHungGuard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file, err := rigfile.Load("../../testdata/rig/emulator.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		plant, err := sim.NewPlant(sim.Config{Rig: file, Seed: 1, Quiet: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rig, err := plant.Open(hal.OwnerGuard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clock := &fakePacer{start: time.Now()}
+		y := &yard{clock: clock, log: &lines{}}
+		y.pacer, y.plant, y.state = clock, plant, beat.Connected
+		if y.g, err = New(Deps{Rig: rig, Pacer: clock, Beats: &y.bench, Memory: &y.bench, Log: slog.New(y.log)}, 0); err != nil {
+			t.Fatal(err)
+		}
+		y.start(t)
+		y.beats(1, true, 2*time.Second)
+		if m := plant.State().Master; !m.Commanded || !m.Open {
+			t.Fatalf("with a guard that runs: %+v", m)
+		}
+		clock.mu.Lock()
+		clock.stall = 2 * time.Second
+		clock.mu.Unlock()
+		y.sleep(2*tick + file.Sim.HeartbeatHold + 100*time.Millisecond) // and the valve's own time
+		if m := plant.State().Master; !m.Commanded || m.Open {
+			t.Errorf("%v after the guard hung: %+v, want commanded open and without supply", file.Sim.HeartbeatHold+100*time.Millisecond, m)
+		}
+		y.sleep(2 * time.Second)
+		if m := plant.State().Master; m.Commanded || m.Open {
+			t.Errorf("after it woke: %+v", m)
+		}
+		y.stop(t)
+		if err := rig.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
