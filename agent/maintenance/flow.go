@@ -20,12 +20,24 @@ const (
 	steadyUL     = 30_000 // and for so long a volume
 )
 
+// What no water makes counts for nothing: pulses faster than any line flows are interference or air. Where the wheel now
+// and then runs ahead of its own median, air comes with the water, and the volume is no proof.
+const (
+	hasty      = 0.65 // of the median period: this pulse was air
+	hastyShare = 0.1  // of all pulses, at most
+	ghostShare = 0.1
+)
+
 // flow is a flow step under way: one or more openings of one valve.
 type flow struct {
 	doneUL  float64 // of openings before this one
 	plateUL float64
 	pulses  int64
-	base    uint64 // meter when MASTER was asked for
+	base    uint64        // meter when MASTER was asked for
+	ghosts  uint64        // of this opening: pulses that no water makes
+	ghost   uint64        // of all openings
+	short   time.Duration // the shortest period that water makes
+	periods []float64     // of all openings, s
 	others  []hal.Count
 	openAt  time.Duration
 	firstAt time.Duration // first pulse after opening
@@ -56,8 +68,11 @@ func (f *flow) burstUL(r *Run) int64 {
 }
 
 func (f *flow) totalUL(r *Run) float64 {
-	return f.doneUL + float64(f.gained(r))*1e6/r.prog.Meters[r.meter()].PulsesPerLitre
+	return f.doneUL + float64(f.water(r))*1e6/r.prog.Meters[r.meter()].PulsesPerLitre
 }
+
+// water is the pulses of this opening that water made.
+func (f *flow) water(r *Run) int64 { return f.gained(r) - int64(f.ghosts) }
 
 // arm begins one opening.
 func (r *Run) arm() {
@@ -68,7 +83,8 @@ func (r *Run) arm() {
 		return
 	}
 	f.base, f.others = r.in.Meters[r.meter()].Pulses, slices.Clone(r.in.Meters)
-	f.n, f.steady, f.seen, f.firstAt = 0, 0, f.base, 0
+	f.n, f.steady, f.seen, f.firstAt, f.ghosts = 0, 0, f.base, 0, 0
+	f.short = time.Duration(1e6 / r.prog.Meters[r.meter()].PulsesPerLitre / float64(max(r.step().MaxU, 1)) * float64(time.Second))
 	r.fx.add(Effect{Action: Session})
 	r.fx.add(Effect{Action: Master, On: true})
 	r.master, r.open = true, true
@@ -185,9 +201,15 @@ func (f *flow) look(m hal.Count) {
 		return
 	}
 	first := f.n == 0
+	n := m.Pulses - f.seen
 	f.seen = m.Pulses
-	if m.Period <= 0 {
+	switch {
+	case m.Period <= 0:
 		return
+	case m.Period < f.short:
+		f.ghosts += n
+	case !first:
+		f.periods = append(f.periods, m.Period.Seconds())
 	}
 	f.ring[f.n%steadyPulses] = m.Period.Seconds()
 	f.n++
@@ -285,7 +307,9 @@ func (r *Run) settles(m hal.Count) {
 		r.master = false
 	}
 	r.open = false
-	gained := f.gained(r)
+	gained := f.water(r)
+	f.ghost += f.ghosts
+	f.ghosts = 0
 	mt := r.prog.Meters[r.meter()]
 	f.pulses += gained
 	f.doneUL += float64(gained) * 1e6 / mt.PulsesPerLitre
@@ -313,6 +337,17 @@ func (r *Run) settles(m hal.Count) {
 	}
 }
 
+// hasty is the share of pulses that came far sooner than the median says.
+func (f *flow) hasty() float64 {
+	if len(f.periods) == 0 {
+		return 0
+	}
+	slices.Sort(f.periods)
+	limit := hasty * f.periods[len(f.periods)/2]
+	n, _ := slices.BinarySearch(f.periods, limit)
+	return float64(n) / float64(len(f.periods))
+}
+
 // late is the pulses that came when the valve had to be shut.
 func (f *flow) late(m hal.Count) int64 { return int64(m.Pulses - f.seen) }
 
@@ -337,6 +372,14 @@ func (r *Run) flowProofs(closeLag time.Duration) (reason string) {
 	case s.Until == Steady:
 		note(r.proof("steadiness of the flow", f.cv(), 0, steadyCV, "σ/mean"), ReasonAir)
 		r.proof("volume", ml, 0, float64(s.MaxUL)/1000, "ml")
+	}
+	if all := float64(f.pulses) + float64(f.ghost); s.Until == Volume && all > 0 {
+		if share := float64(f.ghost) / all; share > ghostShare {
+			note(r.proof("pulses that no water makes", share, 0, ghostShare, "of all"), ReasonAir)
+		}
+		if share := f.hasty(); share > hastyShare {
+			note(r.proof("pulses of air", share, 0, hastyShare, "of all"), ReasonAir)
+		}
 	}
 	if s.Until != Dry && s.MaxU > 0 {
 		note(r.proof("flow", rate/1000, float64(s.MinULs)/1000, float64(s.MaxU)/1000, "ml/s"), ReasonRate)

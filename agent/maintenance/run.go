@@ -209,6 +209,9 @@ func (r *Run) danger() string {
 	case r.master && in.Guard.Latched:
 		return latched(in.Guard.Reason)
 	case r.wasteNL > 1000*r.prog.MaxUL && r.prog.MaxUL > 0:
+		if r.course == cFlow && 2*r.flow.ghosts > uint64(r.flow.gained(r)) { // the meter spins, no water fills the step
+			return ReasonAir
+		}
 		return pour.ReasonVolumeBound
 	}
 	return ""
