@@ -71,6 +71,11 @@ func (f *flow) totalUL(r *Run) float64 {
 	return f.doneUL + float64(f.water(r))*1e6/r.prog.Meters[r.meter()].PulsesPerLitre
 }
 
+// rawUL is what the meter says, air and all.
+func (f *flow) rawUL(r *Run) float64 {
+	return f.totalUL(r) + float64(f.ghost+f.ghosts)*1e6/r.prog.Meters[r.meter()].PulsesPerLitre
+}
+
 // water is the pulses of this opening that water made.
 func (f *flow) water(r *Run) int64 { return f.gained(r) - int64(f.ghosts) }
 
@@ -159,7 +164,7 @@ func (r *Run) flows(m hal.Count) {
 	case s.Until == Steady && f.isSteady(r):
 		f.enough = true
 		r.shutValve("")
-	case s.MaxUL > 0 && total >= float64(s.MaxUL):
+	case s.MaxUL > 0 && (total >= float64(s.MaxUL) || s.Until != Volume && f.rawUL(r) >= float64(s.MaxUL)):
 		r.bound(pour.ReasonVolumeBound)
 	case s.Until == Volume && s.For > 0 && f.flowed+r.now-f.openAt >= s.For,
 		s.Until == Volume && s.For == 0 && total >= float64(s.UL):
