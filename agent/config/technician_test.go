@@ -76,8 +76,11 @@ func TestTechnicianRefused(t *testing.T) {
 func TestSetTechnicianRefuses(t *testing.T) {
 	tech := filepath.Join(t.TempDir(), TechnicianName)
 	for _, c := range [][3]string{
-		{"unit.timezone", "Berlin", "IANA"}, {"unit.language", "german", "language tag"}, {"pour.max_ml", "2000", "configuration file"},
-		{"no.such", "x", "configuration file"}, {"unit.language", "", "language tag"},
+		{"unit.timezone", "Berlin", "IANA"},
+		{"unit.language", "german", "language tag"},
+		{"pour.max_ml", "2000", "configuration file"},
+		{"no.such", "x", "configuration file"},
+		{"unit.language", "", "language tag"},
 	} {
 		err := SetTechnician(tech, c[0], c[1])
 		if p := problem.From(err); err == nil || p.Code != problem.CodeBadRequest || !strings.Contains(p.Remedy, c[2]) {

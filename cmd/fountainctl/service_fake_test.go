@@ -71,7 +71,6 @@ type fakeService struct {
 	op       api.Op
 	measured []float64
 	factor   float64
-	shown    *api.Ask // answered, and shown once more, as a control loop does that has not ticked yet
 	state    map[string]api.SetupStep
 	slots    []api.Cartridge
 	alarms   []api.Alarm
