@@ -32,10 +32,13 @@ const usage = `fountain-plant simulates the hardware of one dispenser: water, va
 
 Usage:
   fountain-plant --socket PATH [--rig sim|FILE] [--http ADDR] [--state FILE] [--seed N]
+  fountain-plant --socket PATH --rig FILE --lines
 
 Guard and agent open its lines at the socket. Tests read GET /v1/state and send POST /v1/faults, /v1/cup, /v1/tray and
 /v1/cartridges there too; --http serves the same with a panel page. A connection that breaks is the death of its owner:
-lines hold or release as the rig file says (sim.on_owner_death). Asked to stop, it waits up to 3 s for its owners to
+lines hold or release as the rig file says (sim.on_owner_death). With --lines nobody opens lines at the socket: the plant
+makes gpio-sim chips and an I²C bus in the kernel and is driven through them, for the emulator (make test-device) and
+never on a device. Asked to stop, it waits up to 3 s for its owners to
 leave; when its parent dies it stays 2 s longer than its owners, so that it sees them shut.
 
 Examples:
@@ -64,6 +67,7 @@ func main() {
 // options are the flags.
 type options struct {
 	rig, socket, http, state, planogram, token string
+	lines                                      bool
 	seed                                       uint64
 	swapCup                                    time.Duration
 }
@@ -77,6 +81,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, _ io.Re
 	flags.StringVar(&o.state, "state", "", "`FILE` that always holds the newest state, also after kill -9; a plant started again goes on from it")
 	flags.StringVar(&o.planogram, "planogram", "", "planogram `FILE` that says what is in the slots; empty: the built-in one")
 	flags.StringVar(&o.token, "token", "", "`TOKEN` of the panel's URL; empty: a random one")
+	flags.BoolVar(&o.lines, "lines", false, "put the rig file's lines and buses into the kernel, by gpio-sim and CUSE: in the emulator only, never on a device")
 	flags.Uint64Var(&o.seed, "seed", 0, "seed of everything random; 0 takes the clock")
 	flags.DurationVar(&o.swapCup, "swap-cup", 0, "put a new cup under the nozzle when nothing has flowed into a used one for so long; 0: never")
 	err := cmdline.Parse(flags, args, usage, stdout)
@@ -92,6 +97,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, _ io.Re
 func serve(ctx context.Context, o options, getenv func(string) string, stdout, stderr io.Writer) (err error) {
 	if o.socket == "" {
 		return &problem.Problem{Code: problem.CodeBadRequest, Where: "--socket", What: "no socket given", Remedy: "give a path, usually STATE/run/" + sim.SocketName}
+	}
+	if o.lines && o.rig == "sim" {
+		return &problem.Problem{Code: problem.CodeBadRequest, Where: "--lines", What: "the built-in rig has no lines in a kernel", Remedy: "name a rig file whose chips are gpio-sim, as testdata/rig/emulator.yaml"}
 	}
 	if o.seed == 0 {
 		o.seed = uint64(time.Now().UnixNano())
@@ -129,13 +137,28 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout, s
 		})
 	}
 
+	if o.lines {
+		drive, unwire, werr := wireLines(plant, log)
+		if werr != nil {
+			return werr
+		}
+		defer func() {
+			stop(nil)
+			wg.Wait() // the plant's thread holds what is taken away
+			err = errors.Join(err, unwire())
+		}()
+		part(drive)
+	}
 	owners := sim.NewServer(plant, log)
-	inner := newConnListener(l.Addr())
-	owners.Other = inner.give
-	part(func(ctx context.Context) error {
-		return serveHTTP(ctx, inner, panel.Handler(plant, owners.Wake, localhttp.UnixHost))
-	})
-	part(func(ctx context.Context) error { return owners.Serve(ctx, l) })
+	inside := panel.Handler(plant, owners.Wake, localhttp.UnixHost)
+	if o.lines { // the owners are at the kernel's lines
+		part(func(ctx context.Context) error { return serveHTTP(ctx, l, inside) })
+	} else {
+		inner := newConnListener(l.Addr())
+		owners.Other = inner.give
+		part(func(ctx context.Context) error { return serveHTTP(ctx, inner, inside) })
+		part(func(ctx context.Context) error { return owners.Serve(ctx, l) })
+	}
 	url := ""
 	if o.http != "" {
 		hl, err := localhttp.Listen(o.http, "--http")
