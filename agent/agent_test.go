@@ -238,7 +238,11 @@ func TestPourReachesTheStore(t *testing.T) {
 	for _, ul := range b.plant.CupUL() {
 		cup += ul
 	}
-	st, err := c.Status(t.Context())
+	var st api.Status
+	b.await("the unit lets go of the pour", func() bool {
+		st, err = c.Status(t.Context())
+		return err != nil || st.Unit != api.UnitPouring
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -140,8 +140,11 @@ func TestWhoEndsAnAlarm(t *testing.T) {
 // What the machine, the hardware and the host say becomes these alarms, and nothing is lost that has no name.
 func TestWatch(t *testing.T) {
 	parts := newScopes([]hal.Part{
-		{ID: "still", Kind: hal.KindValve, Carrier: "water.still", Chip: "soc"}, {ID: "flow_still", Kind: hal.KindMeter, Serves: []string{"still"}, Chip: "soc"},
-		{ID: "p01", Kind: hal.KindPump, Chip: "d1"}, {ID: "s01", Kind: hal.KindSlot, Pump: "p01", Chip: "r1"}, {ID: "t_water", Kind: hal.KindSensor},
+		{ID: "still", Kind: hal.KindValve, Carrier: "water.still", Chip: "soc"},
+		{ID: "flow_still", Kind: hal.KindMeter, Serves: []string{"still"}, Chip: "soc"},
+		{ID: "p01", Kind: hal.KindPump, Chip: "d1"},
+		{ID: "s01", Kind: hal.KindSlot, Pump: "p01", Chip: "r1"},
+		{ID: "t_water", Kind: hal.KindSensor},
 	})
 	if got := strings.Join(parts.slot["s01"], " "); got != "s01 p01 d1" {
 		t.Errorf("slot hangs on %s", got)

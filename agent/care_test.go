@@ -47,7 +47,9 @@ func TestCareAlarms(t *testing.T) {
 		{"expired", shelfBook{lines: []api.Line{{ID: "flow_still", Kind: "flow-meter", Calibration: cal(now)}}}, true, true, []string{"calibration_expired/flow_still"}},
 		{"expired by a clock nobody set", shelfBook{lines: []api.Line{{ID: "flow_still", Kind: "flow-meter", Calibration: cal(now)}}}, false, true, nil},
 		{"due", shelfBook{due: []maintenance.Due{
-			{Job: maintenance.JobClean, Line: "still", At: now}, {Job: maintenance.JobNozzle, At: now, Overdue: true}, {Job: maintenance.JobBrix, At: now},
+			{Job: maintenance.JobClean, Line: "still", At: now},
+			{Job: maintenance.JobNozzle, At: now, Overdue: true},
+			{Job: maintenance.JobBrix, At: now},
 			{Job: maintenance.JobCalibrate, Line: "flow_still", At: now}, // told by its calibration
 		}}, true, true, []string{"brix_due/", "clean_due/still", "clean_overdue/"}},
 		{"due by a clock nobody set", shelfBook{due: []maintenance.Due{{Job: maintenance.JobClean, Line: "still", At: now}}}, false, true, nil},

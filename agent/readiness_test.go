@@ -33,8 +33,10 @@ type weather struct {
 func newWeather(t *testing.T) *weather {
 	t.Helper()
 	sc := newScopes([]hal.Part{
-		{ID: "still", Kind: hal.KindValve, Carrier: "water.still"}, {ID: "sparkling", Kind: hal.KindValve, Carrier: "water.sparkling"},
-		{ID: "t_water", Kind: hal.KindSensor, Role: hal.RoleWaterTemp}, {ID: "p_co2", Kind: hal.KindSensor, Role: hal.RoleCO2Pressure},
+		{ID: "still", Kind: hal.KindValve, Carrier: "water.still"},
+		{ID: "sparkling", Kind: hal.KindValve, Carrier: "water.sparkling"},
+		{ID: "t_water", Kind: hal.KindSensor, Role: hal.RoleWaterTemp},
+		{ID: "p_co2", Kind: hal.KindSensor, Role: hal.RoleCO2Pressure},
 	})
 	w := &weather{t: t, board: alarm.New(nil), water: &gauge{hal.Reading{Value: 3, At: 1}}, gas: &gauge{hal.Reading{Value: 690, At: 1}}}
 	w.r = &readiness{
@@ -130,7 +132,7 @@ func TestFailedSensorChangesNothing(t *testing.T) {
 	}
 	w.gas.Reading = hal.Reading{Value: 200, At: 1}
 	w.expect(20*time.Second, "co2_low/sparkling co2_out/sparkling")
-	w.gas.Quality = hal.Stale
+	w.gas.Quality, w.gas.Value = hal.Bad, 5000 // shorted: no sound value, whatever it says
 	w.expect(time.Hour, "co2_low/sparkling co2_out/sparkling sensor_bad/p_co2")
 	w.gas.Reading = hal.Reading{Value: 690, At: 2}
 	w.expect(2*time.Second, "")
