@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"periph.io/x/conn/v3/i2c"
+	"periph.io/x/conn/v3/physic"
 )
 
 // ADS1115 is TI's 16-bit ADC with four inputs (SBAS444), read in single shots against ground. Unlike other drivers it may
@@ -20,7 +21,7 @@ type ADS1115 struct {
 // NewADS1115 names the chip at addr (0x48 to 0x4B); it talks to nobody yet.
 func NewADS1115(bus i2c.Bus, addr uint16) *ADS1115 { return &ADS1115{dev: dev{bus, addr}} }
 
-// ErrSlow is what ReadMillivolts returns when a conversion does not end.
+// ErrSlow is what Read returns when a conversion does not end.
 var ErrSlow = errors.New("the conversion does not end")
 
 const (
@@ -31,14 +32,14 @@ const (
 	adsSingle     = 0x0100
 	adsRate128    = 0x0080 // 128 conversions/s: 7.8 ms each, 50 Hz hum mostly gone
 	adsNoCompare  = 0x0003
-	adsGain4096   = 0x0200 // ±4.096 V
-	adsStepUV     = 125    // µV per count at ±4.096 V
+	adsGain4096   = 0x0200                 // ±4.096 V
+	adsStep       = 125 * physic.MicroVolt // of a count at ±4.096 V
 	adsWait       = 9 * time.Millisecond
 	adsPolls      = 5
 )
 
-// ReadMillivolts converts one input (0 to 3): −4096 to 4095.875 mV in steps of 0.125 mV, the chip never above its supply.
-func (c *ADS1115) ReadMillivolts(ctx context.Context, channel int) (float64, error) {
+// Read converts one input (0 to 3): −4.096 to 4.095875 V in steps of 125 µV; the input is never above the chip's supply.
+func (c *ADS1115) Read(ctx context.Context, channel int) (physic.ElectricPotential, error) {
 	if channel < 0 || channel > 3 {
 		return 0, fmt.Errorf("ads1115 has inputs 0 to 3, not %d", channel)
 	}
@@ -68,7 +69,7 @@ func (c *ADS1115) ReadMillivolts(ctx context.Context, channel int) (float64, err
 		if err := c.tx([]byte{adsConversion}, r[:]); err != nil {
 			return 0, c.wrap("read", err)
 		}
-		return float64(int16(uint16(r[0])<<8|uint16(r[1]))) * adsStepUV / 1000, nil
+		return physic.ElectricPotential(int16(uint16(r[0])<<8|uint16(r[1]))) * adsStep, nil
 	}
 	return 0, c.wrap("poll", ErrSlow)
 }

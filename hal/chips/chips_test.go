@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -125,27 +126,30 @@ func TestMCP23017FindsDisturbance(t *testing.T) {
 	}
 }
 
-func TestADS1115(t *testing.T) {
+func TestADS1115(t *testing.T) { synctest.Test(t, testADS1115) }
+
+func testADS1115(t *testing.T) {
 	m, bus := chipmodel.NewADS1115(), wire{chipmodel.NewBus()}
 	bus.Put(0x48, m)
 	c := NewADS1115(bus, 0x48)
 	for ch, mv := range []float64{0, 512.5, 3300, 5000} {
 		m.Set(ch, mv)
-		got, err := c.ReadMillivolts(t.Context(), ch)
+		v, err := c.Read(t.Context(), ch)
+		got := float64(v) / float64(physic.MilliVolt)
 		if want := min(mv, 4095.875); err != nil || got < want-0.2 || got > want+0.2 {
 			t.Errorf("channel %d: %.3f mV, %v, want %.3f", ch, got, err, want)
 		}
 	}
-	if _, err := c.ReadMillivolts(t.Context(), 4); err == nil {
+	if _, err := c.Read(t.Context(), 4); err == nil {
 		t.Error("channel 4 was read")
 	}
 	m.Polls = 100
-	if _, err := c.ReadMillivolts(t.Context(), 0); !errors.Is(err, ErrSlow) {
+	if _, err := c.Read(t.Context(), 0); !errors.Is(err, ErrSlow) {
 		t.Errorf("a conversion without end: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.ReadMillivolts(ctx, 0); !errors.Is(err, context.Canceled) {
+	if _, err := c.Read(ctx, 0); !errors.Is(err, context.Canceled) {
 		t.Errorf("ended context: %v", err)
 	}
 }
@@ -174,25 +178,29 @@ func TestPN532(t *testing.T) {
 		{"short memory", &chipmodel.Card{UID: uid[:], Pages: chipmodel.NewNTAG213(uid, user).Pages[:8]}, hal.ErrUnreadable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			m, bus := chipmodel.NewPN532(), wire{chipmodel.NewBus()}
-			m.Busy = 2
-			m.Place(tc.card)
-			bus.Put(PN532Addr, m)
-			c := NewPN532(bus, PN532Addr)
-			for range 2 { // and once more with a reader that is set up
-				got, err := c.ReadTag(t.Context())
-				if !errors.Is(err, tc.want) || tc.want == nil && err != nil {
-					t.Fatalf("%v, want %v", err, tc.want)
+			synctest.Test(t, func(t *testing.T) {
+				m, bus := chipmodel.NewPN532(), wire{chipmodel.NewBus()}
+				m.Busy = 2
+				m.Place(tc.card)
+				bus.Put(PN532Addr, m)
+				c := NewPN532(bus, PN532Addr)
+				for range 2 { // and once more with a reader that is set up
+					got, err := c.ReadTag(t.Context())
+					if !errors.Is(err, tc.want) || tc.want == nil && err != nil {
+						t.Fatalf("%v, want %v", err, tc.want)
+					}
+					if d := cmp.Diff(sample, got); tc.want == nil && d != "" {
+						t.Error(d)
+					}
 				}
-				if d := cmp.Diff(sample, got); tc.want == nil && d != "" {
-					t.Error(d)
-				}
-			}
+			})
 		})
 	}
 }
 
-func TestPN532Failures(t *testing.T) {
+func TestPN532Failures(t *testing.T) { synctest.Test(t, testPN532Failures) }
+
+func testPN532Failures(t *testing.T) {
 	user, _ := EncodeTag(sample)
 	m, bus := chipmodel.NewPN532(), wire{chipmodel.NewBus()}
 	m.Place(chipmodel.NewNTAG213([7]byte{4}, user))

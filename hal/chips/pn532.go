@@ -42,6 +42,7 @@ const (
 	pnRelease    = 0x52
 	ntagRead     = 0x30
 	pnPoll       = 2 * time.Millisecond
+	pnMinPolls   = 8                     // so that a host that stalls does not blame the reader
 	pnAckWait    = 50 * time.Millisecond // UM0701: 15 ms
 	pnAnswerWait = 250 * time.Millisecond
 	pnTries      = 10 // passive activations: about 50 ms without a card
@@ -154,7 +155,8 @@ func (c *PN532) exchange(ctx context.Context, cmd byte, arg []byte) ([]byte, err
 
 // await polls the status byte and then reads n bytes of the frame.
 func (c *PN532) await(ctx context.Context, limit time.Duration, n int) ([]byte, error) {
-	for end := time.Now().Add(limit); ; {
+	end := time.Now().Add(limit)
+	for n := 1; ; n++ {
 		var status [1]byte
 		if err := c.tx(nil, status[:]); err != nil {
 			return nil, err
@@ -162,7 +164,7 @@ func (c *PN532) await(ctx context.Context, limit time.Duration, n int) ([]byte, 
 		if status[0]&1 != 0 {
 			break
 		}
-		if !time.Now().Before(end) {
+		if n >= pnMinPolls && !time.Now().Before(end) {
 			return nil, errNoAnswer
 		}
 		select {

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3/i2c"
+	"periph.io/x/conn/v3/physic"
 
 	"fountain/hal"
 	"fountain/hal/chips"
@@ -237,7 +238,10 @@ func (b *builder) sensors() error {
 				adc = chips.NewADS1115(a, uint16(c.Addr))
 				adcs[c.ID] = adc
 			}
-			raw = func(ctx context.Context) (float64, error) { return adc.ReadMillivolts(ctx, s.Channel) }
+			raw = func(ctx context.Context) (float64, error) {
+				v, err := adc.Read(ctx, s.Channel)
+				return float64(v) / float64(physic.MilliVolt), err
+			}
 		}
 		b.rig.sensors[s.ID] = newSensor(s, b.rig.pacer.Now, raw)
 	}

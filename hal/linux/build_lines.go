@@ -222,6 +222,7 @@ func (b *builder) linePumps() error {
 		if err != nil {
 			return fmt.Errorf("open the pumps of %s: %w", b.owner, err)
 		}
+		b.keep(a.close)
 		l := &linePumps{file: f, now: b.rig.pacer.Now, alarm: a, wait: pollAlarm}
 		for n, m := range t.members {
 			p := b.rf.Pumps[m]
@@ -348,6 +349,7 @@ func (b *builder) interlocks() error {
 			in.index[uint32(t.wish.offsets[i])] = i
 			in.lines = append(in.lines, debouncer{hold: b.rf.Interlocks[m].Debounce})
 		}
+		in.begin()
 		b.rig.bank.files = append(b.rig.bank.files, in)
 	}
 	return nil

@@ -191,7 +191,7 @@ func (a alarm) quiet() {
 	_, _ = unix.Read(int(a), b[:]) // empty means that it did not ring
 }
 
-func (a alarm) close() { _ = unix.Close(int(a)) }
+func (a alarm) close() error { return unix.Close(int(a)) }
 
 // readEdges takes the events of all watchers until stop rings. It owns its thread: between the kernel's queue and the
 // counters there is only this loop. A watcher whose chip is gone is told and left out.

@@ -31,6 +31,16 @@ type inputs struct {
 
 func (b *inputs) all() uint64 { return ^uint64(0) >> (64 - len(b.signals)) }
 
+// begin takes the levels as they are: an emergency stop that is pressed when the rig opens counts at once.
+func (b *inputs) begin() {
+	bits, err := b.file.get(b.all())
+	b.err = err
+	for i := range b.lines {
+		level := bits>>i&1 != 0
+		b.lines[i].stable, b.lines[i].raw = level, level
+	}
+}
+
 // read returns what is tripped.
 func (b *inputs) read() (hal.Interlocks, error) {
 	bits, err := b.file.get(b.all())

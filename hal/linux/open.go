@@ -182,7 +182,7 @@ func (b *builder) undo() {
 	for i := len(b.rig.release) - 1; i >= 0; i-- {
 		_ = b.rig.release[i]() // the reason why is returned already
 	}
-	b.rig.stop.close()
+	_ = b.rig.stop.close()
 }
 
 func (b *builder) closeChips() {

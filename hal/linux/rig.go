@@ -241,8 +241,8 @@ func (r *rig) end(abandon bool) error {
 	for _, f := range slices.Backward(r.release) {
 		_ = f() // lines were shut above; letting go of them can fail in no way that matters
 	}
-	r.pollers.Wait() // at most as long as a sensor's file blocks
-	r.stop.close()
+	r.pollers.Wait()   // at most as long as a sensor's file blocks
+	_ = r.stop.close() // as above
 	if err != nil {
 		return fmt.Errorf("close the lines of %s: %w", r.owner, err)
 	}

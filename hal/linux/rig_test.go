@@ -373,6 +373,16 @@ func TestUnpluggedGPIOChip(t *testing.T) {
 	}
 }
 
+// An emergency stop that is pressed when the rig opens is seen by the first look, not 5 ms later.
+func TestTrippedAtTheStart(t *testing.T) {
+	k, c, _ := smallKernel(t)
+	c.level[4] = true
+	r := openFake(t, k, smallRig(t, nil), hal.OwnerGuard)
+	if il, err := r.Interlocks().Now(); il != hal.EStop || err != nil {
+		t.Errorf("%v, %v", il, err)
+	}
+}
+
 func TestHeartbeat(t *testing.T) {
 	k, c, _ := smallKernel(t)
 	change := func(r *rigfile.Rig) {

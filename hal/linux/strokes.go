@@ -145,8 +145,7 @@ func (l *linePumps) close(abandon bool) error {
 	l.mu.Unlock()
 	l.alarm.ring()
 	l.wg.Wait()
-	l.alarm.close()
-	return err // the file is released with the rig's others
+	return err // file and alarm are released with the rig's others
 }
 
 // pollAlarm waits with the kernel's high resolution timer.
