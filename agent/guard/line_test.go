@@ -201,6 +201,24 @@ func TestHeartThatFailsIsToldOnce(t *testing.T) {
 	})
 }
 
+// A watchdog that cannot be fed reaches the agent with the next answer, so that it can warn before the machine resets.
+func TestAgentIsToldOfAHungryWatchdog(t *testing.T) {
+	inYard(t, func(t *testing.T, y *yard) {
+		y.beats(1, false, time.Second)
+		if y.newest().Unfed {
+			t.Error("told though it is fed")
+		}
+		y.dog.mu.Lock()
+		y.dog.err = errIO
+		y.dog.mu.Unlock()
+		y.beats(1, false, time.Second)
+		if !y.newest().Unfed {
+			t.Error("not told")
+		}
+		y.stop(t)
+	})
+}
+
 // An E-stop whose contact chatters shuts MASTER at the first closed reading and keeps it shut, however the contact goes on
 // and whatever the agent wants in that session; the log tells once.
 func TestEStopChatter(t *testing.T) {
