@@ -91,6 +91,9 @@ type Machine struct {
 	meters map[string]hal.FlowMeter
 	pumps  map[string]hal.Pump
 
+	drives  map[string]uint64     // agitator -> mask
+	sensors map[string]hal.Sensor // what service work looks at
+
 	config    sync.Mutex // held while menu is made anew
 	plates    []hal.Part // as the rig file has them, before SetCalibration
 	planogram *beverage.Planogram
@@ -170,6 +173,9 @@ func New(cfg Config, deps Deps) (*Machine, error) {
 		return nil, err
 	}
 	m.plates = slices.Clone(m.parts)
+	if err := m.bindService(); err != nil {
+		return nil, err
+	}
 	if err := m.SetMenu(deps.Catalogue, deps.Planogram); err != nil {
 		return nil, err
 	}

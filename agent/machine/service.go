@@ -81,25 +81,45 @@ func (m *Machine) StartService(ctx context.Context, id ulid.ULID, p *maintenance
 	}
 }
 
-// newSession finds the program's parts in the rig.
+// bindService finds the parts that only service work uses.
+func (m *Machine) bindService() error {
+	m.drives, m.sensors = map[string]uint64{}, map[string]hal.Sensor{}
+	for _, p := range m.plates {
+		if p.Owner != hal.OwnerAgent {
+			continue
+		}
+		var err error
+		switch p.Kind {
+		case hal.KindAgitator:
+			m.drives[p.ID], err = m.deps.Rig.Outputs().Bit(p.ID)
+		case hal.KindSensor:
+			m.sensors[p.ID], err = m.deps.Rig.Sensor(p.ID)
+		}
+		if err != nil {
+			return fmt.Errorf("bind %s %s: %w", p.Kind, p.ID, err)
+		}
+	}
+	return nil
+}
+
+// newSession finds the program's parts.
 func (m *Machine) newSession(id ulid.ULID, p *maintenance.Program) (*Session, error) {
 	s := &Session{
 		id: id.String(), packet: id, prog: p, run: maintenance.NewRun(p), start: time.Now(), answer: make(chan error, 1), done: make(chan struct{}),
 		bits: make([]uint64, len(p.Chans)), pumps: make([]hal.Pump, len(p.Chans)),
 	}
-	var err error
 	for i, c := range p.Chans {
-		if c.Kind == hal.KindPump {
-			if s.pumps[i] = m.pumps[c.ID]; s.pumps[i] == nil {
-				return nil, notOurs(c.ID)
-			}
-			continue
-		}
-		if s.bits[i], err = m.deps.Rig.Outputs().Bit(c.ID); err != nil {
-			return nil, notOurs(c.ID)
-		}
-		if c.Kind == hal.KindAgitator {
+		switch c.Kind {
+		case hal.KindPump:
+			s.pumps[i] = m.pumps[c.ID]
+		case hal.KindAgitator:
+			s.bits[i] = m.drives[c.ID]
 			s.drives |= s.bits[i]
+		default:
+			s.bits[i] = m.valves[c.ID]
+		}
+		if s.bits[i] == 0 && s.pumps[i] == nil {
+			return nil, notOurs(c.ID)
 		}
 	}
 	for _, mt := range p.Meters {
@@ -110,9 +130,9 @@ func (m *Machine) newSession(id ulid.ULID, p *maintenance.Program) (*Session, er
 		s.meters = append(s.meters, meter)
 	}
 	for _, x := range p.Sensors {
-		sensor, err := m.deps.Rig.Sensor(x.ID)
-		if err != nil {
-			return nil, fmt.Errorf("find sensor %s: %w", x.ID, err)
+		sensor := m.sensors[x.ID]
+		if sensor == nil {
+			return nil, notOurs(x.ID)
 		}
 		s.sense = append(s.sense, sensor)
 	}
