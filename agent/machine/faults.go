@@ -179,7 +179,14 @@ func (lo *loop) conclude(now time.Duration) {
 		})
 	}
 	flows := fmt.Sprintf("in pour %s, after %.1f ml", lo.lease.id, float64(p.CarrierUL())/1000)
-	switch p.Reason {
+	reason := p.Reason
+	if other := lo.strayLine(); other >= 0 && lo.watches[other].strays >= pour.StrayPulses && reason != pour.ReasonStuckOpen {
+		reason = pour.ReasonStuckOpen // seen only after it had ended for another reason
+		if p.CarrierUL() == 0 || p.Reason == pour.ReasonWrongWay {
+			reason = pour.ReasonWrongWay
+		}
+	}
+	switch reason {
 	case pour.ReasonStuckOpen:
 		if other := lo.strayLine(); !p.Stuck() && other >= 0 {
 			o := &lo.m.lines[other]

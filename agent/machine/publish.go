@@ -120,7 +120,7 @@ func (lo *loop) result() Result {
 		}
 	}
 	for i := range lo.watches { // water that came through another line is in the cup as well
-		if w := &lo.watches[i]; w.strays > 0 && w.line.meter != lo.lease.meter && p.Outcome == wire.Faulted {
+		if w := &lo.watches[i]; w.strays >= pour.StrayPulses && w.line.meter != lo.lease.meter {
 			ul := int64(float64(w.strays) * 1e6 / w.line.perLitre)
 			r.CountedUL += ul
 			r.Parts = append(r.Parts, wire.Part{Ingredient: w.line.carrier, UL: ul, How: "metered"})

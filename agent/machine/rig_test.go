@@ -90,3 +90,6 @@ func (u *unit) drink(f func(*beverage.Beverage) bool) beverage.ID {
 	u.t.Fatal("the planogram has no such beverage")
 	return ""
 }
+
+// sequenceRig is the demo machine with gas, parsed anew: a plant must not share it.
+func sequenceRig(t *testing.T) *rigfile.Rig { return editedRig(t, atLocks, gasLocks) }

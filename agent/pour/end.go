@@ -136,6 +136,11 @@ func (s *State) settle(now time.Duration, fx *Effects) {
 		s.halt(fx)
 		s.setMaster(false, fx)
 	}
+	if s.stray >= strayPulses { // water still comes through another line: MASTER is what stops it
+		s.fault(s.strayed(now))
+		s.halt(fx)
+		s.setMaster(false, fx)
+	}
 	if !s.halted {
 		s.follow(now, s.owed(), fx)
 		if s.supply(now, fx) {
@@ -148,6 +153,9 @@ func (s *State) settle(now time.Duration, fx *Effects) {
 	}
 	if s.stuck {
 		still = now-s.water.last >= SettleMin || now-s.stuckAt >= stuckWait
+	}
+	if s.stray > 0 && now-s.strayAt < quietTime && now-s.closeAt < stuckWait {
+		still = false
 	}
 	if still && (s.halted || s.served()) {
 		s.finish(now, fx)

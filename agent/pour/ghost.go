@@ -152,6 +152,9 @@ func (w *Watch) age(now time.Duration) {
 	}
 }
 
+// StrayPulses on another line's meter are water that goes the wrong way.
+const StrayPulses = strayPulses
+
 // Stray counts plausible pulses of a meter whose valve is shut while another line pours.
 type Stray struct {
 	Shortest time.Duration
@@ -174,9 +177,7 @@ func (s *Stray) Look(c hal.Count) uint64 {
 		if c.Period > 0 && c.Period < s.Shortest || s.last > 0 && c.Last-s.last < s.Shortest {
 			return s.n // a burst of interference
 		}
-		if s.last == 0 {
-			n = 1
-		} else {
+		if s.last > 0 { // read late, several at a time
 			n = min(n, uint64((c.Last-s.last)/s.Shortest))
 		}
 	}

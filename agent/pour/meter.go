@@ -18,6 +18,7 @@ type water struct {
 	last     time.Duration
 	period   time.Duration
 	first    time.Duration // arrival of the first pulse of this opening
+	openAt   time.Duration // 0 = it was never open
 	shortest time.Duration // between two pulses that water can make; 0 = not known
 	ring     [8]mark       // newest pulses, to average the rate over
 	marks    int
@@ -38,7 +39,8 @@ type mark struct {
 }
 
 // opened begins a new opening of the valve: the rate is not known any more.
-func (w *water) opened() {
+func (w *water) opened(now time.Duration) {
+	w.openAt = now
 	w.first, w.marks, w.rate = 0, 0, 0
 	w.recent, w.next, w.quick, w.runAt, w.burst = [len(w.recent)]time.Duration{}, 0, 0, 0, 0
 }
@@ -75,9 +77,9 @@ func (w *water) plausible(n uint64, c hal.Count) uint64 {
 	if w.shortest <= 0 {
 		return n
 	}
-	since := c.Last - w.last
-	if w.last == 0 {
-		since = w.shortest
+	since := c.Last - max(w.last, w.openAt)
+	if w.last == 0 && w.openAt == 0 {
+		since = w.shortest * time.Duration(n) // nothing was let in: whatever comes is looked at
 	}
 	if n == 1 && c.Period > 0 {
 		w.shape(c)
@@ -205,7 +207,7 @@ func (w *water) slowing() bool {
 // ebbing is how much longer than the average the last period of a drying line is at least. Cut off at the valve, which is
 // the quickest, water and wheel come to rest in some 20 ms, during which one more pulse comes, later than it was due; a
 // wheel in full flow stays within some 3 per cent.
-const ebbing = 1.08
+const ebbing = 1.05
 
 // stalled tells why no water comes; "" when it does.
 func (s *State) stalled(now time.Duration) string {

@@ -38,6 +38,8 @@ type State struct {
 	pausedAt time.Duration
 	endAt    time.Duration
 	stuckAt  time.Duration
+	stray    uint64 // pulses of other lines' meters
+	strayAt  time.Duration
 
 	water    water
 	lastRate float64 // pulses per second before the last closing

@@ -91,6 +91,9 @@ func (s *State) tick(now time.Duration, in *Inputs, fx *Effects) {
 	s.water.observe(in.Water)
 	s.delivered(now, in)
 	s.noCup = in.Locks&hal.NoCup != 0
+	if in.Stray > s.stray {
+		s.stray, s.strayAt = in.Stray, now
+	}
 	if reason := unsafe(in); reason != "" {
 		s.end(reason, now, fx)
 	} else if s.noCup && s.durable && s.Phase < Paused {
@@ -141,7 +144,7 @@ func (s *State) arm(now time.Duration, in *Inputs, fx *Effects) {
 		}
 	case in.Guard.Open:
 		s.Phase, s.Carrier, s.flowed, s.openAt, s.retryAt = Lead, true, true, now, 0
-		s.water.opened()
+		s.water.opened(now)
 		fx.add(Effect{Action: Open})
 	case now-s.masterAt > MasterWait:
 		s.end(ReasonMaster, now, fx)
