@@ -153,6 +153,7 @@ func (m *machine) boot(d time.Duration) time.Duration {
 	clock := func() time.Duration { return now }
 	log := slog.New(slog.DiscardHandler)
 	ledger := OpenLedger(m.path, fmt.Sprintf("boot-%d", m.boots), clock, log)
+	ledger.save = os.WriteFile
 	dog := &fakeDog{now: clock}
 	f := newFeeder(dog, &atOnce{Ledger: ledger}, log, now)
 	for ; now < d; now += 5 * time.Second {
@@ -347,6 +348,7 @@ func TestFourResetsSpanADay(t *testing.T) {
 			mono := time.Duration(0)
 			for range rapid.IntRange(1, 2).Draw(t, "starts of the guard") {
 				l := OpenLedger(path, fmt.Sprint(boots), func() time.Duration { return mono }, slog.New(slog.DiscardHandler))
+				l.save = os.WriteFile
 				run := time.Duration(rapid.Int64Range(0, int64(20*time.Hour)).Draw(t, "run"))
 				for until := mono + run; mono < until; {
 					step := min(2*time.Hour, until-mono)

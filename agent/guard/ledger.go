@@ -42,6 +42,7 @@ type Ledger struct {
 	boot string
 	now  func() time.Duration
 	log  *slog.Logger
+	save func(path string, b []byte, mode os.FileMode) error // atomicfile.Write; tests of days spare the disk
 
 	ask    chan struct{}
 	answer chan bool
@@ -62,7 +63,7 @@ type ledgerFile struct {
 // OpenLedger reads the file at path. boot is the kernel's boot id; now is its monotonic clock, as hal.Pacer has it.
 func OpenLedger(path, boot string, now func() time.Duration, log *slog.Logger) *Ledger {
 	l := &Ledger{
-		path: path, boot: boot, now: now, log: log,
+		path: path, boot: boot, now: now, log: log, save: atomicfile.Write,
 		ask:    make(chan struct{}, 1), // one question at a time; another one is the same
 		answer: make(chan bool, 1),     // the loop does not wait, so Run must not either
 	}
@@ -134,7 +135,7 @@ func (l *Ledger) write() error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(l.path, append(b, '\n'), 0o644)
+	return l.save(l.path, append(b, '\n'), 0o644)
 }
 
 // forget drops the resets that are more than a day ago.
