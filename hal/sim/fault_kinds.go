@@ -206,10 +206,17 @@ func Faults() []FaultInfo {
 
 // FaultOf describes a kind; false when there is no such kind.
 func FaultOf(kind FaultKind) (FaultInfo, bool) {
-	for _, i := range Faults() {
-		if i.Kind == kind {
-			return i, true
-		}
+	list := Faults()
+	if i := slices.IndexFunc(list, func(x FaultInfo) bool { return x.Kind == kind }); i >= 0 {
+		return list[i], true
+	}
+	return FaultInfo{}, false
+}
+
+// infoOf is FaultOf without what only a reader needs.
+func infoOf(kind FaultKind) (FaultInfo, bool) {
+	if i := slices.IndexFunc(faultInfos, func(x FaultInfo) bool { return x.Kind == kind }); i >= 0 {
+		return faultInfos[i], true
 	}
 	return FaultInfo{}, false
 }

@@ -130,7 +130,7 @@ func (p *Plant) schedule(list []rigfile.SimFault) error {
 
 // checkTarget refuses kinds and parts that are not there, and says what is.
 func (p *Plant) checkTarget(f Fault) (FaultInfo, error) {
-	info, ok := FaultOf(f.Kind)
+	info, ok := infoOf(f.Kind)
 	if !ok {
 		known := make([]string, 0, len(faultInfos))
 		for _, k := range faultInfos {
@@ -199,7 +199,7 @@ func (p *Plant) hasPart(kind hal.Kind, id string) bool {
 
 // follow lets the machine follow a fault that begins or ends.
 func (p *Plant) follow(a *active, on bool, now time.Duration) {
-	info, _ := FaultOf(a.Kind)
+	info, _ := infoOf(a.Kind)
 	switch info.Part {
 	case hal.KindValve:
 		p.followValve(a, on, now)
