@@ -41,7 +41,7 @@ func WithLog(log *slog.Logger) Option { return func(o *options) { o.log = log } 
 // WithRoot puts another directory in the place of / for /sys and the sensors' files; devices stay in /dev.
 func WithRoot(dir string) Option { return func(o *options) { o.root = dir } }
 
-// WithPriority sets the SCHED_FIFO priority of the rig's own threads, which read edges and give strokes; 0 leaves them
+// WithPriority sets the priority (see Realtime) of the rig's own threads, which read edges and give strokes; 0 leaves them
 // ordinary. The default is 50. Where the kernel refuses, they stay ordinary and the log says so once.
 func WithPriority(prio int) Option { return func(o *options) { o.prio = prio } }
 
