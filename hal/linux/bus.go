@@ -13,10 +13,10 @@ import (
 
 // Times of the worker of a bus.
 const (
-	checkEvery = 250 * time.Millisecond // an expander's registers are read back
-	retryGone  = 250 * time.Millisecond // a chip that does not answer is asked again
-	tries      = 3                      // of a transfer, before a chip counts as gone: one bit of noise is no fault
-	noteFor    = 3 * time.Second        // how long Health tells of a failure that is over
+	checkEvery = 250 * time.Millisecond  // an expander's registers are read back
+	retryGone  = 250 * time.Millisecond  // a chip that does not answer is asked again
+	tries      = 3                       // of a transfer, before a chip counts as gone: one bit of noise is no fault
+	noteFor    = 1500 * time.Millisecond // how long Health tells of a failure that is over: the machine asks once a second
 	resetPulse = time.Millisecond
 )
 
