@@ -72,7 +72,6 @@ var unseen = map[string]string{
 	"input-chatter":              "a contact that bounces faster than its debounce is what the debounce is for",
 	"input-stuck":                "a contact that stays as it is cannot be told from one that is well; the self-test (maintenance) asks a person to work it",
 	"valves-swapped/settling":    "everything is shut already; the next pour finds it",
-	"meters-swapped/settling":    "the drink is counted already, up to what coasts after closing; the next pour finds it",
 	"cartridge-gone/settling":    "every stroke is confirmed already: its part is in the cup; the next pour is refused",
 	"cartridge-foreign/settling": "every stroke is confirmed already: its part is in the cup; the next pour is refused",
 	"cartridge-wrong/settling":   "every stroke is confirmed already: its part is in the cup; the next pour is refused",

@@ -3,6 +3,7 @@ package machine
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -15,11 +16,7 @@ import (
 // follows it.
 func editedRig(t *testing.T, pairs ...string) *rigfile.Rig {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", "testdata", "rig", "demo.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := string(b)
+	text := demoText(t)
 	for i := 0; i < len(pairs); i += 2 {
 		if !strings.Contains(text, pairs[i]) {
 			t.Fatalf("the demo rig has no %q", pairs[i])
@@ -27,6 +24,26 @@ func editedRig(t *testing.T, pairs ...string) *rigfile.Rig {
 		text = strings.Replace(text, pairs[i], pairs[i]+pairs[i+1], 1)
 	}
 	r, err := rigfile.Parse("demo.yaml, edited", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func demoText(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "..", "testdata", "rig", "demo.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// bigNozzle is the demo machine with a nozzle that holds 1 ml of the last drink.
+func bigNozzle(t *testing.T) *rigfile.Rig {
+	t.Helper()
+	text := regexp.MustCompile(`(?m)^  nozzle:.*\n`).ReplaceAllString(demoText(t), "")
+	r, err := rigfile.Parse("demo.yaml with a big nozzle", []byte(strings.Replace(text, "\nsim:\n", "\nsim:\n  nozzle: { film_ul: 1000 }\n", 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,18 +60,12 @@ const (
 	beforeSim = "# Physics of the simulated twin. What is not given is drawn from the plant's seed.\n"
 	agitator  = "agitators:\n  - { id: stir, owner: agent, chip: soc, line: 12, active: high, max_open: 20s, slots: [s01], every: 1m, for: 10s, current_ma: 300 }\n"
 	noSensor  = "  - { id: cup, signal: no-cup, owner: agent, chip: soc, line: 26, safe: low, debounce: 5ms }\n"
-	atSim     = "sim:\n"
-	bigNozzle = "  nozzle: { film_ul: 1000 }\n"
 )
 
 // without takes a line out of a rig file.
 func withoutCupSensor(t *testing.T) *rigfile.Rig {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", "testdata", "rig", "demo.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := rigfile.Parse("demo.yaml without cup sensor", []byte(strings.Replace(string(b), noSensor, "", 1)))
+	r, err := rigfile.Parse("demo.yaml without cup sensor", []byte(strings.Replace(demoText(t), noSensor, "", 1)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func (u *unit) away(long time.Duration) {
 // the sugar-free drink that follows. The water is waste, not a sale.
 func TestRinse(t *testing.T) {
 	for _, rinsed := range []bool{true, false} {
-		bubble(t, sim.Config{Seed: 51, Rig: editedRig(t, atSim, bigNozzle)}, func(t *testing.T, u *unit) {
+		bubble(t, sim.Config{Seed: 51, Rig: bigNozzle(t)}, func(t *testing.T, u *unit) {
 			u.held(u.sweet(), 150)
 			if !rinsed {
 				u.inject(sim.Fault{Kind: sim.TrayFull}) // no rinse into a full tray

@@ -137,7 +137,7 @@ func (s *State) settle(now time.Duration, fx *Effects) {
 		s.setMaster(false, fx)
 	}
 	if s.stray >= strayPulses { // water still comes through another line: MASTER is what stops it
-		s.fault(s.strayed(now))
+		s.fault(s.strayed())
 		s.halt(fx)
 		s.setMaster(false, fx)
 	}

@@ -40,6 +40,7 @@ type State struct {
 	stuckAt  time.Duration
 	stray    uint64 // pulses of other lines' meters
 	strayAt  time.Duration
+	strayOwn uint64 // pulses of this line when the first of another came
 
 	water    water
 	lastRate float64 // pulses per second before the last closing

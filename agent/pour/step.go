@@ -92,6 +92,9 @@ func (s *State) tick(now time.Duration, in *Inputs, fx *Effects) {
 	s.delivered(now, in)
 	s.noCup = in.Locks&hal.NoCup != 0
 	if in.Stray > s.stray {
+		if s.stray == 0 {
+			s.strayOwn = s.water.pulses
+		}
 		s.stray, s.strayAt = in.Stray, now
 	}
 	if reason := unsafe(in); reason != "" {
@@ -137,7 +140,7 @@ func (s *State) arm(now time.Duration, in *Inputs, fx *Effects) {
 		s.stuck, s.stuckAt = true, now
 		s.end(ReasonStuckOpen, now, fx)
 	case in.Stray >= strayPulses:
-		s.end(s.strayed(now), now, fx)
+		s.end(s.strayed(), now, fx)
 	case s.retryAt > now:
 		if !in.Guard.Open {
 			s.end(guardReason(in.Guard.Reason), now, fx)
@@ -209,7 +212,7 @@ func (s *State) fails(now time.Duration, w float64, in *Inputs) string {
 	case s.openFor+now-s.openAt >= s.plan.MaxTime:
 		return ReasonTimeBound
 	case in.Stray >= strayPulses:
-		return s.strayed(now)
+		return s.strayed()
 	}
 	if reason := s.water.racing(); reason != "" {
 		return reason
@@ -220,12 +223,10 @@ func (s *State) fails(now time.Duration, w float64, in *Inputs) string {
 	return s.stalled(now)
 }
 
-// strayed says what pulses on another meter mean: if this one counts too, the other line's valve does not hold; if not,
-// the water that this valve let through went past the other meter.
-func (s *State) strayed(now time.Duration) string {
-	w := &s.water
-	silent := w.pulses == s.armBase || w.rate > 0 && (now-w.last).Seconds()*w.rate > strayPulses-1
-	if silent {
+// strayed says what pulses on another meter mean: if this one counts as well, the other line's valve does not hold; if
+// not, the water that this valve let through went past the other meter.
+func (s *State) strayed() string {
+	if s.water.pulses-s.strayOwn <= s.stray/3 {
 		return ReasonWrongWay
 	}
 	return ReasonStuckOpen
