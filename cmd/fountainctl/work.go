@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"fountain/agent/api"
 	"fountain/agent/pour"
@@ -32,6 +33,9 @@ type crew struct {
 	quiet   bool           // the final operation is printed as JSON
 	printed map[int]string // by step: the state that was said
 	last    asked          // what a flag has answered last
+	told    bool           // what will come
+	step    int            // the present one
+	since   time.Time      // it began
 }
 
 // asked is a question at a step.
@@ -44,6 +48,13 @@ var _ api.Crew = (*crew)(nil)
 
 // Show implements api.Crew.
 func (w *crew) Show(o api.Op) {
+	if !w.told {
+		w.told = true
+		w.plan(o)
+	}
+	if o.Step != w.step || w.since.IsZero() {
+		w.step, w.since = o.Step, time.Now()
+	}
 	for i, s := range o.Steps {
 		if (s.State == stepDone || s.State == stepFailed) && w.printed[i] != s.State {
 			w.printed[i] = s.State
@@ -53,9 +64,23 @@ func (w *crew) Show(o api.Op) {
 		}
 	}
 	if o.Outcome == "" && o.Ask == nil {
-		w.term.draw(liveStep(o))
+		w.term.draw(liveStep(o, time.Since(w.since)))
 	} else {
 		w.term.clear()
+	}
+}
+
+// plan says what will come, to a person who is asked: whoever says --yes knows.
+func (w *crew) plan(o api.Op) {
+	if w.quiet || w.given.yes || len(o.Steps) < 2 {
+		return
+	}
+	names := make([]string, len(o.Steps))
+	for i, s := range o.Steps {
+		names[i] = s.Name
+	}
+	for _, l := range wrap(count(len(names), "step")+": "+strings.Join(names, ", "), width(w.term.out)-2) {
+		w.term.say("  %s", l)
 	}
 }
 
@@ -73,9 +98,13 @@ func stepLine(i, n int, s api.OpStep) string {
 	return line
 }
 
-// liveStep is what happens now, the figure first, so that a narrow terminal cuts words.
-func liveStep(o api.Op) string {
+// liveStep is what happens now, figures first, so that a narrow terminal cuts words. A step that takes its time says how
+// long it has.
+func liveStep(o api.Op, takes time.Duration) string {
 	line := ml(o.FlowedUL)
+	if s := int(takes.Seconds()); s >= 5 {
+		line = fmt.Sprintf("%d:%02d  %s", s/60, s%60, line)
+	}
 	if len(o.Steps) > 0 {
 		line = fmt.Sprintf("  %d/%d  %s", min(o.Step+1, len(o.Steps)), len(o.Steps), line)
 	}
