@@ -227,7 +227,9 @@ func (lo *loop) refusesService(now time.Duration, s *Session, stopping bool) err
 	}
 	fault := lo.fault(now)
 	switch fault {
-	case "", pour.ReasonTrayFull, pour.ReasonJournal: // a full tray is asked to be emptied; nothing here goes into the pour log
+	// A full tray is asked to be emptied, a missing supply is what some work is about and ends a flow by itself, and nothing
+	// here goes into the pour log.
+	case "", pour.ReasonTrayFull, pour.ReasonJournal, CodeNoWater:
 		return nil
 	case pour.ReasonDoor: // who swaps a cartridge stands behind it; nothing flows before it is shut
 		if s.prog.Steps[0].Do == maintenance.Confirm {

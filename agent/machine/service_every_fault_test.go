@@ -32,6 +32,9 @@ func strikes(info sim.FaultInfo) sim.Fault {
 	case sim.PartOwner:
 		f.Part = string(hal.OwnerAgent)
 	}
+	if info.Kind == sim.PowerCut { // a brown-out: when it lasts the guard ends itself, as its own tests say
+		f.For = 150 * time.Millisecond
+	}
 	if _, ok := info.With(); !ok {
 		f.With = ""
 	}

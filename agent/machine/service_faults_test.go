@@ -13,6 +13,8 @@ import (
 	"fountain/agent/api"
 	"fountain/agent/maintenance"
 	"fountain/agent/pour"
+	"fountain/hal"
+	"fountain/hal/rigfile"
 	"fountain/hal/sim"
 	"fountain/internal/problem"
 	"fountain/sync/wire"
@@ -109,6 +111,51 @@ func TestServiceEStopAtAnyPhase(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDoseIsCancelledByStop: a stop ends strokes at once and drops what is queued (peers: reef-pi's dose is a sleep that
+// Stop cannot cancel), and a lost lease does the same.
+func TestDoseIsCancelledByStop(t *testing.T) {
+	for _, how := range []string{"stop", "lease"} {
+		bubble(t, sim.Config{Seed: 34, Quiet: true}, func(t *testing.T, u *unit) {
+			s := u.begin(u.plan(api.StartOp{Kind: api.OpCalibrate, Line: "s20"}))
+			leave := u.attend(s, tech{})
+			defer leave()
+			u.wait("strokes", 5*time.Second, func() bool { return s.Op().FlowedUL > 3000 })
+			limit := 20 * time.Millisecond
+			if how == "stop" {
+				s.Stop(pour.ReasonStopped)
+			} else {
+				leave()
+				limit += 310 * time.Millisecond
+			}
+			time.Sleep(limit)
+			sum, _ := u.cupUL()
+			r := u.ended(s)
+			time.Sleep(time.Second)
+			if now, _ := u.cupUL(); now-sum > 20 { // the stroke under way, of 10 µL
+				t.Errorf("%s: %d µL were dosed afterwards", how, now-sum)
+			}
+			if r.Outcome != api.OpStopped || len(r.Calibrations()) != 0 {
+				t.Errorf("%s: %s %s %v", how, r.Outcome, r.Reason, r.Calibrations())
+			}
+			u.wasted(r, 0.05)
+		})
+	}
+}
+
+// TestServiceWithoutWater: a shut supply keeps nobody from beginning: some work is about it.
+func TestServiceWithoutWater(t *testing.T) {
+	rig, err := rigfile.Load("../../testdata/rig/reference.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bubble(t, sim.Config{Seed: 35, Rig: rig}, func(t *testing.T, u *unit) {
+		u.inject(sim.Fault{Kind: sim.SupplyCut})
+		u.wait("no water", 5*time.Second, func() bool { return u.m.State().Interlocks&hal.NoWater != 0 })
+		u.want(u.work(api.StartOp{Kind: api.OpPurge, Line: "still"}, tech{}), api.OpDone, "")
+		u.want(u.work(api.StartOp{Kind: api.OpRinse}, tech{}), api.OpFailed, pour.ReasonNoFlow)
+	})
 }
 
 // TestServiceAlone: one operation at a time, and none beside a pour.
