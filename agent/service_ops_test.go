@@ -15,6 +15,7 @@ import (
 	"fountain/agent/beverage"
 	"fountain/agent/machine"
 	"fountain/agent/maintenance"
+	"fountain/agent/pour"
 	"fountain/hal"
 	"fountain/hal/rigfile"
 	"fountain/hal/sim"
@@ -161,6 +162,39 @@ func TestCleaningSurvivesAPowerCut(t *testing.T) {
 		v.await("it is offered again", 5*time.Minute, func() bool { return v.blocked(drink) == "" && v.a.view.Snapshot().Unit == api.UnitReady })
 		if p := v.pour(drink, 120_000); p.Outcome != "completed" {
 			t.Errorf("afterwards: %s %s", p.Outcome, p.Reason)
+		}
+	})
+}
+
+// TestUnprovenRinseKeepsTheLockOut: the water fails while the sanitiser is rinsed out, and then the cleaner is cold: both
+// runs fail with evidence, and the line goes on pouring for nobody.
+func TestUnprovenRinseKeepsTheLockOut(t *testing.T) {
+	inBubble(t, nil, func(v *virtual) {
+		t := v.t
+		valve, _ := v.still()
+		v.warm(38)
+		id := v.begin(api.StartOp{Kind: api.OpClean, Line: valve}, nil, nil)
+		v.await("the rinse", time.Hour, func() bool {
+			op, _ := v.a.ops.Op(id)
+			return strings.HasSuffix(op.Steps[op.Step].Name, "rinse") && op.FlowedUL > 2_500_000
+		})
+		v.inject(sim.Fault{Kind: sim.SupplyCut})
+		var op api.Op
+		v.await("it ends", time.Minute, func() bool { op, _ = v.a.ops.Op(id); return op.Outcome != "" })
+		bad := slices.ContainsFunc(op.Evidence, func(e api.Evidence) bool { return !e.OK && strings.Contains(e.What, "rinse") })
+		if op.Outcome != api.OpFailed || op.Reason != pour.ReasonNoFlow || op.Remedy == "" || !bad {
+			t.Errorf("%s %s, evidence %+v", op.Outcome, op.Reason, op.Evidence)
+		}
+		v.clear(sim.Fault{Kind: sim.SupplyCut})
+		v.cool()
+		if op := v.work(api.StartOp{Kind: api.OpClean, Line: valve}, nil); op.Outcome != api.OpFailed || op.Reason != maintenance.ReasonTooCold {
+			t.Errorf("with a cleaner of 3 °C: %s %s", op.Outcome, op.Reason)
+		}
+		if got := v.a.ops.book.LockedOut()[valve]; got != maintenance.LockCleaning {
+			t.Errorf("locked out: %q", got)
+		}
+		if _, err := v.start(v.onStill(), 240_000); err == nil {
+			t.Error("it pours")
 		}
 	})
 }

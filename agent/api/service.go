@@ -19,7 +19,8 @@ import "time"
 //	POST   /v1/service/setup/{step}         SetupAnswer -> 200 Setup
 //	GET    /v1/service/audit                []AuditEntry, newest first
 //
-// One operation at a time, and none beside a pour. Nothing here opens an output without a lease.
+// One operation at a time, and none beside a pour. Nothing here opens an output without a lease. docs/SERVICE.md lists what
+// each kind of operation takes and when it counts as done.
 
 // Kinds of operations.
 const (
