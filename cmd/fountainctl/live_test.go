@@ -252,12 +252,13 @@ func TestServiceOfALiveUnit(t *testing.T) {
 	u := newLive(t)
 	none := strings.NewReader("")
 
-	code, out, _ := u.run(none, "selftest", "--dry", "--json")
-	if o := opJSON(t, out); code != 0 || o.Outcome != api.OpDone || o.FlowedUL != 0 {
-		t.Errorf("dry self-test: %d, %+v", code, o)
+	// The wizard, as a person walks through it: PIN twice, language, zone, the dry self-test, calibrations later.
+	code, out, _ := u.run(strings.NewReader("482915\n482915\nde\nEurope/Berlin\ny\nq\n"), "setup")
+	if code != 0 || !strings.Contains(out, "everything answers") || !strings.Contains(out, "1 step left") {
+		t.Errorf("the wizard: %d", code)
 	}
-	if _, out, _ = u.run(none, "setup", "--status"); !strings.Contains(out, "6/7  done    rig check") {
-		t.Error("the setup does not know of the self-test")
+	if code, out, _ = u.run(none, "setup", "--status"); code != 0 || strings.Count(out, "  done    ") != 6 || !strings.Contains(out, "6/7  done    rig check") {
+		t.Errorf("after the wizard: %d", code)
 	}
 	if code, out, _ = u.run(none, "lines"); code != 0 || !strings.Contains(out, u.meter) || !strings.Contains(out, "never: by its name plate") {
 		t.Errorf("lines: %d", code)

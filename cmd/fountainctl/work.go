@@ -302,7 +302,7 @@ func round3(n float64) float64 { return math.Round(n*1000) / 1000 }
 func allowed(e api.Evidence) string {
 	switch {
 	case e.Min == e.Max:
-		return amount(e.Max, e.Unit)
+		return "must be " + amount(e.Max, e.Unit)
 	case e.Max == 0:
 		return "at least " + amount(e.Min, e.Unit)
 	case e.Min == 0:
