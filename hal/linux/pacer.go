@@ -67,17 +67,23 @@ func (p Pacer) SleepUntil(t time.Duration) {
 // both and is never nil. When the kernel refuses, the thread stays locked with its ordinary priority and err, a
 // *problem.Problem, says what to allow; the caller logs it once. Threads made from this one do not inherit the priority.
 //
-// On a machine with a single processor the thread gets the lowest niceness instead. A thread that returns from a system
-// call may have to wait for Go's own monitor thread, which is ordinary, and waits by spinning: as SCHED_FIFO on the only
-// processor it would keep the monitor from running, for as long as the kernel lets it (280 ms were seen).
+// On a machine with a single processor the thread keeps its ordinary priority and err says so. A thread that returns from a
+// system call may have to wait for Go's own monitor thread, which is ordinary, and waits by spinning: with priority over it
+// on the only processor it would keep the monitor from running, for as long as the kernel lets it (280 ms were seen).
 func Realtime(prio int) (restore func(), err error) {
 	runtime.LockOSThread()
-	attr, what, allow := class(prio, runtime.NumCPU())
+	if err := enough(runtime.NumCPU()); err != nil {
+		return runtime.UnlockOSThread, err
+	}
+	attr := unix.SchedAttr{
+		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: uint32(prio),
+		Flags: unix.SCHED_FLAG_RESET_ON_FORK,
+	}
 	if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
 		return runtime.UnlockOSThread, &problem.Problem{
-			Code: problem.CodeForbidden, Where: what,
+			Code: problem.CodeForbidden, Where: fmt.Sprintf("SCHED_FIFO %d", prio),
 			What:   "the kernel refuses real-time priority: " + err.Error(),
-			Remedy: "allow it in the service unit (" + allow + " or AmbientCapabilities=CAP_SYS_NICE); without it valves act up to some ms late on a busy machine",
+			Remedy: fmt.Sprintf("allow it in the service unit (LimitRTPRIO=%d or AmbientCapabilities=CAP_SYS_NICE); without it valves act up to some ms late on a busy machine", prio),
 		}
 	}
 	return func() {
@@ -88,13 +94,13 @@ func Realtime(prio int) (restore func(), err error) {
 	}, nil
 }
 
-// class is the scheduling class for prio on a machine with so many processors, and what allows it.
-func class(prio, processors int) (attr unix.SchedAttr, what, allow string) {
-	attr = unix.SchedAttr{Size: unix.SizeofSchedAttr, Flags: unix.SCHED_FLAG_RESET_ON_FORK}
-	if processors == 1 {
-		attr.Policy, attr.Nice = unix.SCHED_NORMAL, -20
-		return attr, "nice -20", "LimitNICE=-20"
+// enough says whether there are processors enough for priorities.
+func enough(processors int) error {
+	if processors > 1 {
+		return nil
 	}
-	attr.Policy, attr.Priority = unix.SCHED_FIFO, uint32(prio)
-	return attr, fmt.Sprintf("SCHED_FIFO %d", prio), fmt.Sprintf("LimitRTPRIO=%d", prio)
+	return &problem.Problem{
+		Code: problem.CodeForbidden, Where: "SCHED_FIFO", What: "a machine with a single processor gets no real-time priority: Go's runtime would wait for itself",
+		Remedy: "use a board with two processors or more where valves must be exact to the millisecond",
+	}
 }
