@@ -39,9 +39,10 @@ func unplugged(t *testing.T, b Bench) {
 	}
 }
 
-// anyGone tells whether Health reports hardware that does not answer. That it was away for a while may be said for longer.
+// anyGone tells whether Health reports something that does not work now. That it was away for a while may be said for
+// longer.
 func (h *hand) anyGone() bool {
-	return slices.ContainsFunc(h.Rig.Health(), func(f hal.Fault) bool { return f.Kind == hal.FaultGone })
+	return slices.ContainsFunc(h.Rig.Health(), func(f hal.Fault) bool { return f.Kind != hal.FaultReset && !h.b.wiredSo(f) })
 }
 
 // missed uses a part whose chip does not answer, and wants to be told.
