@@ -106,6 +106,9 @@ func TestSetupAnswers(t *testing.T) {
 	if b.cfg.Unit.Language != "de" || b.cfg.Location().String() != "Asia/Tokyo" || !a.setup.rigChecked() {
 		t.Errorf("after a restart: %+v", b.cfg.Unit)
 	}
+	if snap, err := c.Snapshot(ctx); err != nil || snap.Language != "de" {
+		t.Errorf("the screen is told %q, %v", snap.Language, err)
+	}
 	log, err := c.Audit(ctx)
 	if err != nil || len(log) < 7 {
 		t.Fatalf("%v, %v", log, err)

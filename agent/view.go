@@ -246,6 +246,7 @@ func (v *view) Snapshot() api.Snapshot {
 	m := v.a.machine.State()
 	s := api.Snapshot{
 		Cup: m.Cup, Rinsing: m.Rinsing, Pour: v.current(m), Alarms: v.alarms(), Online: v.a.cloud.online(), Catalogue: v.a.catalogue.Digest,
+		Language:   v.a.cfg.Config.Unit.Language,
 		Interlocks: []string{}, Sizes: v.a.sizes(),
 	}
 	if m.Interlocks != 0 {

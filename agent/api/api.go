@@ -123,7 +123,8 @@ type Snapshot struct {
 	Interlocks []string               `json:"interlocks"`
 	Alarms     []Alarm                `json:"alarms"`
 	Online     bool                   `json:"online"`
-	Catalogue  string                 `json:"catalogue"` // digest; fetch /v1/catalogue again when it changes
+	Catalogue  string                 `json:"catalogue"`          // digest; fetch /v1/catalogue again when it changes
+	Language   string                 `json:"language,omitempty"` // BCP 47: what the screen speaks unless a consumer chooses
 }
 
 // Alarm is a named condition.
