@@ -15,6 +15,7 @@ type group struct {
 
 // boots lists every boot with what runs in it, slowest first. The guest's clock counts instructions in all of them.
 var boots = []group{
+	{name: "pours", tests: []string{"TestTwentyPours"}, limit: 8 * time.Minute},
 	{name: "contract", tests: []string{"TestContractActiveHigh", "TestContractActiveLow"}, limit: 5 * time.Minute},
 	{name: "lines", tests: []string{"TestGuest", "TestPlantBehindLines"}, limit: 2 * time.Minute},
 }

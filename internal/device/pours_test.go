@@ -1,0 +1,110 @@
+//go:build linux
+
+package device
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"syscall"
+	"testing"
+	"time"
+
+	"fountain/agent/api"
+	"fountain/agent/beverage"
+	"fountain/hal/sim"
+	"fountain/sync/wire"
+)
+
+// strong makes the first pump strong enough for a 1:5 juice.
+var strong = []string{"{ id: p01, owner: agent, chip: d1, line: 0, active: high, stroke_ul: 20, max_rate: 200", "{ id: p01, owner: agent, chip: d1, line: 0, active: high, stroke_ul: 100, max_rate: 300"}
+
+// TestTwentyPours lets the shipping guard and agent pour twenty drinks over the kernel's lines: what is in the cup is
+// what was asked for, and the store has each pour once with what flowed.
+func TestTwentyPours(t *testing.T) {
+	const learning, accurate = 6, 0.005 // pours; share of the target
+	u := newUnit(t, "emulator.yaml", strong...)
+	u.guard.start()
+	u.agent.start()
+	u.ready()
+	checkSensors(t, u)
+	ids := map[string]int64{}
+	worst := map[beverage.ID]float64{}
+	drinks := []beverage.ID{"house-water.still", "orchard-clock.apple", "house-water.sparkling"}
+	for i := range 20 {
+		drink, target := drinks[i%len(drinks)], int64(120_000+60_000*(i%4))
+		if _, err := u.control.NewCup(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		p, err := u.client.Hold(ctx, api.StartPour{Beverage: drink, TargetUL: target, Mode: api.ModePortion, Source: wire.SourceService}, nil)
+		cancel()
+		if err != nil {
+			t.Fatalf("pour %d, %s: %v", i, drink, err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		cup := u.state().Cup
+		off := float64(cup.TotalUL-target) / float64(target)
+		t.Logf("pour %d: %s %d ml, in the cup %+.2f %%, %s", i, drink, target/1000, 100*off, p.Outcome)
+		if p.Outcome != string(wire.Completed) {
+			t.Errorf("pour %d: %s %s", i, p.Outcome, p.Reason)
+		}
+		if i >= learning {
+			worst[drink] = math.Max(worst[drink], math.Abs(off))
+		}
+		checkParts(t, drink, cup)
+		ids[p.ID] = cup.TotalUL
+	}
+	for drink, off := range worst {
+		t.Logf("figure: %s: at most %.2f %% off after learning", drink, 100*off)
+		if off > accurate {
+			t.Errorf("%s: %.2f %% off after learning, want at most %.1f %%", drink, 100*off, 100*accurate)
+		}
+	}
+	s := u.state()
+	if s.SpilledUL != 0 || s.Master.Open {
+		t.Errorf("%d µL spilled, MASTER open %v", s.SpilledUL, s.Master.Open)
+	}
+	u.agent.stop(syscall.SIGTERM)
+	u.guard.stop(syscall.SIGTERM)
+	records := u.records()
+	if len(records) != len(ids) {
+		t.Errorf("%d records of %d pours", len(records), len(ids))
+	}
+	for _, r := range records {
+		cup, ok := ids[r.ID]
+		delete(ids, r.ID)
+		if !ok || r.Rig != "hw" || r.Outcome != wire.Completed {
+			t.Errorf("record %s (known: %v): rig %s, %s", r.ID, ok, r.Rig, r.Outcome)
+		}
+		if off := math.Abs(float64(r.CountedUL - cup)); off > math.Max(0.02*float64(cup), 5_000) {
+			t.Errorf("record %s counts %d µL, the cup has %d", r.ID, r.CountedUL, cup)
+		}
+	}
+}
+
+// checkParts compares the shares in the cup with the recipe.
+func checkParts(t *testing.T, drink beverage.ID, cup sim.CupState) {
+	t.Helper()
+	if drink != "orchard-clock.apple" {
+		return
+	}
+	want := 1.002 / 6 // of the catalogue
+	if got := float64(cup.Parts["juice.apple"]) / float64(cup.TotalUL); math.Abs(got/want-1) > 0.02 {
+		t.Errorf("%s: %.2f %% juice, want %.2f %%", drink, 100*got, 100*want)
+	}
+}
+
+// checkSensors sees that what the agent knows of temperature and cartridges came through files and buses: a warm tank
+// ends readiness for what needs cold water, and the tag is the plant's.
+func checkSensors(t *testing.T, u *unit) {
+	t.Helper()
+	carts, err := u.client.Cartridges(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(carts) != 1 || carts[0].Slot != "s01" {
+		t.Errorf("cartridges %+v", carts)
+	}
+	t.Log(fmt.Sprintf("cartridge read over I²C: %+v", carts))
+}
