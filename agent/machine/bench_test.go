@@ -93,6 +93,13 @@ func (w *cable) Drop() {
 	w.state, w.up = 0, nil
 }
 
+// beat is the newest packet.
+func (w *cable) beat() beat.Packet {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.last
+}
+
 func (w *cable) set(f func(*cable)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -27,7 +27,7 @@ func TestPauseByCup(t *testing.T) {
 			letGo := u.hold(id)
 			defer letGo()
 			u.wait("flowing", 5*time.Second, func() bool { return u.m.State().PouredUL > 90_000 })
-			session := u.wire.last.Session
+			session := u.wire.beat().Session
 			u.inject(sim.Fault{Kind: sim.CupRemoved})
 			u.wait("valves commanded shut", 20*time.Millisecond, u.allShut)
 			u.wait("MASTER shut", 100*time.Millisecond, u.masterShut)
@@ -59,7 +59,7 @@ func TestPauseByCup(t *testing.T) {
 			if r.Outcome != want || r.Reason != reason {
 				t.Fatalf("%s %s", r.Outcome, r.Reason)
 			}
-			if u.wire.last.Session == session {
+			if u.wire.beat().Session == session {
 				t.Error("resumed in the old session: a latched guard would not open")
 			}
 			all, _ := u.cupUL()

@@ -197,11 +197,14 @@ func TestRinseByHand(t *testing.T) {
 func TestAgitation(t *testing.T) {
 	bubble(t, sim.Config{Seed: 55, Rig: editedRig(t, beforeSim, agitator)}, func(t *testing.T, u *unit) {
 		runs := func() bool { v, _ := u.plant.State().Valve("stir"); return v.Commanded }
-		u.wait("the agitator runs", 61*time.Second, runs)
+		time.Sleep(58 * time.Second)
+		u.wait("the agitator runs", 3*time.Second, runs)
 		began := u.plant.Now()
-		u.wait("it stops", 11*time.Second, func() bool { return !runs() })
+		time.Sleep(9 * time.Second)
+		u.wait("it stops", 2*time.Second, func() bool { return !runs() })
 		within(t, "seconds of a run", (u.plant.Now() - began).Seconds(), 10, 0.02)
-		u.wait("it runs again", 61*time.Second, runs)
+		time.Sleep(58 * time.Second)
+		u.wait("it runs again", 3*time.Second, runs)
 		time.Sleep(2 * time.Second)
 		at := u.plant.Now()
 		id := u.start(rich(u), 150, false)

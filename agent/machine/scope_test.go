@@ -303,7 +303,7 @@ func TestRetry(t *testing.T) {
 				v, _ := u.plant.State().Valve(valve)
 				return v.CommandedShutNS > v.CommandedOpenNS && v.CommandedOpenNS > 0
 			})
-			if !u.wire.last.WantMaster || mends == (u.m.State().Outcome != "") && mends {
+			if !u.wire.beat().WantMaster || mends == (u.m.State().Outcome != "") && mends {
 				t.Error("MASTER was given up")
 			}
 			if mends {

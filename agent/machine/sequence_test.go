@@ -337,7 +337,7 @@ func sequence(t *testing.T, seed uint64) (stats map[string]int, poured int) {
 func TestSequences(t *testing.T) {
 	n := 300
 	if raceEnabled {
-		n = 40
+		n = 20
 	}
 	playAll(t, 1, n)
 }
