@@ -202,8 +202,19 @@ func (c *cartridges) read(ctx context.Context, s beverage.Slot) error {
 func (c *cartridges) judge() {
 	var want []alarm.Alarm
 	view := clockView{now: c.now(), sure: c.sure(), atMost: c.atMost()}
-	for _, l := range c.a.book.Levels() {
-		v := c.verdict(l, view)
+	levels := c.a.book.Levels()
+	left := map[beverage.IngredientID]int64{} // liquid that may be used, also of a slot whose pump does not answer
+	for _, l := range levels {
+		if gone, _ := view.expired(l.Expires); !gone {
+			left[l.Ingredient] += l.LeftUL
+		}
+	}
+	for _, l := range levels {
+		servings := -1
+		if need := c.worth[l.Ingredient]; need > 0 {
+			servings = int(left[l.Ingredient] / need)
+		}
+		v := c.verdict(l, view, servings)
 		want = append(want, v.alarms...)
 		c.tell(l.Slot, v.state)
 	}
@@ -212,15 +223,10 @@ func (c *cartridges) judge() {
 
 func (c *cartridges) judgeOne(slot string) {
 	l, _ := c.a.book.Level(slot)
-	c.tell(slot, c.verdict(l, clockView{now: c.now(), sure: c.sure(), atMost: c.atMost()}).state)
+	c.tell(slot, c.verdict(l, clockView{now: c.now(), sure: c.sure(), atMost: c.atMost()}, -1).state)
 }
 
-func (c *cartridges) verdict(l inventory.Level, view clockView) verdict {
-	servings := -1
-	if need := c.worth[l.Ingredient]; need > 0 {
-		left, _ := c.a.book.Remaining(l.Ingredient)
-		servings = int(left / need)
-	}
+func (c *cartridges) verdict(l inventory.Level, view clockView, servings int) verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	v := judgeSlot(l, c.sights[l.Slot], view, c.cfg, servings)

@@ -135,7 +135,7 @@ func judgeSlot(l inventory.Level, s sight, c clockView, cfg config.Stock, servin
 	}
 	if l.Empty || l.LeftUL <= 0 {
 		add(alarm.CartridgeEmpty, slotEmpty, held)
-	} else if servings >= 0 && servings < cfg.LowServings {
+	} else if !surely && servings >= 0 && servings < cfg.LowServings {
 		add(alarm.CartridgeLow, "", fmt.Sprintf("%d servings of %s left", servings, l.Ingredient))
 	}
 	if l.Refilled {

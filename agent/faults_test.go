@@ -87,7 +87,7 @@ func TestFaultsOfARestingUnit(t *testing.T) {
 		{fault: sim.Fault{Kind: sim.ChipGone, Part: "a1"}, want: []want{{alarm.ChipGone, "a1"}, {alarm.SensorBad, "p_co2"}, {alarm.SensorBad, "p_water"}}, within: 30 * time.Second, ends: 10 * time.Second},
 		{fault: sim.Fault{Kind: sim.ChipSlow, Part: "d1"}, want: []want{{alarm.BusSlow, "d1"}}, within: 3 * time.Second, ends: time.Minute},
 		{fault: sim.Fault{Kind: sim.ChipReset, Part: "x1"}, want: []want{{alarm.ExpanderReset, "x1"}}, within: 3 * time.Second},
-		{fault: sim.Fault{Kind: sim.PhantomPulses, Part: "flow_still"}, want: []want{{alarm.MeterNoise, "still"}}, within: 20 * time.Second},
+		{fault: sim.Fault{Kind: sim.PhantomPulses, Part: "flow_still"}, want: []want{{alarm.MeterNoise, "still"}}, within: 20 * time.Second, ends: 13 * time.Minute},
 	} {
 		name := string(c.fault.Kind)
 		if c.fault.Part != "" {

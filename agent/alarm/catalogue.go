@@ -146,12 +146,12 @@ var catalogue = [names]Definition{
 	MeterNoise: {
 		ID: "meter_noise", Severity: Warns, Scope: OfLine, Ends: Itself, By: byWatch,
 		Cause: "the flow meter of {scope} counts what no water makes", Remedy: "check the shield and the ground of the meter's wire",
-		Evidence: "how many pulses, how they came", Raised: "pulses come too fast or too evenly to be water while everything is shut; they are never a sale", Cleared: "a while without",
+		Evidence: "how many pulses, how they came", Raised: "pulses come too fast or too evenly to be water while everything is shut; they are never a sale", Cleared: "10 minutes without",
 	},
 	AirInLine: {
 		ID: "air_in_line", Severity: Warns, Scope: OfLine, Ends: Itself, By: byWatch,
 		Cause: "air came through {scope}", Remedy: "prime the line; check the supply for air",
-		Evidence: "how many pulses, how they came", Raised: "a short irregular burst of pulses while everything is shut", Cleared: "a while without",
+		Evidence: "how many pulses, how they came", Raised: "a short irregular burst of pulses while everything is shut", Cleared: "10 minutes without",
 	},
 	OutputFault: {
 		ID: "output_fault", Severity: Blocks, Scope: OfLine, Code: CodeLineFault, Ends: Person, By: byWatch,
@@ -370,7 +370,7 @@ var catalogue = [names]Definition{
 	},
 	ConfigRefused: {
 		ID: "config_refused", Severity: Warns, Scope: OfUnit, Ends: Itself, By: byWatch,
-		Cause: "values that were set on this unit were left out", Remedy: "correct them: fountainctl config explain",
+		Cause: "values that were set on this unit were left out", Remedy: "set them again: fountainctl setup",
 		Evidence: "which and why", Raised: "the technician's file is wrong at a start", Cleared: "it is right at a start",
 	},
 

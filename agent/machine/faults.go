@@ -220,6 +220,11 @@ func (lo *loop) conclude(now time.Duration) {
 		lo.noFlow = 0
 	}
 	if n := p.Phantom(); n > phantomNote {
+		for i := range lo.watches {
+			if lo.watches[i].line.valve == valve {
+				lo.watches[i].ghostAt = now
+			}
+		}
 		lo.raise(Fault{Scope: valve, Code: CodeEMI, Evidence: fmt.Sprintf("%d pulses that no water makes %s", n, flows)})
 	}
 	lo.after(now)

@@ -17,7 +17,11 @@ type watch struct {
 	lost    uint64 // pulses known to be missed, when the health was looked at last
 	seen    uint64
 	pulseAt time.Duration // newest pulse
+	ghostAt time.Duration // newest interference or air; 0: none is told
 }
+
+// ghostNote is how long interference and air are told after they were seen last.
+const ghostNote = 10 * time.Minute
 
 func (lo *loop) openWatches() {
 	for i := range lo.m.lines {
@@ -63,8 +67,10 @@ func (lo *loop) watchIdle(now time.Duration) {
 				Evidence: fmt.Sprintf("%s counted more than %d pulses in %v with every valve shut", w.line.id, pour.LeakPulses, pour.LeakTime),
 			})
 		case pour.GhostEMI:
+			w.ghostAt = now
 			lo.raise(Fault{Scope: w.scope(), Code: CodeEMI, Part: w.line.id, Evidence: w.line.id + " sent pulses faster than any water turns it"})
 		case pour.GhostAir:
+			w.ghostAt = now
 			lo.raise(Fault{Scope: w.scope(), Code: CodeAir, Part: w.line.id, Evidence: w.line.id + " sent a short uneven burst with every valve shut"})
 		case pour.GhostWeep:
 			lo.raise(Fault{
@@ -75,6 +81,11 @@ func (lo *loop) watchIdle(now time.Duration) {
 		if lo.weepAt == 0 || now-lo.weepAt > time.Minute {
 			if w.idle.Drips() == 0 {
 				lo.drop(w.scope(), CodeWeep)
+			}
+			if w.ghostAt > 0 && now-w.ghostAt > ghostNote {
+				w.ghostAt = 0
+				lo.drop(w.scope(), CodeEMI)
+				lo.drop(w.scope(), CodeAir)
 			}
 		}
 	}
