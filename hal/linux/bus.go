@@ -18,6 +18,8 @@ const (
 	tries      = 3                       // of a transfer, before a chip counts as gone: one bit of noise is no fault
 	noteFor    = 1500 * time.Millisecond // how long Health tells of a failure that is over: the machine asks once a second
 	resetPulse = time.Millisecond
+	slowAfter  = 40 * time.Millisecond // a transfer takes 6 ms at most (65 bytes at 100 kHz)
+	slowRow    = 3                     // so many in a row: one late transfer is the host's
 )
 
 // bus is the worker of one I²C bus: the only goroutine that talks to its expanders and pump drivers.
@@ -118,12 +120,32 @@ func attempt(f func() error) error {
 	return err
 }
 
+// try is attempt for one transfer, and keeps in mind how the chip took it.
+func (b *bus) try(h *health, f func() error) error {
+	start, asked := b.now(), 0
+	err := attempt(func() error { asked++; return f() })
+	took := b.now() - start
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil || asked == 1 && took < slowAfter {
+		h.slow = 0
+		return err
+	}
+	if h.slow++; h.slow >= slowRow {
+		h.late, h.lateAt = fmt.Sprintf("the chip answers late or only when asked again: %v, asked %d times", took.Round(time.Millisecond), asked), b.now()
+	}
+	return nil
+}
+
 // health is what is wrong with one chip, and what was until a while ago. Guarded by bus.mu.
 type health struct {
 	gone   bool
 	why    string
 	note   string
 	noteAt time.Duration
+	late   string
+	lateAt time.Duration
+	slow   int // transfers in a row that were late or repeated
 }
 
 func (h *health) faults(id string, now time.Duration) []hal.Fault {
@@ -132,6 +154,8 @@ func (h *health) faults(id string, now time.Duration) []hal.Fault {
 		return []hal.Fault{{Part: id, What: "the chip does not answer: " + h.why, Kind: hal.FaultGone}}
 	case h.note != "" && now-h.noteAt < noteFor:
 		return []hal.Fault{{Part: id, What: h.note, Kind: hal.FaultReset}}
+	case h.late != "" && now-h.lateAt < noteFor:
+		return []hal.Fault{{Part: id, What: h.late, Kind: hal.FaultSlow}}
 	}
 	return nil
 }
@@ -229,7 +253,7 @@ func (e *expander) service() time.Duration {
 	}
 	if now >= e.checkAt {
 		intact := true
-		err := attempt(func() (err error) { intact, err = e.chip.Intact(); return err })
+		err := e.bus.try(&e.health, func() (err error) { intact, err = e.chip.Intact(); return err })
 		if err != nil {
 			return e.fail(err)
 		}
@@ -244,7 +268,7 @@ func (e *expander) service() time.Duration {
 	}
 	active, next := e.active()
 	if active != e.wrote {
-		if err := attempt(func() error { return e.chip.Write(e.levels(active)) }); err != nil {
+		if err := e.bus.try(&e.health, func() error { return e.chip.Write(e.levels(active)) }); err != nil {
 			return e.fail(err)
 		}
 		e.wrote = active

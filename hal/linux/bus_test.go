@@ -117,6 +117,29 @@ func TestExpanderDoesNotHoldTheLoop(t *testing.T) {
 	})
 }
 
+// A bus that is slow all the time is told; it is no failure.
+func TestSlowBusIsTold(t *testing.T) {
+	onBus(t, func(t *testing.T, r *rigOnBus) {
+		r.models.Slow(50 * ms)
+		time.Sleep(4 * checkEvery * 3)
+		synctest.Wait()
+		if f := r.e.faults("x1", r.e.bus.now()); len(f) != 1 || f[0].Kind != hal.FaultSlow {
+			t.Errorf("health %v", f)
+		}
+		r.o.must(t, 0b11, 0b01)
+		time.Sleep(500 * ms)
+		if r.open() != 0b01 {
+			t.Errorf("open %b", r.open())
+		}
+		r.models.Slow(0)
+		time.Sleep(noteFor + checkEvery)
+		synctest.Wait()
+		if f := r.e.faults("x1", r.e.bus.now()); len(f) != 0 {
+			t.Errorf("health of a quick bus: %v", f)
+		}
+	})
+}
+
 // A chip that stops answering with a valve open: told at once, nothing opens again by itself, and once it answers all is
 // shut until the owner has taken note.
 func TestExpanderGoneAndBack(t *testing.T) {

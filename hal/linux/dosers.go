@@ -261,7 +261,7 @@ func (d *doser) hand() error {
 			continue
 		}
 		if every != p.interval {
-			if err := attempt(func() error { return d.chip.SetInterval(i, every) }); err != nil {
+			if err := d.bus.try(&d.health, func() error { return d.chip.SetInterval(i, every) }); err != nil {
 				return err
 			}
 			p.interval = every
@@ -274,7 +274,7 @@ func (d *doser) hand() error {
 		p.left -= uint64(n)
 		target := p.target + n
 		d.bus.mu.Unlock()
-		if err := attempt(func() error { return d.chip.SetTarget(i, target) }); err != nil {
+		if err := d.bus.try(&d.health, func() error { return d.chip.SetTarget(i, target) }); err != nil {
 			if errors.Is(err, chips.ErrRefused) { // it was reset, fell silent, or is out of its mind
 				p.target = target
 				return d.again("the pump driver refused strokes; they were dropped")
@@ -290,7 +290,7 @@ func (d *doser) hand() error {
 // poll reads the status and, while there is something to see, what was confirmed.
 func (d *doser) poll() error {
 	var status chips.DoserStatus
-	if err := attempt(func() (err error) { status, err = d.chip.Status(); return err }); err != nil {
+	if err := d.bus.try(&d.health, func() (err error) { status, err = d.chip.Status(); return err }); err != nil {
 		return err
 	}
 	switch {
@@ -344,7 +344,7 @@ func (d *doser) confirm() error {
 	if first < 0 {
 		return nil
 	}
-	if err := attempt(func() error { return d.chip.Confirmed(first, c[first:last+1]) }); err != nil {
+	if err := d.bus.try(&d.health, func() error { return d.chip.Confirmed(first, c[first:last+1]) }); err != nil {
 		return err
 	}
 	d.bus.mu.Lock()

@@ -168,7 +168,7 @@ func (r *rig) Health() []hal.Fault {
 	for _, f := range r.bank.files {
 		if err := f.broken(); err != nil {
 			for _, id := range f.ids {
-				out = append(out, hal.Fault{Part: id, What: "the input cannot be read: " + err.Error()})
+				out = append(out, hal.Fault{Part: id, What: "the input cannot be read: " + err.Error(), Kind: hal.FaultGone})
 			}
 		}
 	}
@@ -184,7 +184,7 @@ func (r *rig) Health() []hal.Fault {
 	for _, l := range r.lines {
 		l.mu.Lock()
 		if l.err != nil {
-			out = append(out, hal.Fault{Part: "pumps", What: "the pumps' lines cannot be driven: " + l.err.Error()})
+			out = append(out, hal.Fault{Part: "pumps", What: "the pumps' lines cannot be driven: " + l.err.Error(), Kind: hal.FaultGone})
 		}
 		l.mu.Unlock()
 	}
@@ -202,13 +202,13 @@ func (r *rig) Health() []hal.Fault {
 	for _, s := range r.file.Sensors {
 		if x := r.sensors[s.ID]; x != nil {
 			if why := x.fault(); why != "" {
-				out = append(out, hal.Fault{Part: s.ID, What: why})
+				out = append(out, hal.Fault{Part: s.ID, What: why, Kind: hal.FaultGone})
 			}
 		}
 	}
 	for _, t := range r.readers {
 		if why := t.gone.Load(); why != nil {
-			out = append(out, hal.Fault{Part: t.slot, What: "the tag reader does not answer: " + *why})
+			out = append(out, hal.Fault{Part: t.slot, What: "the tag reader does not answer: " + *why, Kind: hal.FaultGone})
 		}
 	}
 	for _, id := range r.unsensed {
