@@ -118,6 +118,11 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	return o, nil
 }
 
+// load reads every layer of the configuration; a technician's lies in the state directory.
+func (o options) load(environ []string) (*config.Config, error) {
+	return config.LoadLayers(config.Layers{File: o.config, Environ: environ, Technician: filepath.Join(o.state, config.TechnicianName)})
+}
+
 func serve(ctx context.Context, o options, environ []string, stderr io.Writer) (err error) {
 	if o.state, err = filepath.Abs(o.state); err != nil {
 		return fmt.Errorf("find the state directory: %w", err)
@@ -134,7 +139,7 @@ func serve(ctx context.Context, o options, environ []string, stderr io.Writer) (
 	if o.endpoints != "" {
 		environ = setenv(environ, "FOUNTAIN_CLOUD_ENDPOINTS_FILE", o.endpoints)
 	}
-	cfg, err := config.Load(o.config, environ)
+	cfg, err := o.load(environ)
 	if err != nil {
 		return err
 	}
