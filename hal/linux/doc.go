@@ -23,6 +23,9 @@
 // Lines change within the caller's call. Behind an I²C chip the call states a wish and a worker writes it, usually within
 // 2 ms: the control loop never waits for a wire, and an error comes back with the next call.
 //
+// Buses are periph's i2c.Bus and voltages its physic types. Lines are not offered as its gpio.PinIO: that contract has no
+// dead-man, no time stamps, and a Read that an output must never have.
+//
 // Open owns everything it opens until Close. Rig.Safe and Beat apart, the rig belongs to one control loop, as hal says. The
 // package may import hal, hal/rigfile, hal/chips, internal packages and periph (bus and unit types).
 package linux
