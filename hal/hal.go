@@ -84,6 +84,7 @@ type Part struct {
 	MaxRate        float64       // pump: strokes per second
 	Pump           string        // cartridge slot: id of its pump
 	QMax           int64         // MASTER: largest flow the machine can reach, µL/s (guard's bound without a meter)
+	SupplyMA       int64         // MASTER: what the supply of valves, pumps and agitators delivers, mA; 0 = not known
 	CurrentMA      int64         // valve, pump, agitator: drawn while driven, mA; 0 = not known
 	Role           Role          // sensor
 	Slots          []string      // agitator: the cartridge slots it moves

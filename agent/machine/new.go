@@ -51,8 +51,9 @@ type Config struct {
 	Calibration map[string]float64
 	// GuardReply is how long the guard may take to answer a beat; 0 means beat.Limit, the patience it has with us.
 	GuardReply time.Duration
-	// SupplyMA is what the valve supply delivers, mA; 0 = not known, no budget is kept. MASTER, a carrier's valve, pumps
-	// and agitators never draw more together: pumps wait their turn.
+	// SupplyMA is what the valve supply delivers, mA; 0 takes the rig's figure (hal.Part.SupplyMA of MASTER). When neither
+	// is known no budget is kept. MASTER, a carrier's valve, pumps and agitators never draw more together: pumps wait
+	// their turn.
 	SupplyMA int64
 }
 
@@ -158,6 +159,11 @@ func New(cfg Config, deps Deps) (*Machine, error) {
 	}
 	if cfg.GuardReply <= 0 {
 		cfg.GuardReply = beat.Limit
+	}
+	for _, p := range deps.Rig.Parts() {
+		if p.ID == hal.Master && cfg.SupplyMA == 0 {
+			cfg.SupplyMA = p.SupplyMA
+		}
 	}
 	cfg.Limits.SupplyMA = cfg.SupplyMA
 	if cfg.Drain <= 0 {

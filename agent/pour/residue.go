@@ -11,7 +11,7 @@ import (
 )
 
 // Figures of the shared nozzle. None was measured on a real one: each is chosen on the safe side of what is known, and a
-// unit with another nozzle needs its own (docs/adr/0018).
+// unit with another nozzle needs its own (docs/adr/0019).
 const (
 	// FilmUL is what the wetted wall of the mixing chamber and spout hold of what flowed last: 60 cm² at 4 µm, the film
 	// a thin syrup leaves on polished steel after some seconds, rounded up to 250 µL.

@@ -61,7 +61,11 @@ func (p *parser) valve(n *yaml.Node, path string) {
 		}
 	})
 	p.rig.Valves = append(p.rig.Valves, v)
-	p.add(hal.Part{ID: id, Kind: hal.KindValve, Owner: v.Owner, MaxOpen: v.MaxOpen, Carrier: v.Carrier, QMax: v.QMaxUL, CurrentMA: v.CurrentMA, Chip: v.Line.Chip})
+	part := hal.Part{ID: id, Kind: hal.KindValve, Owner: v.Owner, MaxOpen: v.MaxOpen, Carrier: v.Carrier, QMax: v.QMaxUL, CurrentMA: v.CurrentMA, Chip: v.Line.Chip}
+	if id == hal.Master {
+		part.SupplyMA = p.rig.Board.SupplyMA // the board is read first
+	}
+	p.add(part)
 }
 
 func (p *parser) pump(n *yaml.Node, path string) {

@@ -71,7 +71,7 @@ func TestReference(t *testing.T) {
 		parts[p.ID] = p
 	}
 	for _, want := range []hal.Part{
-		{ID: "master", Kind: hal.KindValve, Owner: hal.OwnerGuard, MaxOpen: time.Minute, QMax: 110000, CurrentMA: 500, Chip: "soc"},
+		{ID: "master", Kind: hal.KindValve, Owner: hal.OwnerGuard, MaxOpen: time.Minute, QMax: 110000, SupplyMA: 6000, CurrentMA: 500, Chip: "soc"},
 		{ID: "p01", Kind: hal.KindPump, Owner: hal.OwnerAgent, StrokeUL: 100, MaxRate: 300, CurrentMA: 600, Chip: "d1"},
 		{ID: "s01", Kind: hal.KindSlot, Owner: hal.OwnerAgent, Pump: "p01", Chip: "r1"},
 		{ID: "co2", Kind: hal.KindInterlock, Owner: hal.OwnerAgent, Signal: hal.NoCO2, Chip: "soc"},
