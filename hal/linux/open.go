@@ -45,8 +45,8 @@ func WithRoot(dir string) Option { return func(o *options) { o.root = dir } }
 // ordinary. The default is 50. Where the kernel refuses, they stay ordinary and the log says so once.
 func WithPriority(prio int) Option { return func(o *options) { o.prio = prio } }
 
-// busyRetry is how long Open waits for a line: a predecessor that was just killed may not be buried yet.
-const busyRetry = 250 * time.Millisecond
+// busyRetry is how long Open waits for a line: a predecessor that was just killed may not be buried yet (13 ms were seen).
+const busyRetry = 100 * time.Millisecond
 
 // Open takes all lines of owner and leaves its outputs shut. ctx bounds the opening only; the rig lives until Close.
 //
