@@ -13,7 +13,7 @@ import (
 
 func TestQuietUnitHasNoAlarm(t *testing.T) {
 	inBubble(t, nil, func(v *virtual) {
-		time.Sleep(20 * time.Minute)
+		time.Sleep(11 * time.Minute) // longer than every delay
 		if got := v.standing(); len(got) != 0 {
 			t.Errorf("alarms of a healthy unit: %v", got)
 		}
