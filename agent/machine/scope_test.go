@@ -250,6 +250,37 @@ type lockBook struct{ list []Fault }
 func (b *lockBook) LoadLocks() ([]Fault, error) { return b.list, nil }
 func (b *lockBook) SaveLocks(l []Fault) error   { b.list = l; return nil }
 
+// TestLateAnswers: a rig that does not answer for a while looks like a meter that dies. The pour ends, for nobody knows
+// what flows; but when the pulses come after all they are counted, and nothing is locked out.
+func TestLateAnswers(t *testing.T) {
+	for _, stall := range []time.Duration{170, 250, 450, 1500} {
+		bubble(t, sim.Config{Seed: 41}, func(t *testing.T, u *unit) {
+			u.pour(rich(u), 150)
+			u.plant.NewCup()
+			id := u.start(rich(u), 240, false)
+			letGo := u.hold(id)
+			u.wait("flowing", 5*time.Second, func() bool { return u.m.State().PouredUL > 60_000 })
+			u.inject(sim.Fault{Kind: sim.RigStall, Part: "agent", For: stall * time.Millisecond})
+			r := u.recorded(id)
+			letGo()
+			sum, _ := u.cupUL()
+			t.Logf("%d ms: %s %s, %d + %d µL of %d", stall, r.Outcome, r.Reason, r.CountedUL, r.EstimatedUL, sum)
+			if r.Outcome != wire.Interrupted || r.Reason != pour.ReasonRigLost {
+				t.Errorf("%s %s", r.Outcome, r.Reason)
+			}
+			within(t, "recorded ml", float64(r.CountedUL+r.EstimatedUL)/1000, float64(sum)/1000, 5)
+			time.Sleep(3 * time.Second)
+			if l := u.m.Lockouts(); len(l) > 0 {
+				t.Errorf("locked out: %+v", l)
+			}
+			u.plant.NewCup()
+			if err := u.try(rich(u)); err != nil {
+				t.Errorf("the next pour: %v", err)
+			}
+		})
+	}
+}
+
 // TestReadinessInputs: they refuse new pours of their scope and end none.
 func TestReadinessInputs(t *testing.T) {
 	for _, tc := range []struct {

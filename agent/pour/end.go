@@ -28,6 +28,9 @@ func (s *State) end(reason string, now time.Duration, fx *Effects) {
 	case !s.Phase.Active():
 		return
 	case s.Phase == Settle:
+		if reason == ReasonRigLost && s.Reason == ReasonMeterLost {
+			s.heardLate()
+		}
 		if hard(reason) { // the outcome stands, but nothing more may come
 			s.halt(fx)
 			s.setMaster(false, fx)
@@ -148,6 +151,13 @@ func (s *State) settle(now time.Duration, fx *Effects) {
 		}
 	}
 	still := now-s.closeAt >= SettleMin && now-s.water.last >= quietTime
+	if s.Reason == ReasonMeterLost && !s.stuck {
+		if s.water.pulses >= s.gapCount+stuckPulses {
+			s.heardLate()
+			s.estimated = 0 // it is counted
+		}
+		still = still && now-s.closeAt >= lateAnswers
+	}
 	if still && !s.stuck {
 		s.setMaster(false, fx) // last, when nothing moves any more
 	}
@@ -161,6 +171,13 @@ func (s *State) settle(now time.Duration, fx *Effects) {
 		s.finish(now, fx)
 	}
 }
+
+// heardLate takes back that the meter is lost: its pulses, or the rig's every answer, were only late. That is the rig's
+// fault, and nothing is wrong with the line.
+func (s *State) heardLate() { s.Outcome, s.Reason = wire.Interrupted, ReasonRigLost }
+
+// lateAnswers is how long a meter that seems lost is given to prove that only its answers were late.
+const lateAnswers = 600 * time.Millisecond
 
 // served tells whether every ingredient that can be had is in the cup.
 func (s *State) served() bool {

@@ -29,7 +29,8 @@
 // the screen, the guard, the loop or the rig was lost or the unit shuts down (interrupted); everything else, that is an
 // interlock, no flow, too much flow, flow on another meter, an empty or pulled cartridge, a bound, hardware that does not
 // obey, a valve that does not shut (faulted). The first end decides; only a valve stuck open or an empty cartridge found
-// while settling turns completed or stopped into faulted. Nothing goes on by itself: a paused pour needs Resume, an ended
+// while settling turns completed or stopped into faulted, and a meter that seemed lost and whose pulses come late makes it
+// interrupted: only the rig's answers were. Nothing goes on by itself: a paused pour needs Resume, an ended
 // one a new Begin. The one thing tried twice is opening a valve that gave no drop.
 //
 // Bounds of volume and of open time count over all openings of a pour. A pour that was paused teaches no lag.
