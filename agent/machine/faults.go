@@ -252,3 +252,41 @@ func (lo *loop) disobeyed(scope, part string, err error) {
 	lo.rigFault = true
 	lo.lock(Fault{Scope: scope, Code: pour.ReasonHardware, Part: part, Evidence: part + ": " + err.Error()})
 }
+
+// passing shows what keeps drinks from being poured and passes by itself. What changes nothing costs nothing.
+func (lo *loop) passing() {
+	if lo.locksErr != nil {
+		return
+	}
+	for _, p := range [...]struct {
+		bit     hal.Interlocks
+		code    string
+		carrier string
+		why     string
+	}{
+		{hal.NoCO2, CodeNoCO2, carrierSparkling, "the CO2 pressure switch says there is no gas"},
+		{hal.Carbonating, CodeCarbonating, carrierSparkling, "the carbonator fills"},
+	} {
+		on := lo.locks&p.bit != 0
+		if on == (lo.passed&p.bit != 0) {
+			continue
+		}
+		lo.passed ^= p.bit
+		for i := range lo.m.lines {
+			if l := &lo.m.lines[i]; l.carrier == p.carrier && on {
+				lo.raise(Fault{Scope: l.valve, Code: p.code, Evidence: p.why})
+			} else if l.carrier == p.carrier {
+				lo.drop(l.valve, p.code)
+			}
+		}
+	}
+}
+
+// clearAll ends every lock-out; what is still wrong comes back.
+func (lo *loop) clearAll() {
+	n := len(lo.faults)
+	lo.faults = slices.DeleteFunc(lo.faults, func(f Fault) bool { return f.Locked })
+	if len(lo.faults) != n {
+		lo.faultsChanged(true)
+	}
+}
