@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"fountain/hal/rigfile"
 	"fountain/hal/sim"
 	"fountain/hal/sim/lines"
@@ -66,4 +68,13 @@ func eventually(t *testing.T, limit time.Duration, what string, cond func() bool
 			t.Fatalf("not within %v: %s", limit, what)
 		}
 	}
+}
+
+// monotonic is the clock of the kernel's trace, of the guard's last beat and of the plant.
+func monotonic() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		panic(err) // cannot fail with these arguments
+	}
+	return time.Duration(ts.Nano())
 }

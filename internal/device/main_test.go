@@ -11,6 +11,7 @@ import (
 
 var (
 	seed   = flag.Uint64("seed", 1, "seed of the random moments")
+	quick  = flag.Bool("quick", false, "fewer repetitions")
 	holder = flag.String("holder", "", "be the holder of this owner's lines")
 	rigArg = flag.String("rig", "", "the holder's rig file")
 )

@@ -43,6 +43,9 @@ func (tr *lineTrace) put(file, s string) {
 	}
 }
 
+// clear forgets what was recorded.
+func (tr *lineTrace) clear() { tr.put("trace", "") }
+
 // edges are the writes so far, oldest first. A buffer that ran over would hide some: that fails the test.
 func (tr *lineTrace) edges() (out []edge) {
 	tr.t.Helper()

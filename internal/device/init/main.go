@@ -105,6 +105,9 @@ func run() int {
 	if v := argument("device.seed"); v != "" {
 		args = append(args, "-seed="+v)
 	}
+	if argument("device.quick") != "" {
+		args = append(args, "-quick")
+	}
 	c := exec.Command("/bin/device.test", args...)
 	c.Stdout, c.Stderr, c.Dir = os.Stdout, os.Stdout, "/"
 	c.Env = []string{"PATH=/bin", "HOME=/tmp", "TMPDIR=/tmp", "FOUNTAIN_DEVICE=guest", "GOTRACEBACK=all"}

@@ -15,7 +15,15 @@ type group struct {
 
 // boots lists every boot with what runs in it, slowest first. The guest's clock counts instructions in all of them.
 var boots = []group{
-	{name: "pours", tests: []string{"TestTwentyPours"}, limit: 8 * time.Minute},
-	{name: "contract", tests: []string{"TestContractActiveHigh", "TestContractActiveLow"}, limit: 5 * time.Minute},
-	{name: "lines", tests: []string{"TestGuest", "TestPlantBehindLines"}, limit: 2 * time.Minute},
+	{name: "kill-agent", tests: []string{"TestKillAgent"}, limit: 10 * time.Minute},
+	{name: "kill-guard", tests: []string{"TestKillGuard"}, limit: 10 * time.Minute},
+	{name: "contract-high", tests: []string{"TestContractActiveHigh"}, limit: 6 * time.Minute},
+	{name: "contract-low", tests: []string{"TestContractActiveLow"}, limit: 6 * time.Minute},
+	{name: "pours", tests: []string{"TestTwentyPours"}, limit: 10 * time.Minute},
+	{name: "lines", tests: []string{"TestGuest", "TestPlantBehindLines", "TestNoGlitchAtStart", "TestLostPulses"}, limit: 6 * time.Minute},
+	{name: "watchdog-healthy", tests: []string{"TestGuardHealthy"}, limit: 4 * time.Minute, append: "device.watchdog=1", never: []string{"softdog: Initiating"}},
+	{
+		name: "watchdog-hang", tests: []string{"TestGuardHangs"}, limit: 4 * time.Minute, append: "device.watchdog=1", resets: true,
+		console: []string{`(?s)device: the guard is stopped.*softdog: Initiating system reboot`}, never: []string{"the unit still runs"},
+	},
 }

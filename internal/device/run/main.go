@@ -39,7 +39,7 @@ type options struct {
 	work, bin, tests, init, match, sub, logs string
 	seed                                     uint64
 	parallel                                 int
-	verbose                                  bool
+	verbose, quick                           bool
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -54,6 +54,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&o.logs, "logs", "", "folder for the consoles; default: logs in the work folder")
 	flags.Uint64Var(&o.seed, "seed", 0, "seed of the random moments; 0 takes the clock")
 	flags.IntVar(&o.parallel, "parallel", 2, "boots at the same time")
+	flags.BoolVar(&o.quick, "quick", false, "fewer repetitions, while working on a test")
 	flags.BoolVar(&o.verbose, "v", false, "print whole consoles")
 	if err := flags.Parse(args); err != nil {
 		return err

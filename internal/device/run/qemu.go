@@ -29,6 +29,9 @@ func boot(ctx context.Context, b group, k kernel, initrd string, o options) resu
 	ctx, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
 	line := fmt.Sprintf("console=ttyAMA0 quiet panic=-1 device.run=%s device.seed=%d %s", strings.Join(b.tests, ","), o.seed, b.append)
+	if o.quick {
+		line += " device.quick=1"
+	}
 	if o.sub != "" {
 		line += " device.sub=" + o.sub
 	}
@@ -65,6 +68,8 @@ func judge(b group, console string) error {
 	var errs []error
 	ended := regexp.MustCompile(`(?m)^device: exit (\d+)$`).FindStringSubmatch(console)
 	switch {
+	case b.resets && !regexp.MustCompile(`(?m)^=== RUN   `+b.tests[0]).MatchString(console):
+		errs = append(errs, errors.New("the guest reset before the test"))
 	case b.resets && ended != nil:
 		errs = append(errs, errors.New("PID 1 powered off: nothing reset the guest"))
 	case !b.resets && ended == nil:
