@@ -12,7 +12,7 @@ DIR     ?= .desk
 
 export CGO_ENABLED = 0
 
-.PHONY: run build build-all test test-e2e test-long test-deps lint race bench clean
+.PHONY: run build build-all test test-device test-e2e test-long test-deps lint race bench clean
 
 run: build
 	@exec bin/fountain-desk --dir $(DIR) --units $(UNITS) --http 127.0.0.1:$(HTTP_PORT) --mqtt 127.0.0.1:$(MQTT_PORT)
@@ -56,6 +56,11 @@ race:
 
 test-deps:
 	@sh internal/desk/testdeps.sh
+	@tools/device/prepare.sh --tools || { [ $$? = 9 ] && echo "SKIPPED: the tools of make test-device cannot be installed here"; }
+
+# The shipping arm64 programs on a real kernel, in an emulator. DEVICE='-run TwentyPours -v' narrows it (docs/DEVICE.md).
+test-device:
+	@GO='$(GO)' LDFLAGS='$(LDFLAGS)' tools/device/test.sh $(DEVICE)
 
 test-e2e: build test-deps
 	FOUNTAIN_E2E=1 $(GO) test -count=1 -v -run 'TestE2E|TestChromium' ./touchui/display/web ./internal/desk

@@ -10,7 +10,7 @@
 # Work folder: FOUNTAIN_DEVICE_WORK, else $XDG_CACHE_HOME/fountain-device.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-W=${FOUNTAIN_DEVICE_WORK:-${XDG_CACHE_HOME:-$HOME/.cache}/fountain-device}
+W=${FOUNTAIN_DEVICE_WORK:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/fountain-device}
 CROSS=aarch64-linux-gnu-
 mkdir -p "$W"
 exec 9>"$W/lock"
