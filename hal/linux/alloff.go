@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"periph.io/x/host/v3/distro"
 
 	"fountain/hal"
 	"fountain/hal/chips"
@@ -30,7 +31,7 @@ type Off struct {
 // The list has one entry for each output and chip, in the order of the file, MASTER first. The error says that nothing could
 // be tried at all.
 func AllOff(ctx context.Context, rf *rigfile.Rig, opts ...Option) ([]Off, error) {
-	o := options{log: slog.New(slog.DiscardHandler), root: "/", sys: system{openChips, OpenI2C, holdName}}
+	o := options{log: slog.New(slog.DiscardHandler), root: "/", sys: system{distro.DTModel, openChips, OpenI2C, holdName}}
 	for _, f := range opts {
 		f(&o)
 	}

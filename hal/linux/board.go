@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"fountain/hal/rigfile"
@@ -19,8 +20,8 @@ const expectStrictGPIO = "strict_gpiod"
 // A kernel without the parameter always lets go.
 var pinctrl = []string{"pinctrl_bcm2835", "pinctrl_rp1"}
 
-// checkBoard verifies what the rig file expects of the firmware.
-func checkBoard(rf *rigfile.Rig, root string) error {
+// checkBoard verifies what the rig file expects of the firmware, and on a Raspberry Pi what every rig file has to expect.
+func checkBoard(rf *rigfile.Rig, root, model string) error {
 	var problems []error
 	for i, e := range rf.Board.Expects {
 		where := fmt.Sprintf("%s board.expects[%d]", rf.Path, i)
@@ -32,6 +33,11 @@ func checkBoard(rf *rigfile.Rig, root string) error {
 			continue
 		}
 		if err := strictGPIO(where, root); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if strings.HasPrefix(model, "Raspberry Pi") && !slices.Contains(rf.Board.Expects, expectStrictGPIO) {
+		if err := strictGPIO(rf.Path+" board.expects", root); err != nil {
 			problems = append(problems, err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 // fakeKernel is chips whose lines the test sees and drives. Events travel through real descriptors, so that the reader
 // thread is the real one.
 type fakeKernel struct {
+	model string // of the board
 	mu    sync.Mutex
 	chips []*fakeChip
 	buses map[int]*chipmodel.Bus
@@ -35,6 +36,7 @@ func newFakeKernel(labels ...string) *fakeKernel {
 
 func (k *fakeKernel) system() system {
 	return system{
+		model: func() string { return k.model },
 		chips: func() ([]gpioChip, error) {
 			var out []gpioChip
 			for _, c := range k.chips {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3/i2c"
+	"periph.io/x/host/v3/distro"
 
 	"fountain/hal"
 	"fountain/hal/rigfile"
@@ -30,6 +31,7 @@ type options struct {
 
 // system is what Open asks of the kernel; tests put models in its place.
 type system struct {
+	model func() string // of the board, by its device tree
 	chips func() ([]gpioChip, error)
 	bus   func(n int) (i2c.BusCloser, error)
 	hold  func(name string) (io.Closer, error) // one process a machine may hold a name; EADDRINUSE otherwise
@@ -56,14 +58,14 @@ const busyRetry = 100 * time.Millisecond
 // ErrNotOwner carry a *problem.Problem with the part's place in the rig file; CodeUnsafe when the kernel would leave valves
 // open after a crash (board.expects: strict_gpiod).
 func Open(ctx context.Context, rf *rigfile.Rig, owner hal.Owner, opts ...Option) (hal.Rig, hal.Pacer, error) {
-	o := options{log: slog.New(slog.DiscardHandler), root: "/", prio: 50, sys: system{openChips, OpenI2C, holdName}}
+	o := options{log: slog.New(slog.DiscardHandler), root: "/", prio: 50, sys: system{distro.DTModel, openChips, OpenI2C, holdName}}
 	for _, f := range opts {
 		f(&o)
 	}
 	if owner != hal.OwnerAgent && owner != hal.OwnerGuard {
 		return nil, nil, fmt.Errorf("open the lines of %q: %w", owner, hal.ErrNotOwner)
 	}
-	if err := checkBoard(rf, o.root); err != nil {
+	if err := checkBoard(rf, o.root, o.sys.model()); err != nil {
 		return nil, nil, err
 	}
 	b, err := newBuilder(ctx, rf, owner, o)
