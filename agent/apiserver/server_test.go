@@ -108,7 +108,9 @@ func (f *fake) turn(id, from, to string) error {
 	return nil
 }
 
-func (f *fake) Rinse(context.Context) (string, error) { return "01RINSE", nil }
+const rinseID = "01RINSE"
+
+func (f *fake) Rinse(context.Context) (string, error) { return rinseID, nil }
 
 func (f *fake) Beat(id string) error {
 	f.mu.Lock()
@@ -133,14 +135,14 @@ func (f *fake) end(o wire.Outcome, reason string) {
 func (f *fake) Stop(id, reason string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.pour == nil || f.pour.ID != id {
+	if id != rinseID && (f.pour == nil || f.pour.ID != id) {
 		return &problem.Problem{Code: problem.CodeNotFound, Where: id, What: "no such pour"}
 	}
 	f.reasons = append(f.reasons, reason)
 	if reason == apiserver.StopLeaseLost {
 		f.lost = append(f.lost, id)
 	}
-	if f.pour.Phase == api.PhaseFlowing {
+	if id != rinseID && f.pour.Phase == api.PhaseFlowing {
 		f.end(wire.Stopped, "")
 	}
 	return nil
