@@ -40,14 +40,14 @@ test: lint
 
 lint:
 	@echo "gofmt, gofumpt, vet, staticcheck"
-	@out=$$(gofmt -l agent cloud cmd deploy hal internal sync touchui); [ -z "$$out" ] || { echo "gofmt: $$out: run gofmt -w"; exit 1; }
-	@out=$$($(GO) tool -modfile=tools/go.mod gofumpt -l agent cloud cmd deploy hal internal sync touchui); [ -z "$$out" ] || { echo "gofumpt: $$out: run make fmt"; exit 1; }
+	@out=$$(gofmt -l agent cloud cmd deploy docs hal internal sync touchui); [ -z "$$out" ] || { echo "gofmt: $$out: run gofmt -w"; exit 1; }
+	@out=$$($(GO) tool -modfile=tools/go.mod gofumpt -l agent cloud cmd deploy docs hal internal sync touchui); [ -z "$$out" ] || { echo "gofumpt: $$out: run make fmt"; exit 1; }
 	@$(GO) vet ./...
 	@$(GO) tool -modfile=tools/go.mod staticcheck ./...
 
 .PHONY: fmt
 fmt:
-	@$(GO) tool -modfile=tools/go.mod gofumpt -w agent cloud cmd deploy hal internal sync touchui
+	@$(GO) tool -modfile=tools/go.mod gofumpt -w agent cloud cmd deploy docs hal internal sync touchui
 
 RACE := ./agent/... ./hal/... ./sync/... ./cloud/...
 race:

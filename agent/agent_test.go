@@ -423,6 +423,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestSoldOutAndCatalogue: what ran out is not offered. Peers: bartendro shows drinks without liquid (#52).
 func TestSoldOutAndCatalogue(t *testing.T) {
 	b := newBench(t)
 	c, a, _ := b.agent()

@@ -17,6 +17,7 @@ import (
 )
 
 // A process that was killed leaves its lines as they were. The next one shuts them, whatever it finds wrong afterwards.
+// Peers: reef-pi restores what was on before a power cut (#719).
 func TestStartShutsFirst(t *testing.T) {
 	b := newBench(t)
 	old, err := b.plant.Open(hal.OwnerAgent)

@@ -42,6 +42,7 @@ func code(err error) string {
 	return problem.From(err).Code
 }
 
+// TestNoDefaultPIN: no secret is built in. Peers: reef-pi ships a user, a password and a cookie key.
 func TestNoDefaultPIN(t *testing.T) {
 	p := Open(newMemory(), Config{})
 	if p.State().Set {

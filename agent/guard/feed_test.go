@@ -30,6 +30,7 @@ func (b *books) Answer() (bool, bool) { return b.granted, b.done }
 
 // TestFeeding is DESIGN 3: the watchdog is fed while MASTER reads shut or is leased; an agent that is down for more than
 // ten minutes resets the machine, unless the day's resets are used up.
+// Peers: reef-pi has no watchdog and restarts after 90 s.
 func TestFeeding(t *testing.T) {
 	const start = time.Second
 	type at struct {

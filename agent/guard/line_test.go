@@ -50,6 +50,7 @@ func TestShutIsSentAgain(t *testing.T) {
 
 // A shut that fails is tried again at every turn; meanwhile neither the one-shot nor the watchdog is held, so the supply
 // falls even if the line never answers.
+// Peers: CocktailBerry swallows a pump's error.
 func TestShutThatFailsIsTriedAgain(t *testing.T) {
 	inYard(t, func(t *testing.T, y *yard) {
 		y.beats(1, true, time.Second)

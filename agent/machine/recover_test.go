@@ -44,6 +44,7 @@ func flowing(t *testing.T, r *still) (lo *loop, turn func(n int)) {
 
 // A close that the hardware did not take is tried until it does, and nothing is poured meanwhile: the next pour would
 // open MASTER with the valve of the last one open.
+// Peers: reef-pi returns on an error without trying to stop again.
 func TestCloseIsTriedAgain(t *testing.T) {
 	r := &still{now: time.Second}
 	lo, turn := flowing(t, r)

@@ -175,6 +175,7 @@ func TestCalibrationGuardCanBeTrue(t *testing.T) {
 }
 
 // TestCalibrationPointsHaveToAgree: a misread cup is found by the other.
+// Peers: reef-pi takes power to flow as linear (#713).
 func TestCalibrationPointsHaveToAgree(t *testing.T) {
 	bubble(t, sim.Config{Seed: 18, Quiet: true}, func(t *testing.T, u *unit) {
 		n := 0.0

@@ -72,6 +72,7 @@ func appendForEver(dir string) error {
 
 // Every acknowledged append survives kill -9 at any moment, in one log without gaps, and each intent has one record.
 // It proves the logic; that fdatasync is called is for the power-loss rigs to show (spec/store.md 2.1).
+// Peers: Kegboard keeps its queue in memory.
 func TestKill9(t *testing.T) {
 	cycles := 40
 	if testing.Short() {

@@ -350,6 +350,7 @@ func TestRetire(t *testing.T) {
 	wantRange(t, seqs(t, s, log), 9, 11)
 }
 
+// TestOneProcessAtATime: a store in use is opened by nobody else. Peers: reef-pi copies its live file.
 func TestOneProcessAtATime(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, small())

@@ -308,6 +308,7 @@ func TestServiceOfALiveUnit(t *testing.T) {
 }
 
 // TestLeavingAnOperationShutsEverything: Ctrl-C, a lost terminal, a killed and a stopped fountainctl.
+// Peers: CocktailPi leaves a valve open when its task is cancelled.
 func TestLeavingAnOperationShutsEverything(t *testing.T) {
 	u := newLive(t)
 	for _, c := range []struct {

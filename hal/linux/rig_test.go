@@ -146,6 +146,7 @@ func TestContractOnModels(t *testing.T) {
 }
 
 // No line shows a level it was not told: the request itself carries shut, active high and active low.
+// Peers: CocktailBerry's pumps run at boot (#430).
 func TestOpenDoesNotGlitch(t *testing.T) {
 	k, c, _ := smallKernel(t)
 	r := openFake(t, k, smallRig(t, nil), hal.OwnerAgent)

@@ -20,6 +20,7 @@ const liveLimit = time.Second
 
 // TestKillMidPour ends each process in the middle of a pour: MASTER shuts, nothing resumes, exactly one interrupted
 // record says what flowed, and the cloud has it once.
+// Peers: reef-pi's pumps come back on (#719), PiTender's never stop (#1).
 func TestKillMidPour(t *testing.T) {
 	for _, tc := range []struct {
 		name string

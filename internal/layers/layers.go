@@ -47,6 +47,7 @@ var levels = map[string]int{
 	"internal/bench":  6,
 	"internal/desk":   6,
 	"internal/device": 6,
+	"docs":            6,
 	"internal/layers": 6,
 }
 

@@ -66,6 +66,7 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
+// TestBackoffStartsAnewOnlyAfterAMinuteUp: a connection that fails is tried again for ever. Peers: for reef-pi the first failure was final.
 func TestBackoffStartsAnewOnlyAfterAMinuteUp(t *testing.T) {
 	for name, tc := range map[string]struct {
 		up    time.Duration
@@ -139,6 +140,7 @@ func TestSessionsRunOnEveryConnectionAndAFailureEndsIt(t *testing.T) {
 
 // A small outbox over a service that drops TCP after a random number of packets: everything arrives, and nothing is
 // taken off the outbox that was not acknowledged.
+// Peers: reef-pi publishes at QoS 0 and waits for nothing.
 func TestOutboxOverADroppingService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seed := rand.Uint64()

@@ -89,6 +89,7 @@ func dialTLS(t *testing.T, addr string, server tls.Certificate, roots *x509.Cert
 	return <-asked, nil
 }
 
+// TestTLS: only the service's own certificate will do. Peers: reef-pi verifies none.
 func TestTLS(t *testing.T) {
 	server, roots := selfSigned(t, "iot.test")
 	got, err := dialTLS(t, "iot.test:443", server, roots, 0, nil)

@@ -19,6 +19,7 @@ import (
 var panels = []struct{ w, h int }{{1080, 1920}, {800, 480}, {800, 1280}, {1920, 1080}}
 
 // TestEveryScreen reaches and leaves every screen at every size.
+// The touch that ends the attract page does nothing else. Peers: KlipperScreen's pressed what lay below (#207, #292).
 func TestEveryScreen(t *testing.T) {
 	for _, s := range panels {
 		t.Run(fmt.Sprintf("%dx%d", s.w, s.h), func(t *testing.T) {
