@@ -282,19 +282,24 @@ func (r *remote) Commanded() uint64             { return r.ask("Commanded", Ask{
 func (r *remote) Apply(mask, bits uint64) error {
 	return r.ask("Apply", Ask{Mask: mask, Bits: bits}).Err.err()
 }
+
 func (r *remote) Bit(id string) (uint64, error) {
 	a := r.ask("Bit", Ask{ID: id})
 	return a.Bits, a.Err.err()
 }
+
 func (r *remote) Meter(id string) (hal.FlowMeter, error) {
 	return remoteMeter{r, id}, r.ask("Count", Ask{ID: id}).Err.err()
 }
+
 func (r *remote) Pump(id string) (hal.Pump, error) {
 	return remotePump{r, id}, r.ask("Delivered", Ask{ID: id}).Err.err()
 }
+
 func (r *remote) Slot(id string) (hal.CartridgeSlot, error) {
 	return remoteSlot{r, id}, r.ask("Slot", Ask{ID: id}).Err.err()
 }
+
 func (r *remote) Sensor(id string) (hal.Sensor, error) {
 	return remoteSensor{r, id}, r.ask("Sensor", Ask{ID: id}).Err.err()
 }
