@@ -23,13 +23,13 @@ import (
 func rigPath(name string) string { return filepath.Join("/rig", name) }
 
 // newBoard makes the machine of a rig file behind the kernel's lines and lets its physics run until the test ends.
-func newBoard(t *testing.T, name string) *lines.Board {
+func newBoard(t *testing.T, path string) *lines.Board {
 	t.Helper()
 	runtime.GOMAXPROCS(max(4, runtime.GOMAXPROCS(0))) // the plant's thread must not wait for a P
 	runtime.GC()                                      // between the tests, and not while the plant runs: 20 ms of pause are two pulses
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(400 << 20)
-	rig, err := rigfile.Load(rigPath(name))
+	rig, err := rigfile.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

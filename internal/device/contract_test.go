@@ -3,6 +3,9 @@
 package device
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -39,9 +42,25 @@ func inject(t *testing.T, b *lines.Board, f sim.Fault, on bool) {
 }
 
 // The shipping hal/linux passes the contract on a real kernel, active high and active low.
-func TestContractActiveHigh(t *testing.T) { contract(t, "emulator-short.yaml") }
+func TestContractActiveHigh(t *testing.T) { contract(t, rigPath("emulator-short.yaml")) }
 
-func TestContractActiveLow(t *testing.T) { contract(t, "emulator-low-short.yaml") }
+// Among the active-low valves one is active high, so that a mistaken polarity shows between neighbours of one request.
+func TestContractActiveLow(t *testing.T) {
+	const was, is = "id: sparkling, owner: agent, chip: soc, line: 2, active: low", "id: sparkling, owner: agent, chip: soc, line: 2, active: high"
+	b, err := os.ReadFile(rigPath("emulator-low-short.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rig := filepath.Join(t.TempDir(), "rig.yaml")
+	mixed := strings.Replace(string(b), was, is, 1)
+	if mixed == string(b) {
+		t.Fatalf("the rig file has no %q", was)
+	}
+	if err := os.WriteFile(rig, []byte(mixed), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	contract(t, rig)
+}
 
 func contract(t *testing.T, rig string) {
 	haltest.Run(t, func(t *testing.T) haltest.Bench {
@@ -55,7 +74,7 @@ func contract(t *testing.T, rig string) {
 		return haltest.Bench{
 			Plant: outside{b, t}, Slack: slack, Exact: true,
 			Open: func(o hal.Owner) (haltest.Holder, error) {
-				r, err := openRemote(t, rigPath(rig), o)
+				r, err := openRemote(t, rig, o)
 				if err != nil {
 					return haltest.Holder{}, err
 				}

@@ -17,7 +17,7 @@ func TestPlantBehindLines(t *testing.T) {
 		open uint64
 	}{{"emulator.yaml", 7}, {"emulator-low.yaml", 0}} {
 		t.Run(tt.rig, func(t *testing.T) {
-			b := newBoard(t, tt.rig)
+			b := newBoard(t, rigPath(tt.rig))
 			dev, _, err := chipByLabel("rig")
 			if err != nil {
 				t.Fatal(err)

@@ -46,7 +46,7 @@ func TestLostPulses(t *testing.T) {
 		}, "whole"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := &outside{newBoard(t, rig), t}
+			b := &outside{newBoard(t, rigPath(rig)), t}
 			r, err := openRemote(t, rigPath(rig), hal.OwnerAgent)
 			if err != nil {
 				t.Fatal(err)

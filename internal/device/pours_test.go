@@ -4,7 +4,6 @@ package device
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"syscall"
 	"testing"
@@ -95,16 +94,47 @@ func checkParts(t *testing.T, drink beverage.ID, cup sim.CupState) {
 	}
 }
 
-// checkSensors sees that what the agent knows of temperature and cartridges came through files and buses: a warm tank
-// ends readiness for what needs cold water, and the tag is the plant's.
+// checkSensors sees that what the agent knows of temperature, pressure and cartridges comes through a file, the ADC and
+// the tag reader: it says so when the plant's truth changes, and when it is well again.
 func checkSensors(t *testing.T, u *unit) {
 	t.Helper()
 	carts, err := u.client.Cartridges(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(carts) != 1 || carts[0].Slot != "s01" {
+	if len(carts) != 1 || carts[0].Tag != "cart-s01" || carts[0].Contents != "juice.apple" {
 		t.Errorf("cartridges %+v", carts)
 	}
-	t.Log(fmt.Sprintf("cartridge read over I²C: %+v", carts))
+	for _, tt := range []struct {
+		fault sim.Fault
+		alarm string
+	}{
+		{sim.Fault{Kind: sim.SensorFalse, Part: "t_water", Amount: 7}, "water_warm"},
+		{sim.Fault{Kind: sim.SensorFalse, Part: "p_water", Amount: 60}, "water_pressure_low"},
+	} {
+		told := func() string {
+			alarms, err := u.client.Alarms(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range alarms {
+				if a.Name == tt.alarm {
+					return a.Evidence
+				}
+			}
+			return ""
+		}
+		if said := told(); said != "" {
+			t.Errorf("%s before its time: %s", tt.alarm, said)
+		}
+		if _, err := u.control.Inject(t.Context(), tt.fault); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 20*time.Second, tt.alarm+" is told", func() bool { time.Sleep(100 * time.Millisecond); return told() != "" })
+		t.Logf("%s at %v: %s", tt.alarm, tt.fault.Amount, told())
+		if _, err := u.control.Clear(t.Context(), tt.fault); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 20*time.Second, tt.alarm+" is over", func() bool { time.Sleep(100 * time.Millisecond); return told() == "" })
+	}
 }

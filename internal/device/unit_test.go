@@ -62,7 +62,7 @@ func newUnit(t *testing.T, rig string, changes ...string) *unit {
 	u.rig = u.dir + "/rig.yaml"
 	u.write("rig.yaml", string(b))
 	u.write("planogram.json", `{"version": 1, "name": "emulator", "slots": [{"slot": "s01", "ingredient": "juice.apple", "volume_ml": 5000}]}`)
-	u.write("fountaind.yaml", "unit: { serial: emulator-1, timezone: UTC }\nplanogram: { file: "+u.dir+"/planogram.json }\ncloud: { enabled: false }\nlog: { level: warn }\n")
+	u.write("fountaind.yaml", "unit: { serial: emulator-1, timezone: UTC }\nplanogram: { file: "+u.dir+"/planogram.json }\ncloud: { enabled: false }\nlimits: { temp_delay: 1s, pressure_delay: 1s }\nlog: { level: warn }\n")
 	u.plant = u.process("fountain-plant", "--socket", u.socket(sim.SocketName), "--rig", u.rig, "--lines", "--planogram", u.dir+"/planogram.json", "--seed", fmt.Sprint(*seed))
 	u.guard = u.process("fountain-guard", "--state", u.dir, "--rig", u.rig)
 	u.agent = u.process("fountaind", "--state", u.dir, "--rig", u.rig, "--config", u.dir+"/fountaind.yaml")

@@ -93,7 +93,6 @@ type Board struct {
 	beatOld bool
 	ticks   uint64
 	late    time.Duration // the longest gap between two ticks
-	err     error
 }
 
 // New makes the gpio-sim chips and I²C buses of the rig and wires plant to them. Sensors' files are written below root

@@ -38,7 +38,7 @@ func main() {
 type options struct {
 	work, bin, tests, init, match, sub, logs string
 	seed                                     uint64
-	parallel                                 int
+	parallel, cpus                           int
 	verbose, quick                           bool
 }
 
@@ -54,6 +54,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&o.logs, "logs", "", "folder for the consoles; default: logs in the work folder")
 	flags.Uint64Var(&o.seed, "seed", 0, "seed of the random moments; 0 takes the clock")
 	flags.IntVar(&o.parallel, "parallel", 2, "boots at the same time")
+	flags.IntVar(&o.cpus, "cpus", 1, "processors of the unit")
 	flags.BoolVar(&o.quick, "quick", false, "fewer repetitions, while working on a test")
 	flags.BoolVar(&o.verbose, "v", false, "print whole consoles")
 	if err := flags.Parse(args); err != nil {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -35,7 +36,7 @@ func boot(ctx context.Context, b group, k kernel, initrd string, o options) resu
 	if o.sub != "" {
 		line += " device.sub=" + o.sub
 	}
-	c := exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-smp", "1", "-m", "768",
+	c := exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-smp", strconv.Itoa(o.cpus), "-m", "768",
 		"-accel", "tcg,thread=single", "-icount", "shift=2,sleep=off", "-nographic", "-no-reboot", "-nic", "none",
 		"-kernel", k.image, "-initrd", initrd, "-append", strings.TrimSpace(line))
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
