@@ -444,3 +444,25 @@ func TestShapes(t *testing.T) {
 		t.Errorf("a burst: %d µL counted, %d flowed", got, want)
 	}
 }
+
+// TestTimeBoundOverPauses: the bound of open time counts over all openings of a pour.
+func TestTimeBoundOverPauses(t *testing.T) {
+	p := plan(true)
+	p.CarrierUL, p.TargetUL, p.MaxUL, p.MaxTime = 900_000, 900_000, 1_000_000, 2*time.Second
+	b := newBench(p)
+	open := time.Duration(0)
+	for range 12 {
+		for range 400 {
+			if b.tick(1); b.s.Carrier {
+				open += ms
+			}
+		}
+		b.step(Event{Kind: Pause, Reason: ReasonAsked})
+		b.tick(400)
+		b.step(Event{Kind: Resume})
+		b.tick(2)
+	}
+	if b.s.Reason != ReasonTimeBound || open > p.MaxTime+10*ms || open < p.MaxTime-50*ms {
+		t.Errorf("%s %q after %v open, bound %v", b.s.Phase, b.s.Reason, open, p.MaxTime)
+	}
+}
