@@ -34,33 +34,33 @@ const (
 // TestKillAgent ends or stops the agent at random moments of pours: MASTER shuts within its limit after the last beat,
 // nothing resumes, and each pour is recorded once.
 func TestKillAgent(t *testing.T) {
-	killPours(t, func(u *unit) *process { return u.agent }, func(t *testing.T, u *unit, _ syscall.Signal, at time.Duration) {
-		shut := u.awaitShut(lineMaster, at)
-		beat := u.lastBeat().BeatAt
-		t.Logf("figure: last beat to MASTER shut %v", (shut - beat).Round(100*time.Microsecond))
-		if d := shut - beat; d > masterLimit || d < 0 {
+	killPours(t, "from the last beat to MASTER shut", func(u *unit) *process { return u.agent }, func(t *testing.T, u *unit, _ syscall.Signal, at time.Duration) time.Duration {
+		d := u.awaitShut(lineMaster, at) - u.lastBeat().BeatAt
+		if d > masterLimit || d < 0 {
 			t.Errorf("MASTER was shut %v after the last beat, want at most %v", d, masterLimit)
 		}
+		return d
 	})
 }
 
 // TestKillGuard ends or stops the guard at random moments of pours: the agent's valves shut within their limit, whatever
 // MASTER does, nothing resumes, and each pour is recorded once.
 func TestKillGuard(t *testing.T) {
-	killPours(t, func(u *unit) *process { return u.guard }, func(t *testing.T, u *unit, s syscall.Signal, at time.Duration) {
-		shut := u.awaitShut(lineStill, at)
+	killPours(t, "from the guard's end to the agent's valve shut", func(u *unit) *process { return u.guard }, func(t *testing.T, u *unit, s syscall.Signal, at time.Duration) time.Duration {
 		limit := outputLimit
 		if s == syscall.SIGSTOP {
 			limit += silence
 		}
-		t.Logf("figure: %v of the guard to the agent's valve shut %v", s, (shut - at).Round(100*time.Microsecond))
-		if d := shut - at; d > limit+grain {
+		d := u.awaitShut(lineStill, at) - at
+		if d > limit+grain {
 			t.Errorf("the agent's valve was shut %v after %v of the guard, want at most %v", d, s, limit)
 		}
+		return d
 	})
 }
 
-func killPours(t *testing.T, victim func(*unit) *process, judge func(*testing.T, *unit, syscall.Signal, time.Duration)) {
+// killPours lets pours meet the end of a process. judge says how long the lines took to shut.
+func killPours(t *testing.T, what string, victim func(*unit) *process, judge func(*testing.T, *unit, syscall.Signal, time.Duration) time.Duration) {
 	pours := 25
 	if *quick {
 		pours = 4
@@ -71,6 +71,7 @@ func killPours(t *testing.T, victim func(*unit) *process, judge func(*testing.T,
 	u.guard.start()
 	u.agent.start()
 	var ids []string
+	worst := map[syscall.Signal]time.Duration{}
 	for i := range pours {
 		u.ready()
 		how := []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP}[rng.IntN(2)]
@@ -86,8 +87,9 @@ func killPours(t *testing.T, victim func(*unit) *process, judge func(*testing.T,
 		before := u.state()
 		at := monotonic()
 		p.signal(how)
-		t.Logf("pour %d: %v after %v, %d ml in the cup", i, how, after.Round(time.Millisecond), before.Cup.TotalUL/1000)
-		judge(t, u, how, at)
+		took := judge(t, u, how, at)
+		t.Logf("pour %d: %v after %v, %d ml in the cup: %v", i, how, after.Round(time.Millisecond), before.Cup.TotalUL/1000, took)
+		worst[how] = max(worst[how], took)
 		if how == syscall.SIGSTOP && rng.IntN(2) == 0 { // it goes on as if nothing had been
 			time.Sleep(time.Duration(rng.Int64N(int64(time.Second))))
 			p.signal(syscall.SIGCONT)
@@ -105,6 +107,9 @@ func killPours(t *testing.T, victim func(*unit) *process, judge func(*testing.T,
 		if t.Failed() {
 			t.FailNow() // the first failure tells the most
 		}
+	}
+	for how, d := range worst {
+		t.Logf("figure: %v: at most %v %s, %d pours", how, d.Round(100*time.Microsecond), what, pours)
 	}
 	u.agent.stop(syscall.SIGTERM)
 	u.guard.stop(syscall.SIGTERM)

@@ -95,8 +95,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		if len(b.tests) == 0 {
 			continue
 		}
+		slots <- struct{}{} // in the order of the list: the slowest begin
 		wg.Go(func() {
-			slots <- struct{}{}
 			defer func() { <-slots }()
 			r := boot(ctx, b, kernel, initrd, o)
 			mu.Lock()
