@@ -108,6 +108,9 @@ type stirring struct {
 	until time.Duration
 }
 
+// stirAfter is how long no agitator starts after a safety input was reset: a reset must not start anything.
+const stirAfter = time.Minute
+
 // stir runs one agitator at a time, while nothing else moves, and stops it in the tick in which something wants to.
 func (lo *loop) stir(now time.Duration) {
 	s := &lo.stirs
@@ -120,8 +123,17 @@ func (lo *loop) stir(now time.Duration) {
 			s.next[i] = now + lo.m.stirs[i].every
 		}
 	}
-	free := lo.lease == nil && lo.m.current.Load() == nil && lo.rinse.Phase == pour.Rest && lo.locksErr == nil &&
-		lo.locks&(hal.EStop|hal.Leak|hal.Door) == 0 && !lo.unshut && !lo.occupied()
+	if lo.tripped() {
+		if i := s.on; i >= 0 {
+			lo.stillStirs(now)
+			s.next[i] = now + lo.m.stirs[i].every // what was cut short is not resumed
+		}
+		for i := range s.next {
+			s.next[i] = max(s.next[i], now+stirAfter)
+		}
+		return
+	}
+	free := lo.lease == nil && lo.m.current.Load() == nil && lo.rinse.Phase == pour.Rest && !lo.unshut && !lo.occupied()
 	switch {
 	case s.on >= 0 && (!free || now >= s.until):
 		lo.stillStirs(now)

@@ -186,8 +186,10 @@ func (lo *loop) once(now time.Duration, stopping bool) {
 	}
 	switch {
 	case lo.lease != nil:
+		lo.refuseRinse()
 		lo.serve(now)
 	case lo.svc.session != nil:
+		lo.refuseRinse()
 		lo.serveService(now)
 	case !stopping || lo.rinse.Phase != pour.Rest:
 		lo.washing(now)
@@ -245,6 +247,11 @@ func (lo *loop) fault(now time.Duration) string {
 		return CodeNoWater
 	}
 	return ""
+}
+
+// tripped tells whether a person may be at the machine: a safety input is tripped, or nobody can tell.
+func (lo *loop) tripped() bool {
+	return lo.locks&(hal.EStop|hal.Leak|hal.Door) != 0 || lo.locksErr != nil || !lo.guard.alive
 }
 
 func gone(err error) bool { return errors.Is(err, hal.ErrGone) || errors.Is(err, hal.ErrClosed) }

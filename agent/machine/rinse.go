@@ -72,8 +72,12 @@ func (lo *loop) after(now time.Duration) {
 	lo.m.last.Store(lo.lease.endedAt(now, p))
 }
 
-// followCup notes that the cup was taken away: a top-off is over, and the nozzle may be rinsed.
+// followCup notes that the cup was taken away: a top-off is over, and the nozzle may be rinsed. Not after a safety input
+// was tripped meanwhile: its reset must not start anything.
 func (lo *loop) followCup(now time.Duration) {
+	if lo.tripped() {
+		lo.rinsed = true
+	}
 	if !lo.m.cups || lo.locksErr != nil {
 		return
 	}
@@ -133,10 +137,22 @@ func (lo *loop) washing(now time.Duration) {
 	}
 }
 
+// refuseRinse refuses a rinse that was asked for while something else runs: it must not begin when that ends.
+func (lo *loop) refuseRinse() {
+	if l := lo.m.rinse.Load(); l != nil && l != lo.rinseBy {
+		lo.m.rinse.Store(nil)
+		l.answer <- busy()
+	}
+}
+
 // rinseIfDue starts a rinse when a person asks for one, or when the cup has left and the nozzle is not clean.
 func (lo *loop) rinseIfDue(now time.Duration) {
 	if l := lo.m.rinse.Load(); l != nil {
-		if err := lo.rinseRefused(now); err != nil {
+		err := lo.rinseRefused(now)
+		if l.stop.Load() {
+			err = context.Canceled // nobody waits for it any more
+		}
+		if err != nil {
 			lo.m.rinse.Store(nil)
 			l.answer <- err
 			return
@@ -174,13 +190,13 @@ func (lo *loop) rinseRefused(now time.Duration) error {
 
 // washLine is the line to rinse with: still water, or any other that is not locked out; −1 when there is none.
 func (lo *loop) washLine() int {
-	best := -1
+	best, under := -1, lo.m.barred.Load()
 	for i := range lo.m.lines {
 		l := &lo.m.lines[i]
 		if l.mask == 0 {
 			continue
 		}
-		barred := false
+		barred := under != nil && (*under)[l.valve] != "" // cleaner may stand in it
 		for j := range lo.faults {
 			barred = barred || lo.faults[j].Locked && lo.faults[j].Scope == l.valve
 		}
