@@ -258,7 +258,7 @@ func (e *expander) service() time.Duration {
 			return e.fail(err)
 		}
 		if !intact {
-			e.lose()
+			e.lose("it is being set up again")
 			if err := attempt(e.init); err != nil {
 				return e.fail(err)
 			}
@@ -313,8 +313,9 @@ func (e *expander) init() error {
 	return nil
 }
 
-// lose takes back every wish: the outputs are not what was asked for.
-func (e *expander) lose() {
+// lose takes back every wish, and takes none until the chip is back: the outputs are not what was asked for, and what opened
+// meanwhile would be open without the dead-man's knowledge.
+func (e *expander) lose(why string) {
 	e.bus.mu.Lock()
 	defer e.bus.mu.Unlock()
 	busy := false
@@ -323,15 +324,12 @@ func (e *expander) lose() {
 		p.left, p.high = 0, false
 	}
 	e.lost = e.lost || e.wish != 0 || busy
-	e.wish = 0
+	e.wish, e.gone, e.why = 0, true, why
 }
 
 // fail marks the chip gone. Its reset line, where there is one, shuts the outputs without the bus.
 func (e *expander) fail(err error) time.Duration {
-	e.lose()
-	e.bus.mu.Lock()
-	e.gone, e.why = true, err.Error()
-	e.bus.mu.Unlock()
+	e.lose(err.Error())
 	if e.reset != nil {
 		_ = e.reset(true) // the chip is gone already: nothing more can be said than that
 	}

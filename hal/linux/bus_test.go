@@ -228,6 +228,28 @@ func TestExpanderReset(t *testing.T) {
 	})
 }
 
+// Who opens a valve while the worker sets up a chip that was reset gets no valve that the dead-man does not know.
+func TestOpenWhileAChipIsSetUp(t *testing.T) {
+	onBus(t, func(t *testing.T, r *rigOnBus) {
+		var begun atomic.Bool
+		r.e.reset = func(assert bool) error { begun.Store(assert); return nil } // setting up takes two pulses of it
+		r.o.must(t, 0b11, 0)
+		r.model.Reset()
+		for !begun.Load() {
+			time.Sleep(ms / 4)
+		}
+		_ = r.o.Apply(0b01, 0b01)
+		soon()
+		if got := r.open(); got&^r.o.Commanded() != 0 {
+			t.Errorf("open %b, commanded %b: the dead-man does not see it", got, r.o.Commanded())
+		}
+		time.Sleep(time.Second + 5*ms)
+		if got := r.open(); got != 0 {
+			t.Errorf("open %b after max_open", got)
+		}
+	})
+}
+
 // With a reset line the outputs fall although the bus is dead.
 func TestResetLineShutsWithoutTheBus(t *testing.T) {
 	onBus(t, func(t *testing.T, r *rigOnBus) {
