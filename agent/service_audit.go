@@ -113,7 +113,7 @@ func (a *Agent) opStarted(req api.StartOp, err error) {
 // opEnded notes what an operation came to, in the trail and for the wizard.
 func (a *Agent) opEnded(person string, o api.Op) {
 	result := o.Outcome
-	if o.Reason != "" {
+	if o.Reason != "" && o.Reason != o.Outcome {
 		result += ": " + o.Reason
 	}
 	a.audit.note(person, o.Kind, o.Line, fmt.Sprintf("%s, %s flowed", result, ml(o.FlowedUL)))

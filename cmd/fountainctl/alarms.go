@@ -97,11 +97,11 @@ func age(d time.Duration) string {
 	case d < time.Minute:
 		return "less than a minute ago"
 	case d < 2*time.Hour:
-		return fmt.Sprintf("%d minutes ago", int(d.Minutes()))
+		return count(int(d.Minutes()), "minute") + " ago"
 	case d < 48*time.Hour:
-		return fmt.Sprintf("%d hours ago", int(d.Hours()))
+		return count(int(d.Hours()), "hour") + " ago"
 	}
-	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+	return count(int(d.Hours()/24), "day") + " ago"
 }
 
 func (t *tool) auditCmd() *cobra.Command {

@@ -208,7 +208,7 @@ func suggestLine(ctx context.Context, c *api.Client, line string, err error) err
 	if line == "" || !errors.As(err, &p) || p.Code != problem.CodeNotFound {
 		return err
 	}
-	if strings.Contains(line, ".") { // a beverage
+	if strings.Contains(line, ".") || strings.Contains(p.Remedy, "fountainctl brands") { // a beverage
 		return suggest(ctx, c, beverage.ID(line), 0, err)
 	}
 	all, lerr := c.Lines(ctx)
@@ -217,7 +217,7 @@ func suggestLine(ctx context.Context, c *api.Client, line string, err error) err
 	}
 	var near []string
 	for _, l := range all {
-		if strings.Contains(l.ID, line) || strings.Contains(line, l.ID) || strings.Contains(l.Ingredient, line) {
+		if len(line) > 1 && strings.Contains(l.ID, line) || strings.Contains(line, l.ID) || len(line) > 2 && strings.Contains(l.Ingredient, line) {
 			near = append(near, l.ID)
 		}
 	}

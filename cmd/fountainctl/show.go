@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"fountain/agent/api"
+	"fountain/agent/maintenance"
+	"fountain/agent/pour"
 	"fountain/internal/problem"
 	"fountain/internal/units"
 )
@@ -214,8 +216,30 @@ func printBrands(out io.Writer, all []api.Brand, beverages bool) error {
 	return nil
 }
 
+// terse are the codes that say nothing without their underscores either.
+var terse = map[string]string{
+	maintenance.ReasonFound:       "it found what has to be mended",
+	maintenance.ReasonNoTemp:      "the sensor does not tell the temperature",
+	maintenance.ReasonRate:        "the flow is not what the line gives",
+	maintenance.ReasonFlow:        "water where none may flow",
+	maintenance.ReasonAbsurd:      "the factor is far from the name plate",
+	maintenance.ReasonRatio:       "the ratio is off",
+	pour.ReasonHardware:           "a part did not obey",
+	pour.ReasonJournal:            "it could not be recorded",
+	pour.ReasonRigLost:            "the hardware did not answer",
+	maintenance.ReasonSlow:        "the valve is too slow",
+	maintenance.ReasonNo:          "the answer was no",
+	maintenance.ReasonDisagree:    "the runs do not agree",
+	maintenance.ReasonUnconfirmed: "strokes are not confirmed",
+}
+
 // words turns a code into words: out_of_order → out of order.
-func words(code string) string { return strings.ReplaceAll(code, "_", " ") }
+func words(code string) string {
+	if s, ok := terse[code]; ok {
+		return s
+	}
+	return strings.ReplaceAll(code, "_", " ")
+}
 
 func because(state, reason string) string {
 	if reason == "" {

@@ -162,10 +162,14 @@ func yesNo(s string) (yes, ok bool) {
 	return false, false
 }
 
-// unanswered is what a question costs that neither a flag nor a person answers.
+// unanswered is what a question costs that neither a flag nor a person answers; without a flag only a person can.
 func unanswered(what, flag string) error {
+	remedy := "run it on a terminal"
+	if flag != "" {
+		remedy += ", or answer by " + flag
+	}
 	return &problem.Problem{
-		Code: problem.CodeBadRequest, Where: what, What: "nobody answered a question", Remedy: "run it on a terminal, or answer by " + flag,
+		Code: problem.CodeBadRequest, Where: strings.TrimSuffix(what, "."), What: "nobody answered a question", Remedy: remedy,
 	}
 }
 

@@ -90,10 +90,18 @@ const (
 	stepFailed = "failed"
 )
 
+// proofWords is what a step came to: a sentence, or the code of why it failed.
+func proofWords(s api.OpStep) string {
+	if s.State == stepFailed && !strings.Contains(s.Proof, " ") {
+		return words(s.Proof)
+	}
+	return s.Proof
+}
+
 func stepLine(i, n int, s api.OpStep) string {
 	line := fmt.Sprintf("  %*d/%d  %-6s  %s", len(strconv.Itoa(n)), i+1, n, s.State, s.Name)
 	if s.Proof != "" {
-		line += ": " + s.Proof
+		line += ": " + proofWords(s)
 	}
 	return line
 }
@@ -163,7 +171,7 @@ func (w *crew) number(ctx context.Context, o api.Op, ask api.Ask) (api.Answer, e
 		return api.Answer{Yes: true, Number: n, Expert: w.given.expert}, nil
 	}
 	w.tell(o, ask)
-	prompt := "  " + ask.What
+	prompt := "  " + strings.TrimSuffix(ask.What, ".")
 	if bounds := bounds(ask); bounds != "" {
 		prompt += " (" + bounds + ")"
 	}
@@ -171,7 +179,11 @@ func (w *crew) number(ctx context.Context, o api.Op, ask api.Ask) (api.Answer, e
 		s, err := w.term.ask(ctx, prompt+": ")
 		switch {
 		case errors.Is(err, errNobody):
-			return api.Answer{}, unanswered(ask.What, "--measured "+strings.ToUpper(or(ask.Unit, "number")))
+			flag := "--measured " + strings.ToUpper(or(ask.Unit, "number"))
+			if o.Kind == api.OpClean { // a thermometer is read when it is asked for, not before
+				flag = ""
+			}
+			return api.Answer{}, unanswered(ask.What, flag)
 		case err != nil:
 			return api.Answer{}, err
 		}
