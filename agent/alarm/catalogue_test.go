@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 )
 
 var update = flag.Bool("update", false, "write docs/ALARMS.md anew")
@@ -41,7 +43,10 @@ func document() []byte {
 
 var endings = map[Ending]string{Itself: "by itself", Proof: "by proof", Person: "by a person"}
 
-func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+func capital(s string) string {
+	first, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(first)) + s[n:]
+}
 
 const preamble = `# Alarms
 
