@@ -2,6 +2,7 @@ package screens
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -189,11 +190,22 @@ func TestWords(t *testing.T) {
 	if kcal(v, 473) != 5 || caffeineMG(v, 473) != 45 || sugarG(v, 473) != 0 {
 		t.Errorf("figures: %d %d %d", kcal(v, 473), caffeineMG(v, 473), sugarG(v, 473))
 	}
-	for _, code := range []string{"e_stop", "door", "guard_gone", "no_water", "leak", "something new"} {
-		title, text := outage(api.Snapshot{Reason: code})
-		if title == "" || text == "" {
-			t.Errorf("%s has no words", code)
+	// A person reads these, a technician the alarm: no code, no part, nothing to be mended.
+	technical := []api.Alarm{{Severity: "blocks", Scope: "unit", What: "the valves and pumps do not answer"}}
+	for _, code := range []string{
+		"e_stop", "door", "guard_gone", "no_water", "leak", "service", "cleaning", "tray_full", "rig_lost", "hardware",
+		"unexpected_flow", "interlock_unreadable", "lines_keep_level", "store_failing", "journal", agentAway,
+	} {
+		title, text := outage(api.Snapshot{Reason: code, Alarms: technical})
+		if title == "" || text == "" || strings.Contains(text, "valves and pumps") {
+			t.Errorf("%s has no words of its own: %q %q", code, title, text)
 		}
+	}
+	if title, text := outage(api.Snapshot{Reason: "something new"}); title == "" || text == "" {
+		t.Errorf("a new reason has no words: %q %q", title, text)
+	}
+	if got, want := sentence("… does not answer"), "… does not answer."; got != want {
+		t.Errorf("sentence %q, want %q", got, want)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"fountain/agent/api"
 	"fountain/agent/beverage"
@@ -137,6 +139,18 @@ func outage(s api.Snapshot) (title, text string) {
 		return "No water just now", "The water supply has stopped. The crew has been told."
 	case "leak":
 		return "Closed for now", "This machine found water where none should be and shut its valves. The crew has been told."
+	case "service", "cleaning":
+		return "Back in a while", "The crew is cleaning or checking this machine. It pours again when they have finished."
+	case "tray_full":
+		return "The tray is full", "The crew can empty the tray under the cups. Then this machine pours again."
+	case "rig_lost", "hardware", "starting":
+		return "A short pause", "This machine is starting its valves again. This usually takes a few seconds."
+	case "unexpected_flow":
+		return "Closed for now", "This machine noticed water running by itself and shut its valves. The crew has been told."
+	case "interlock_unreadable", "lines_keep_level":
+		return "Closed for now", "This machine cannot tell whether it is safe to pour. The crew has been told."
+	case "store_failing", "journal":
+		return "Closed for now", "This machine cannot write down what it pours just now. The crew has been told."
 	case agentAway:
 		return "One moment", "This screen is looking for the machine behind it. It goes on by itself."
 	}
@@ -155,7 +169,8 @@ func sentence(s string) string {
 	if s == "" {
 		return ""
 	}
-	s = strings.ToUpper(s[:1]) + s[1:]
+	first, n := utf8.DecodeRuneInString(s)
+	s = string(unicode.ToUpper(first)) + s[n:]
 	if !strings.HasSuffix(s, ".") {
 		s += "."
 	}
@@ -213,12 +228,14 @@ func endWords(p api.Pour) string {
 		return "This screen lost touch with the machine, so it stopped."
 	case "paused_out":
 		return "The cup was away for too long, so it stopped."
-	case "no_flow", "air_in_water":
+	case "no_flow", "air_in_water", "no_water":
 		return "The water stopped coming. The crew has been told."
 	case "sold_out", "cartridge_removed":
 		return "That was the last of it. The crew has been told."
 	case "door":
 		return "The door was opened, so it stopped."
+	case "guard_gone", "rig_lost", "loop_gap", "agent_gone", "power_cut":
+		return "The machine had to start again, so it stopped."
 	}
 	if p.Outcome == "interrupted" || p.Outcome == "faulted" {
 		return "The machine stopped this drink to be safe."
