@@ -64,6 +64,44 @@ func TestStrokerLate(t *testing.T) {
 	}
 }
 
+// A pump's line that could not be driven low is tried again until it is; nothing starts again by itself.
+func TestPumpLineIsTriedAgain(t *testing.T) {
+	var now time.Duration
+	f := &file{}
+	l := &linePumps{file: f, now: func() time.Duration { return now }, pumps: []stroker{{shortest: 10 * ms}, {shortest: 10 * ms}}}
+	l.pumps[0].dose(now, 5, 0)
+	step := func() time.Duration {
+		d, ok := l.step()
+		if !ok {
+			t.Fatal("ended")
+		}
+		return d
+	}
+	now += step() // up
+	f.fail(hal.ErrGone)
+	for range 3 { // should fall
+		d := step()
+		if d > deadManRetry {
+			t.Fatalf("a line that is high is left alone for %v", d)
+		}
+		now += d
+	}
+	f.fail(nil)
+	for range 3 {
+		now += min(step(), 50*ms)
+	}
+	if f.bits != 0 {
+		t.Errorf("lines %b, want low", f.bits)
+	}
+	n := f.writes
+	for range 20 {
+		now += min(step(), 50*ms)
+	}
+	if f.bits != 0 || f.writes != n {
+		t.Errorf("lines %b, %d more writes", f.bits, f.writes-n)
+	}
+}
+
 func writeFile(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

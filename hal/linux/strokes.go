@@ -112,7 +112,11 @@ func (l *linePumps) step() (time.Duration, bool) {
 		if err := l.file.set(change, levels); err != nil {
 			l.err = err
 			l.drop()
-			return time.Hour, true
+			for i := range l.pumps {
+				l.pumps[i].high = false
+			}
+			l.levels |= change // whatever took it may be high now: it is driven low until that works
+			return deadManRetry, true
 		}
 		l.levels = levels
 	}
