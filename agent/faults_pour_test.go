@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -124,6 +125,40 @@ func TestMeterDiesInAPour(t *testing.T) {
 		if p := v.pour(v.some(still, "", ""), 150_000); p.Outcome != "completed" {
 			t.Errorf("mended: %+v", p)
 		}
+	})
+}
+
+// hiccup is a store that takes no record for a while.
+type hiccup struct {
+	recordStore
+	until time.Time
+}
+
+func (h *hiccup) Append(ctx context.Context, pour string, build func(string, uint64) ([]byte, error)) (uint64, error) {
+	if time.Now().Before(h.until) {
+		return 0, errors.New("no space left on device")
+	}
+	return h.recordStore.Append(ctx, pour, build)
+}
+
+// A store that works again ends what it caused, and nothing that waits for a person.
+func TestStoreMendsNothingElse(t *testing.T) {
+	inBubble(t, nil, func(v *virtual) {
+		fault := sim.Fault{Kind: sim.MeterDead, Part: "flow_still"}
+		p := v.flowing(v.some(still, "", ""), 300_000)
+		v.inject(fault)
+		v.over(p)
+		v.raised(alarm.MeterDead, "still", 2*time.Second)
+		v.a.journal.store = &hiccup{v.a.journal.store, time.Now().Add(20 * time.Second)}
+		v.flowing(v.some(sparkling, "", ""), 150_000)
+		v.await("the journal's silence blocks the unit", 15*time.Second, func() bool { return v.a.machine.State().Fault == pour.ReasonJournal })
+		v.await("it is over", 30*time.Second, func() bool { return v.a.machine.State().Fault == "" })
+		for _, f := range v.a.machine.Lockouts() {
+			if f.Scope == "still" && f.Code == pour.ReasonMeterLost {
+				return
+			}
+		}
+		t.Errorf("the lock-out of the dead meter ended without a person: %v", v.a.machine.Lockouts())
 	})
 }
 

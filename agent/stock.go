@@ -9,6 +9,7 @@ import (
 
 	"fountain/agent/alarm"
 	"fountain/agent/inventory"
+	"fountain/agent/machine"
 	"fountain/agent/pour"
 	"fountain/agent/store"
 	"fountain/internal/logkey"
@@ -148,8 +149,10 @@ func (a *Agent) mend(failed bool) bool {
 	if a.board.Clear(alarm.StoreFailing, "") {
 		a.log.Info("store works again")
 	}
-	if a.machine.State().Fault == pour.ReasonJournal { // no other fault is ours to clear
-		a.machine.ClearFault()
+	if a.machine.State().Fault == pour.ReasonJournal { // no other lock-out is ours to clear
+		if err := a.machine.ClearLockout(machine.ScopeUnit, pour.ReasonJournal); err != nil {
+			a.log.Debug("lock-out stands", slog.Any(logkey.Err, err)) // a pour waits for its record still
+		}
 		return true // until the machine says so
 	}
 	return false
