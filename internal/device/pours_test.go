@@ -5,6 +5,7 @@ package device
 import (
 	"context"
 	"math"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -21,14 +22,15 @@ var strong = []string{"{ id: p01, owner: agent, chip: d1, line: 0, active: high,
 // TestTwentyPours lets the shipping guard and agent pour twenty drinks over the kernel's lines: what is in the cup is
 // what was asked for, and the store has each pour once with what flowed.
 func TestTwentyPours(t *testing.T) {
-	const learning, accurate = 6, 0.005 // pours; share of the target
+	// DESIGN 8: mean and p99 after learning. The plant's meters repeat to 0.3 %, which no controller can see.
+	const learning, mean, worst = 6, 0.005, 0.015 // pours; shares of the target
 	u := newUnit(t, "emulator.yaml", strong...)
 	u.guard.start()
 	u.agent.start()
 	u.ready()
 	checkSensors(t, u)
 	ids := map[string]int64{}
-	worst := map[beverage.ID]float64{}
+	errs := map[beverage.ID][]float64{}
 	drinks := []beverage.ID{"house-water.still", "orchard-clock.apple", "house-water.sparkling"}
 	for i := range 20 {
 		drink, target := drinks[i%len(drinks)], int64(120_000+60_000*(i%4))
@@ -49,15 +51,20 @@ func TestTwentyPours(t *testing.T) {
 			t.Errorf("pour %d: %s %s", i, p.Outcome, p.Reason)
 		}
 		if i >= learning {
-			worst[drink] = math.Max(worst[drink], math.Abs(off))
+			errs[drink] = append(errs[drink], math.Abs(off))
 		}
 		checkParts(t, drink, cup)
 		ids[p.ID] = cup.TotalUL
 	}
-	for drink, off := range worst {
-		t.Logf("figure: %s: at most %.2f %% off after learning", drink, 100*off)
-		if off > accurate {
-			t.Errorf("%s: %.2f %% off after learning, want at most %.1f %%", drink, 100*off, 100*accurate)
+	for drink, list := range errs {
+		sum := 0.0
+		for _, off := range list {
+			sum += off
+		}
+		avg, most := sum/float64(len(list)), slices.Max(list)
+		t.Logf("figure: %s after learning: mean %.2f %% off, at most %.2f %%, %d pours", drink, 100*avg, 100*most, len(list))
+		if avg > mean || most > worst {
+			t.Errorf("%s: mean %.2f %% off, at most %.2f %%; want %.1f %% and %.1f %%", drink, 100*avg, 100*most, 100*mean, 100*worst)
 		}
 	}
 	s := u.state()
