@@ -15,7 +15,7 @@ export CGO_ENABLED = 0
 .PHONY: run build build-all test test-device test-e2e test-long test-deps lint race bench clean
 
 run: build
-	@exec bin/fountain-desk --dir $(DIR) --units $(UNITS) --http 127.0.0.1:$(HTTP_PORT) --mqtt 127.0.0.1:$(MQTT_PORT)
+	@exec bin/fountain-desk --dir $(DIR) --units $(UNITS) --http 127.0.0.1:$(HTTP_PORT) --mqtt 127.0.0.1:$(MQTT_PORT) $(if $(RIG),--rig $(RIG))
 
 build:
 	@mkdir -p bin

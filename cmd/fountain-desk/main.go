@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"fountain/agent/api"
+	"fountain/hal/rigfile"
 	"fountain/internal/build"
 	"fountain/internal/cmdline"
 	"fountain/internal/desk"
@@ -24,11 +25,12 @@ import (
 const usage = `fountain-desk runs the whole loop on one desk: local cloud, simulated dispensers, their screens in the browser.
 
 Usage:
-  fountain-desk [--dir DIR] [--units N] [--http ADDR] [--mqtt ADDR]
+  fountain-desk [--dir DIR] [--units N] [--http ADDR] [--mqtt ADDR] [--rig FILE]
 
 Examples:
   fountain-desk
   fountain-desk --units 3 --http 127.0.0.1:9000
+  fountain-desk --rig testdata/rig/reference.yaml
   fountain-desk --dir /tmp/desk --http 127.0.0.1:0 --mqtt 127.0.0.1:0
 
 Flags:
@@ -51,6 +53,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	flags.IntVar(&cfg.Units, "units", 1, "how many dispensers")
 	flags.StringVar(&cfg.HTTP, "http", "127.0.0.1:8080", "console `ADDR`; screens follow on the next ports, panels from port+51; port 0 picks all")
 	flags.StringVar(&cfg.MQTT, "mqtt", "127.0.0.1:8883", "`ADDR` of the local cloud's MQTT")
+	flags.StringVar(&cfg.Rig, "rig", "", "rig `FILE` of the simulated machines (default: the built-in demo)")
 	flags.BoolVar(&cfg.NoUI, "no-ui", false, "leave the screens out")
 	flags.Uint64Var(&cfg.Seed, "seed", 0, "seed of the simulated noise; 0 takes the clock")
 	flags.DurationVar(&cfg.SwapCup, "swap-cup", 5*time.Second, "put a new cup under the nozzle when a used one stood so `long`; 0: never")
@@ -60,6 +63,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	if err == nil && cfg.Units < 1 {
 		err = &problem.Problem{Code: problem.CodeBadRequest, Where: fmt.Sprintf("--units %d", cfg.Units), What: "there is nothing to run", Remedy: "give 1 to 40"}
+	}
+	if err == nil && cfg.Rig != "" { // a plant that refuses it would only be started again and again
+		_, err = rigfile.Load(cfg.Rig)
 	}
 	if err == nil {
 		err = serve(ctx, cfg, getenv, stdout)
