@@ -143,7 +143,18 @@ func serve(ctx context.Context, o options, getenv func(string) string, stderr io
 		return err
 	}
 	defer r.Close()
-	deps := guard.Deps{Rig: r.lines, Pacer: r.pacer, Beats: beats, Memory: last, Log: log}
+	return watch(ctx, o, log, r, guard.Deps{Rig: r.lines, Pacer: r.pacer, Beats: beats, Memory: last, Log: log})
+}
+
+// watch guards until ctx ends. When it cannot begin, for example because the state directory is not writable, it stops the
+// watchdog: nothing is open, and a reset would mend nothing.
+func watch(ctx context.Context, o options, log *slog.Logger, r *rig, deps guard.Deps) (err error) {
+	began := false
+	defer func() {
+		if !began {
+			err = errors.Join(err, r.disarm())
+		}
+	}()
 	if r.dog != nil {
 		boot, err := os.ReadFile(bootID)
 		if err != nil {
@@ -167,6 +178,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stderr io
 	restore := r.ready(log)
 	defer restore()
 	log.Info("ready", slog.String(logkey.Path, o.run), slog.String("rig", o.rig), slog.String(logkey.Version, build.Version))
+	began = true
 	if err := g.Run(ctx); err != nil {
 		return err // the watchdog runs on: without another guard the machine resets
 	}

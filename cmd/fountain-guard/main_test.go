@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"fountain/agent/beat"
+	"fountain/agent/guard"
 	"fountain/hal"
 	"fountain/hal/linux"
 	"fountain/hal/rigfile"
@@ -286,5 +287,33 @@ func TestProgram(t *testing.T) {
 	}
 	if l, err := beat.ReadLast(filepath.Join(state, "run", beat.LastName)); err != nil || l.MasterOpen || l.Packet.Session != 1 {
 		t.Errorf("last-beat file: %+v, %v", l, err)
+	}
+}
+
+// dogDevice is a watchdog that knows whether it was stopped.
+type dogDevice struct{ disarmed bool }
+
+func (d *dogDevice) Feed() error   { return nil }
+func (d *dogDevice) Disarm() error { d.disarmed = true; return nil }
+func (d *dogDevice) Close() error  { return nil }
+
+// A guard that cannot begin stops the watchdog: a state directory that is not writable is no reboot loop.
+func TestNoRebootLoopByABadDirectory(t *testing.T) {
+	p, state := plant(t)
+	lines, err := p.Open(hal.OwnerGuard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lines.Close()
+	file := filepath.Join(state, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dog := &dogDevice{}
+	log := slog.New(slog.DiscardHandler)
+	r := &rig{lines: lines, pacer: p.Pacer(), dog: dog, watch: dog}
+	err = watch(t.Context(), options{state: filepath.Join(file, "state")}, log, r, guard.Deps{Rig: lines, Pacer: r.pacer, Log: log})
+	if problem.ExitCode(err) == 0 || !dog.disarmed {
+		t.Errorf("watchdog stopped: %v; %v", dog.disarmed, err)
 	}
 }

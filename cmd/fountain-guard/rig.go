@@ -29,7 +29,14 @@ type rig struct {
 	lines hal.Rig
 	pacer hal.Pacer
 	dog   guard.Dog // nil: the board has none
-	watch *linux.Watchdog
+	watch watchdog  // the same; nil: none
+}
+
+// watchdog is what the program does with one; *linux.Watchdog is the real one.
+type watchdog interface {
+	guard.Dog
+	Disarm() error
+	Close() error
 }
 
 // openRig opens the guard's lines and, last, the watchdog: once it runs, only a guard that runs keeps the machine up.
@@ -50,12 +57,13 @@ func openRig(ctx context.Context, o options, log *slog.Logger) (*rig, error) {
 		return nil, err
 	}
 	if w := file.Board.Watchdog; w != nil {
-		if r.watch, err = linux.OpenWatchdog(w.Path, w.Timeout); err != nil {
+		dog, err := linux.OpenWatchdog(w.Path, w.Timeout)
+		if err != nil {
 			_ = r.lines.Close() // nothing was opened yet; the watchdog is what there is to tell
 			return nil, err
 		}
-		r.dog = r.watch
-		if got := r.watch.Timeout(); got != w.Timeout {
+		r.dog, r.watch = dog, dog
+		if got := dog.Timeout(); got != w.Timeout {
 			log.Warn("the watchdog's driver chose another timeout", slog.Duration("want", w.Timeout), slog.Duration("got", got))
 		}
 	}
