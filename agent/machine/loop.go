@@ -20,6 +20,7 @@ const (
 	healthEvery = time.Second
 	guardGrace  = time.Second     // at the start, before a silent guard counts as gone
 	commitLimit = 5 * time.Second // the journal is broken when it takes longer
+	crashWait   = 250 * time.Millisecond
 )
 
 var (
@@ -108,6 +109,7 @@ func (m *Machine) run(ctx context.Context) error {
 	defer func() {
 		if r := recover(); r != nil {
 			_ = m.deps.Rig.Safe(errPanic) // the panic is what is told
+			m.closeRig()
 			panic(r)
 		}
 	}()
@@ -139,6 +141,20 @@ func (m *Machine) run(ctx context.Context) error {
 		p.SleepUntil(target)
 	}
 	return lo.leave(p.Now())
+}
+
+// closeRig waits, when the process is about to crash, until outputs behind a bus are shut as well: Safe only asks for it,
+// and such chips hold what they were told last.
+func (m *Machine) closeRig() {
+	closed := make(chan struct{})
+	go func() {
+		_ = m.deps.Rig.Close() // as for Safe
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(crashWait):
+	}
 }
 
 // measure counts late ticks.

@@ -149,3 +149,39 @@ func TestRinseIsNow(t *testing.T) {
 		}
 	})
 }
+
+// behindBus is a rig whose outputs are behind a wire: Safe only asks, Close waits until they are shut.
+type behindBus struct {
+	*still
+	closed bool
+	hang   bool
+}
+
+func (r *behindBus) Safe(error) error { return nil }
+func (r *behindBus) Close() error {
+	if r.hang {
+		select {}
+	}
+	r.closed = true
+	return nil
+}
+
+// TestPanicBehindABus: a process that crashes waits for the wire to its outputs, but not for ever.
+func TestPanicBehindABus(t *testing.T) {
+	for _, hang := range []bool{false, true} {
+		r := &behindBus{still: &still{now: time.Second, boom: true}, hang: hang}
+		m := stillMachine(t, r.still)
+		m.deps.Rig = r
+		func() {
+			defer func() {
+				if v := recover(); v != "boom" {
+					t.Errorf("recovered %v", v)
+				}
+				if !hang && !r.closed {
+					t.Error("it crashed before its outputs were shut")
+				}
+			}()
+			_ = m.Run(t.Context())
+		}()
+	}
+}
