@@ -46,6 +46,15 @@ func (c *Client) Lease(ctx context.Context, req StartPour) (*Lease, Pour, error)
 	return newLease(ctx, p.ID, held{beat: c.Beat, stop: c.StopFor}), p, nil
 }
 
+// RinseLease starts a rinse of the nozzle, as Lease does a pour. The cup has to be away; the lease is over when it is done.
+func (c *Client) RinseLease(ctx context.Context) (*Lease, error) {
+	r, err := c.Rinse(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newLease(ctx, r.ID, held{beat: c.Beat, stop: c.StopFor}), nil
+}
+
 // ID is the id of the pour or the operation.
 func (l *Lease) ID() string { return l.id }
 

@@ -31,6 +31,7 @@ type fakeAgent struct {
 	n       int
 	grant   chan struct{} // when set, POST waits for it
 	refuse  error
+	rinses  int
 	rate    float64 // µL per second
 	started chan string
 	alive   int
@@ -162,6 +163,16 @@ func (f *fakeAgent) routes() http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	m.HandleFunc("POST /v1/pours", f.start)
+	m.HandleFunc("POST /v1/rinse", func(w http.ResponseWriter, _ *http.Request) { // a pour but for its route
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.n++
+		f.rinses++
+		now := time.Now()
+		f.pours[fmt.Sprint(f.n)] = &fakePour{Pour: api.Pour{ID: fmt.Sprint(f.n), Phase: api.PhaseFlowing, TargetUL: 20_000}, began: now, beat: now}
+		w.WriteHeader(http.StatusCreated)
+		_ = json.NewEncoder(w).Encode(api.Rinse{ID: fmt.Sprint(f.n)})
+	})
 	m.HandleFunc("POST /v1/pours/{id}/beat", func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -264,3 +264,37 @@ func TestRefusalInPlainWords(t *testing.T) {
 	r.finger.Up(1, x, y)
 	r.rest()
 }
+
+// TestHoldingAgainRinses: on a unit that does not see cups nobody is stuck behind a drink that another one must not meet.
+// The first refusal only asks for the cup to be taken away: water must not run into it.
+func TestHoldingAgainRinses(t *testing.T) {
+	r := atBeverage(t)
+	set := func(refuse error) (rinses int) {
+		r.agent.mu.Lock()
+		defer r.agent.mu.Unlock()
+		r.agent.refuse = refuse
+		return r.agent.rinses
+	}
+	refusal := &problem.Problem{Code: rinseFirst, What: "the nozzle has to be rinsed"}
+	set(refusal)
+	for i, want := range []struct {
+		rinses int
+		says   string
+	}{{0, rinseAsk}, {1, rinseDone}} {
+		x, y := r.press("beverage.pour")
+		r.until(want.says, func() bool { e, ok := r.find("beverage.problem"); return ok && e.Name == want.says })
+		r.finger.Up(1, x, y)
+		r.rest()
+		if got := set(refusal); got != want.rinses {
+			t.Fatalf("after press %d: %d rinses, want %d", i+1, got, want.rinses)
+		}
+	}
+	set(nil)
+	x, y := r.press("beverage.pour")
+	r.until("the drink flows", func() bool { return r.agent.active() > 0 && r.volume() > 0 })
+	r.finger.Up(1, x, y)
+	r.rest()
+	if got := set(nil); got != 1 {
+		t.Errorf("%d rinses, want 1", got)
+	}
+}

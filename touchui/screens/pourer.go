@@ -12,6 +12,7 @@ import (
 // Agent is what the screens need of the machine; *api.Client is it.
 type Agent interface {
 	Lease(ctx context.Context, req api.StartPour) (*api.Lease, api.Pour, error)
+	RinseLease(ctx context.Context) (*api.Lease, error)
 	Settled(ctx context.Context, id string) (api.Pour, error)
 }
 
@@ -39,6 +40,8 @@ type pourer struct {
 	stopTick func()
 	live     api.Pour // the active pour as last heard of
 	ended    *api.Pour
+	rinseDue bool   // the last press was refused because the nozzle has to be rinsed
+	rinsing  bool   // what the lease holds is a rinse
 	problem  string // in plain words; "" when all is well
 }
 
@@ -67,13 +70,23 @@ func (p *pourer) press(req api.StartPour) {
 	if effect != doAsk {
 		return
 	}
-	p.hold, p.lost, p.problem, p.ended, p.live = next, false, "", nil, api.Pour{}
+	rinse := p.rinseDue // they were told to take the cup away; where no sensor sees that, this press is how the unit knows
+	p.hold, p.lost, p.problem, p.ended, p.live, p.rinseDue, p.rinsing = next, false, "", nil, api.Pour{}, false, false
 	p.stopTick = p.stage.Every(api.BeatEvery, func() { p.do(evTick) })
 	p.group(func() {
 		ctx, cancel := p.bounded(askLimit)
 		defer cancel()
 		lease, pour, err := p.agent.Lease(ctx, req)
-		p.stage.Do(func() { p.answered(lease, pour, err) })
+		rinsing := false
+		if rinse && wantsRinse(err) {
+			if l, rerr := p.agent.RinseLease(ctx); rerr == nil { // else the refusal stands
+				lease, pour, err, rinsing = l, api.Pour{ID: l.ID(), Phase: api.PhaseArming}, nil, true
+			}
+		}
+		p.stage.Do(func() {
+			p.rinsing = rinsing
+			p.answered(lease, pour, err)
+		})
 		if err == nil {
 			p.watch(lease)
 		}
@@ -83,7 +96,7 @@ func (p *pourer) press(req api.StartPour) {
 
 func (p *pourer) answered(l *api.Lease, pour api.Pour, err error) {
 	if err != nil {
-		p.problem = refusal(err)
+		p.problem, p.rinseDue = refusal(err), wantsRinse(err)
 		p.log.Warn("pour refused", slog.Any(logkey.Err, err))
 		p.do(evRefused)
 		return
@@ -143,6 +156,10 @@ func (p *pourer) stop() {
 	if p.lost {
 		reason = api.StopScreenLost
 	}
+	if p.rinsing {
+		p.stopRinse(l, reason)
+		return
+	}
 	p.group(func() {
 		p.end(l, reason)
 		ctx, cancel := p.bounded(settleLimit)
@@ -150,6 +167,28 @@ func (p *pourer) stop() {
 		last, err := p.agent.Settled(ctx, l.ID())
 		lost := l.Err()
 		p.stage.Do(func() { p.settled(last, err, lost) })
+	})
+}
+
+// stopRinse ends a rinse, done or let go of. It has no record to wait for.
+func (p *pourer) stopRinse(l *api.Lease, reason string) {
+	over := false
+	select {
+	case <-l.Ended():
+		over = l.Err() == nil
+	default:
+	}
+	p.group(func() {
+		if !over {
+			p.end(l, reason)
+		}
+		p.stage.Do(func() {
+			p.lease, p.rinsing, p.rinseDue, p.problem = nil, false, !over, rinseAsk
+			if over {
+				p.problem = rinseDone
+			}
+			p.do(evSettled)
+		})
 	})
 }
 

@@ -217,6 +217,12 @@ func (p *pourPage) look() {
 			outline("Paused", "Tap, put the cup back, tap again")
 		}
 		p.dome.look(st, "paused", false)
+	case p.active() && u.pour.rinsing:
+		outline("Rinsing", "Keep the cup away and hold on")
+		if u.tap {
+			outline("Rinsing", "Keep the cup away")
+		}
+		p.dome.look(st, "rinsing", false)
 	case p.active():
 		st.Pressed, st.Label, st.Sub = true, "Let go to stop", "Pouring"
 		if u.tap {

@@ -187,7 +187,7 @@ func refusal(err error) string {
 	case problem.CodeBusy, problem.CodeConflict:
 		return "The last drink is still settling. Try again in a moment."
 	case rinseFirst:
-		return "Take the cup away for a moment: the nozzle rinses itself first."
+		return rinseAsk
 	case problem.CodeUnavailable:
 		return "This one cannot be poured just now."
 	case problem.CodeUnsafe:
@@ -200,6 +200,18 @@ func refusal(err error) string {
 
 // rinseFirst is the code of a refusal because the drink before left in the nozzle what this one must not hold.
 const rinseFirst = "rinse_first"
+
+func wantsRinse(err error) bool {
+	var p *problem.Problem
+	return errors.As(err, &p) && p.Code == rinseFirst
+}
+
+// What is said about a rinse. Most units see that the cup is away and rinse by themselves; on one that does not, holding
+// again rinses.
+const (
+	rinseAsk  = "Take the cup away for a moment, then hold again: the nozzle rinses itself first."
+	rinseDone = "The nozzle is rinsed. Put your cup back and hold."
+)
 
 // away says that a beverage cannot be had. Only what ran out has run out: a cold that fails, a line that is cleaned and
 // every reason this screen does not know yet are over again by themselves or by the crew.
