@@ -122,7 +122,9 @@ func (o *ops) Start(ctx context.Context, req api.StartOp) (op api.Op, err error)
 		}
 	}
 	o.lock()
-	s, err := o.a.machine.StartService(ctx, id, p)
+	// The machine answers within moments; whoever left meanwhile must not leave an operation behind that the book says never
+	// began: it ends for want of a lease.
+	s, err := o.a.machine.StartService(context.WithoutCancel(ctx), id, p)
 	if err != nil {
 		if berr := o.book.NotBegun(work.ID); berr != nil {
 			o.a.log.Error("take an operation back that was refused", slog.String(logkey.Session, work.ID), slog.Any(logkey.Err, berr)) // its lock-out stays

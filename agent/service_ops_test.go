@@ -104,6 +104,25 @@ func (v *virtual) cupML() float64 {
 	return float64(sum) / 1000
 }
 
+// TestCallerLeavesAtTheStart: an operation whose caller goes away while the machine takes it on is not said to have never
+// begun: it ends for want of a lease, and its lock-out stands.
+func TestCallerLeavesAtTheStart(t *testing.T) {
+	inBubble(t, nil, func(v *virtual) {
+		valve, _ := v.still()
+		ctx, leave := context.WithCancel(context.Background())
+		leave()
+		op, err := v.a.ops.Start(ctx, api.StartOp{Kind: api.OpClean, Line: valve, Person: "ann"})
+		if err != nil {
+			t.Fatalf("the machine has it, and the caller is told %v", err)
+		}
+		v.await("it ends", 5*time.Second, func() bool { op, err = v.a.ops.Op(op.ID); return err == nil && op.Outcome != "" })
+		v.await("it is entered", time.Second, func() bool { return v.a.ops.session(op.ID) == nil })
+		if op, _ = v.a.ops.Op(op.ID); op.Reason != pour.ReasonLeaseLost || v.a.ops.book.LockedOut()[valve] != maintenance.LockCleaning {
+			t.Errorf("ended %s %s, locked out: %v", op.Outcome, op.Reason, v.a.ops.book.LockedOut())
+		}
+	})
+}
+
 // TestCleaningSurvivesAPowerCut: the power fails while the cleaner stands in the line. After the restart the line pours
 // for nobody, nothing but a whole cleaning changes that, and the book says what happened.
 func TestCleaningSurvivesAPowerCut(t *testing.T) {
