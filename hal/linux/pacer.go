@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +20,7 @@ import (
 type Pacer struct {
 	base  time.Time     // with Go's monotonic reading, which is CLOCK_MONOTONIC read without a system call
 	start time.Duration // CLOCK_MONOTONIC at base
+	raw   bool          // there are processors to spare for a raw sleep
 }
 
 var _ hal.Pacer = Pacer{}
@@ -34,7 +37,7 @@ func NewPacer() Pacer {
 			panic("CLOCK_MONOTONIC cannot be read") // exists on every Linux
 		}
 		if c-a < best {
-			best, p = c-a, Pacer{base: b, start: a + (c-a)/2}
+			best, p = c-a, Pacer{base: b, start: a + (c-a)/2, raw: runtime.GOMAXPROCS(0) > 1}
 		}
 	}
 	return p
@@ -51,15 +54,30 @@ func monotonic() (time.Duration, error) {
 // Now implements hal.Pacer.
 func (p Pacer) Now() time.Duration { return p.start + time.Since(p.base) }
 
+// piece is the longest raw sleep: what a stop of the world may have to wait for it.
+const piece = 5 * time.Millisecond
+
 // SleepUntil implements hal.Pacer: it never returns before t.
+//
+// It sleeps in pieces by a raw system call, which Go's scheduler does not know of. With an ordinary one Go's monitor takes
+// back what the sleeping thread holds by marking its goroutine (since Go 1.26); a thread of real-time priority that wakes
+// just then and displaces the monitor waits for it by spinning: in the emulator, with two processors, that held up the
+// control loop for 300 to 500 ms in every third pour. A process with one processor's worth of goroutines cannot spare
+// what a raw sleep keeps, and has no priority either: it sleeps the ordinary way.
 func (p Pacer) SleepUntil(t time.Duration) {
-	for t > p.Now() {
-		ts := unix.NsecToTimespec(int64(t))
-		err := unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &ts, nil)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			time.Sleep(t - p.Now()) // a kernel without it: the next best
+	for now := p.Now(); t > now; now = p.Now() {
+		if !p.raw {
+			ts := unix.NsecToTimespec(int64(t))
+			if err := unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &ts, nil); err != nil && !errors.Is(err, unix.EINTR) {
+				time.Sleep(t - p.Now()) // a kernel without it: the next best
+			}
+			continue // Now is up to a microsecond behind the kernel's clock (see NewPacer): then the loop asks again
 		}
-		// Now is up to a microsecond behind the kernel's clock (see NewPacer): then the loop asks again.
+		ts := unix.NsecToTimespec(int64(min(t, now+piece)))
+		_, _, e := syscall.RawSyscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+		if e != 0 && e != unix.EINTR { // EINTR: the runtime's own preemption signal
+			time.Sleep(t - p.Now())
+		}
 	}
 }
 
