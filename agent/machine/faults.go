@@ -128,8 +128,11 @@ func (lo *loop) clearLock(now time.Duration, scope, code string) error {
 	if i < 0 || !lo.faults[i].Locked {
 		return &problem.Problem{Code: problem.CodeNotFound, Where: scope + " " + code, What: "there is no such lock-out", Remedy: "list the alarms with `fountainctl alarms`"}
 	}
-	if lo.lease != nil {
+	switch s := lo.svc.session; {
+	case lo.lease != nil || lo.rinse.Phase != pour.Rest:
 		return busy()
+	case s != nil && s.run.Live(): // idle meters are not looked at then, and trying a part shuts others
+		return inService()
 	}
 	stands := func(what, remedy string) error {
 		return &problem.Problem{Code: problem.CodeConflict, Where: scope + " " + code, What: what, Remedy: remedy}

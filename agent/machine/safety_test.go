@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"fountain/agent/api"
 	"fountain/agent/maintenance"
 	"fountain/agent/pour"
 	"fountain/hal/sim"
@@ -184,4 +185,23 @@ func TestPanicBehindABus(t *testing.T) {
 			_ = m.Run(t.Context())
 		}()
 	}
+}
+
+// TestNoClearingDuringService: a lock-out is not ended by a word while an operation moves water: nobody looks at idle meters
+// then.
+func TestNoClearingDuringService(t *testing.T) {
+	kept := &lockBook{list: []Fault{{Scope: "sparkling", Code: pour.ReasonHardware, Part: "sparkling", Evidence: "test", Locked: true}}}
+	bubble(t, sim.Config{Seed: 65}, func(t *testing.T, u *unit) {
+		s := u.begin(u.plan(api.StartOp{Kind: api.OpRinse, Line: "still", Params: map[string]string{"ml": "500"}}))
+		leave := u.attend(s, tech{})
+		u.wait("water flows", 5*time.Second, func() bool { return !u.allShut() })
+		if err := u.m.ClearLockout("sparkling", pour.ReasonHardware); !isProblem(err, problem.CodeBusy) {
+			t.Errorf("cleared during an operation: %v", err)
+		}
+		u.ended(s)
+		leave()
+		if err := u.m.ClearLockout("sparkling", pour.ReasonHardware); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+	}, func(_ *unit, _ *Config, d *Deps) { d.Locks = kept })
 }
