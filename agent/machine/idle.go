@@ -124,13 +124,7 @@ func (lo *loop) stir(now time.Duration) {
 		}
 	}
 	if lo.tripped() {
-		if i := s.on; i >= 0 {
-			lo.stillStirs(now)
-			s.next[i] = now + lo.m.stirs[i].every // what was cut short is not resumed
-		}
-		for i := range s.next {
-			s.next[i] = max(s.next[i], now+stirAfter)
-		}
+		lo.calmStirs(now)
 		return
 	}
 	free := lo.lease == nil && lo.m.current.Load() == nil && lo.rinse.Phase == pour.Rest && !lo.unshut && !lo.occupied()
@@ -152,6 +146,21 @@ func (lo *loop) stir(now time.Duration) {
 			s.on, s.until = i, now+a.run
 			return
 		}
+	}
+}
+
+// calmStirs stops the agitator that runs for safety's sake: it is not resumed, and none starts for a while.
+func (lo *loop) calmStirs(now time.Duration) {
+	s := &lo.stirs
+	if len(s.next) == 0 {
+		return
+	}
+	if i := s.on; i >= 0 {
+		lo.stillStirs(now)
+		s.next[i] = now + lo.m.stirs[i].every
+	}
+	for i := range s.next {
+		s.next[i] = max(s.next[i], now+stirAfter)
 	}
 }
 

@@ -124,6 +124,7 @@ func (m *Machine) run(ctx context.Context) error {
 		if now-prev > gapLimit {
 			lo.stop(now, pour.ReasonLoopGap) // whatever was open is shut before anything else is looked at
 			lo.stopRinse(now, pour.ReasonLoopGap)
+			lo.calmStirs(now)
 		}
 		prev = now
 		if ctx.Err() != nil {

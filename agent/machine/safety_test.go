@@ -110,6 +110,9 @@ func TestAgitatorWaits(t *testing.T) {
 			}
 		}
 		u.wait("the agitator runs", 75*time.Second, func() bool { return stirs(u) })
+		u.pacer.extra.Store(int64(300 * time.Millisecond))
+		u.wait("a loop that stood still stops it", 320*time.Millisecond, func() bool { return !stirs(u) })
+		u.wait("the agitator runs", 75*time.Second, func() bool { return stirs(u) })
 		u.wire.set(func(w *cable) { w.dead = true; w.state = 3 })
 		u.wait("it stops without the guard", 50*time.Millisecond, func() bool { return !stirs(u) })
 		time.Sleep(5 * time.Second)
