@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fountain/agent/api"
+	"fountain/agent/beverage"
 	"fountain/internal/problem"
 )
 
@@ -297,4 +298,16 @@ func TestHoldingAgainRinses(t *testing.T) {
 	if got := set(nil); got != 1 {
 		t.Errorf("%d rinses, want 1", got)
 	}
+}
+
+func TestNothingMoreOfWhatRanOut(t *testing.T) {
+	r := atBeverage(t)
+	x, y := r.press("beverage.pour")
+	r.until("it flows", func() bool { return r.volume() >= 20 })
+	r.agent.set(func(s *api.Snapshot) { s.Blocked = map[beverage.ID]string{r.agent.pours["1"].Beverage: whySoldOut} })
+	r.finger.Up(1, x, y)
+	r.waitPage("done")
+	r.until("no more is offered", func() bool { e, ok := r.find("beverage.pour"); return ok && e.Value == "gone" && !e.Enabled })
+	r.agent.set(func(s *api.Snapshot) { s.Blocked = map[beverage.ID]string{} })
+	r.until("more is offered again", func() bool { e, ok := r.find("beverage.pour"); return ok && e.Value == "ready" && e.Enabled })
 }

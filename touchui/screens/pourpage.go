@@ -127,6 +127,15 @@ func (p *pourPage) poured() int64 {
 
 func (p *pourPage) size() Cup { return p.ui.cups[p.ui.cup] }
 
+// more tells whether the drink of this page can be poured on.
+func (p *pourPage) more() bool {
+	if p.ui.menu == nil {
+		return true
+	}
+	o, ok := p.ui.menu.Offer(p.offer.Beverage.ID)
+	return ok && o.Pourable()
+}
+
 // left is what still fits in, µL; a rest too small to pour well is none.
 func (p *pourPage) left() int64 {
 	const least = 15_000
@@ -232,6 +241,9 @@ func (p *pourPage) look() {
 	case p.done() && p.left() == 0:
 		outline("Enjoy", "Your cup is full")
 		p.dome.look(st, "full", true)
+	case p.done() && !p.more():
+		outline("Enjoy", "There is no more of it just now")
+		p.dome.look(st, "gone", true)
 	case p.done():
 		st.Label, st.Sub = "Hold for more", fmt.Sprintf("%d ml still fit in", p.left()/1000)
 		if u.tap {
