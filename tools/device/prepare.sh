@@ -55,7 +55,7 @@ fetch() {
   private_apt apt-get update -q >"$W/apt.log" 2>&1 || cannot "the package lists cannot be had" "$W/apt.log"
   local kver series
   kver=$(private_apt apt-cache depends linux-image-arm64:arm64 2>>"$W/apt.log" |
-    sed -n 's/.*Depends: linux-image-\([0-9][^: ]*\).*/\1/p' | head -n 1)
+    sed -n 's/.*Depends: linux-image-\([0-9][^: ]*\).*/\1/p' | head -n 1) || true # an empty list is told below
   [ -n "$kver" ] || cannot "no linux-image-arm64 in this machine's package lists" "$W/apt.log"
   series=$(echo "$kver" | cut -d. -f1,2)
   echo "prepare: fetching Debian's kernel $kver for arm64 (about 220 MB)"
