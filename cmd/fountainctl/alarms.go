@@ -24,7 +24,7 @@ judge, and is refused for the others (exit code 3).`,
   fountainctl alarms --json | jq -r '.[] | select(.severity == "blocks") | .name'`,
 		Args: args(cobra.NoArgs),
 	}
-	list := t.do(func(ctx context.Context, c *api.Client, _ []string) error {
+	list := t.read(func(ctx context.Context, c *api.Client, _ []string) error {
 		all, err := c.Alarms(ctx)
 		if err != nil {
 			return err
@@ -113,7 +113,7 @@ func (t *tool) auditCmd() *cobra.Command {
   fountainctl audit --person ada
   fountainctl audit --json | jq -r '.[0].action'`,
 		Args: args(cobra.NoArgs),
-		RunE: t.do(func(ctx context.Context, c *api.Client, _ []string) error {
+		RunE: t.read(func(ctx context.Context, c *api.Client, _ []string) error {
 			all, err := c.Audit(ctx)
 			if err != nil {
 				return err

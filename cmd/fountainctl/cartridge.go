@@ -30,7 +30,7 @@ unit read the tag again and says whether the cartridge is the right one; "remove
   fountainctl cartridge list --json | jq -r '.[] | select(.state != "ok") | .slot'`,
 		Args: args(cobra.NoArgs),
 	}
-	list := t.do(func(ctx context.Context, c *api.Client, _ []string) error {
+	list := t.read(func(ctx context.Context, c *api.Client, _ []string) error {
 		all, err := c.Cartridges(ctx)
 		if err != nil {
 			return err

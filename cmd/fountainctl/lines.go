@@ -24,7 +24,7 @@ calibrations before the present one.`,
   fountainctl lines flow_still
   fountainctl lines --json | jq -r '.[] | select(.calibration == null) | .id'`,
 		Args: args(cobra.MaximumNArgs(1)),
-		RunE: t.do(func(ctx context.Context, c *api.Client, args []string) error {
+		RunE: t.read(func(ctx context.Context, c *api.Client, args []string) error {
 			all, err := c.Lines(ctx)
 			if err != nil {
 				return err

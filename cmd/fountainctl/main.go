@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -54,11 +55,12 @@ type tool struct {
 	person string
 	in     io.Reader
 	term   *terminal
-	ran    bool // a command began: what fails from here on is no wrong use of the command line
+	limit  time.Duration // of a command that only asks
+	ran    bool          // a command began: what fails from here on is no wrong use of the command line
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
-	t := &tool{getenv: getenv, in: stdin, out: stdout, err: stderr}
+	t := &tool{getenv: getenv, in: stdin, out: stdout, err: stderr, limit: readLimit}
 	root := t.root()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -127,6 +129,25 @@ func (t *tool) do(f func(ctx context.Context, c *api.Client, args []string) erro
 		defer c.Close()
 		return f(cmd.Context(), c, args)
 	}
+}
+
+// readLimit bounds a command that only asks: an agent that hangs is what a technician wants to be told.
+const readLimit = 10 * time.Second
+
+// read is do for a command that only asks.
+func (t *tool) read(f func(ctx context.Context, c *api.Client, args []string) error) func(*cobra.Command, []string) error {
+	return t.do(func(ctx context.Context, c *api.Client, args []string) error {
+		ctx, cancel := context.WithTimeout(ctx, t.limit)
+		defer cancel()
+		err := f(ctx, c, args)
+		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return &problem.Problem{
+				Code: problem.CodeUnreachable, Where: "after " + t.limit.String(), What: "the agent does not answer",
+				Remedy: "look at its log; the guard shuts the water while it hangs",
+			}
+		}
+		return err
+	})
 }
 
 func (t *tool) client() (*api.Client, error) {

@@ -121,7 +121,7 @@ func suggest(ctx context.Context, c *api.Client, id beverage.ID, millilitres flo
 
 func printPour(out io.Writer, p api.Pour) {
 	fmt.Fprintf(out, "%s: %s of %s %s", p.Beverage, ml(p.PouredUL), ml(p.TargetUL), or(p.Outcome, "poured"))
-	if p.Reason != "" {
+	if p.Reason != "" && p.Reason != p.Outcome {
 		fmt.Fprintf(out, " (%s)", words(p.Reason))
 	}
 	fmt.Fprintln(out)

@@ -25,7 +25,7 @@ func (t *tool) statusCmd() *cobra.Command {
 		Example: `  fountainctl status
   fountainctl status --json | jq -r .unit`,
 		Args: args(cobra.NoArgs),
-		RunE: t.do(func(ctx context.Context, c *api.Client, _ []string) error {
+		RunE: t.read(func(ctx context.Context, c *api.Client, _ []string) error {
 			s, err := c.Status(ctx)
 			if err != nil {
 				return err
@@ -140,7 +140,7 @@ func (t *tool) brandsCmd() *cobra.Command {
   fountainctl brands kolvane
   fountainctl brands --json | jq -r '.[] | select(.available) | .id'`,
 		Args: args(cobra.MaximumNArgs(1)),
-		RunE: t.do(func(ctx context.Context, c *api.Client, args []string) error {
+		RunE: t.read(func(ctx context.Context, c *api.Client, args []string) error {
 			all, err := c.Brands(ctx)
 			if err != nil {
 				return err

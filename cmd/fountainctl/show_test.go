@@ -1,11 +1,45 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"fountain/agent/api"
+	"fountain/internal/problem"
 )
+
+// TestAnAgentThatHangsIsTold: the socket takes the call and nobody answers it.
+func TestAnAgentThatHangsIsTold(t *testing.T) {
+	dir, err := os.MkdirTemp("", "ctl") // short: socket paths have 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	tl := &tool{socket: socket, limit: 50 * time.Millisecond}
+	cmd := &cobra.Command{}
+	cmd.SetContext(t.Context())
+	err = tl.read(func(ctx context.Context, c *api.Client, _ []string) error {
+		_, err := c.Status(ctx)
+		return err
+	})(cmd, nil)
+	var p *problem.Problem
+	if !errors.As(err, &p) || p.Code != problem.CodeUnreachable || p.What != "the agent does not answer" {
+		t.Errorf("got %v", err)
+	}
+}
 
 // TestPlainWords: what a technician reads is neither a code nor bad grammar.
 func TestPlainWords(t *testing.T) {
