@@ -23,6 +23,7 @@ import (
 	"fountain/agent/beverage"
 	"fountain/agent/config"
 	"fountain/agent/guard"
+	"fountain/agent/pour"
 	"fountain/hal"
 	"fountain/hal/sim"
 )
@@ -195,10 +196,19 @@ func stalled(s string) bool {
 	return strings.Contains(s, "loop gap") || strings.Contains(s, "guard gone") || strings.Contains(s, "loop_gap") || strings.Contains(s, "guard_gone")
 }
 
+// ready tells whether the unit pours: a guard that was not heard of for too long comes back by itself.
+func (u *live) ready() bool {
+	c := api.NewClient(u.socket)
+	defer c.Close()
+	s, err := c.Status(u.t.Context())
+	return err == nil && s.Reason != pour.ReasonGuardGone && s.Unit != api.UnitStarting
+}
+
 // steady is run, again when the host stalled.
 func (u *live) steady(args ...string) (code int, out, errs string) {
 	u.t.Helper()
-	for range 5 {
+	for range 8 {
+		u.await("the unit is ready", 30*time.Second, u.ready)
 		u.plant.NewCup()
 		u.plant.EmptyTray()
 		if code, out, errs = u.run(strings.NewReader(""), args...); !stalled(errs) {
@@ -407,6 +417,7 @@ func TestGuidedCalibration(t *testing.T) {
 	t.Parallel()
 	u := newLive(t)
 	for try := 1; ; try++ {
+		u.await("the unit is ready", 30*time.Second, u.ready)
 		r, w := io.Pipe()
 		y := &typist{u: u, in: w}
 		var out bytes.Buffer
@@ -416,7 +427,7 @@ func TestGuidedCalibration(t *testing.T) {
 		if code == 0 {
 			break
 		}
-		if try == 5 || !stalled(y.all.String()) {
+		if try == 8 || !stalled(y.all.String()) {
 			t.Fatalf("exit code %d", code)
 		}
 	}

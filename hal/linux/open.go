@@ -43,8 +43,10 @@ func WithLog(log *slog.Logger) Option { return func(o *options) { o.log = log } 
 // WithRoot puts another directory in the place of / for /sys and the sensors' files; devices stay in /dev.
 func WithRoot(dir string) Option { return func(o *options) { o.root = dir } }
 
-// WithPriority sets the priority (see Realtime) of the rig's own threads, which read edges and give strokes; 0 leaves them
-// ordinary. The default is 50. Where the kernel refuses, they stay ordinary and the log says so once.
+// WithPriority sets the priority (see Realtime) of the rig's own threads, which read edges and give strokes. The default is
+// 0, ordinary: they block in system calls, and a real-time thread that comes out of one can wait for Go's own monitor
+// thread while that waits for a processor (docs/adr/0020). The kernel stamps edges when they happen and keeps 1024 of them.
+// Where the kernel refuses, they stay ordinary and the log says so once.
 func WithPriority(prio int) Option { return func(o *options) { o.prio = prio } }
 
 // busyRetry is how long Open waits for a line: a predecessor that was just killed may not be buried yet (13 ms were seen).
@@ -58,7 +60,7 @@ const busyRetry = 100 * time.Millisecond
 // ErrNotOwner carry a *problem.Problem with the part's place in the rig file; CodeUnsafe when the kernel would leave valves
 // open after a crash (board.expects: strict_gpiod).
 func Open(ctx context.Context, rf *rigfile.Rig, owner hal.Owner, opts ...Option) (hal.Rig, hal.Pacer, error) {
-	o := options{log: slog.New(slog.DiscardHandler), root: "/", prio: 50, sys: system{distro.DTModel, openChips, OpenI2C, holdName}}
+	o := options{log: slog.New(slog.DiscardHandler), root: "/", sys: system{distro.DTModel, openChips, OpenI2C, holdName}}
 	for _, f := range opts {
 		f(&o)
 	}

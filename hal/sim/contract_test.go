@@ -161,7 +161,7 @@ func serve(t *testing.T, p *Plant) *served {
 }
 
 // liveSlack is generous: the host may be busy.
-const liveSlack = 400 * time.Millisecond
+const liveSlack = time.Second
 
 func TestSocket(t *testing.T) {
 	for i, file := range []string{contractRigs[0], contractRigs[2]} { // one that holds, one that is released
