@@ -96,7 +96,7 @@ var wrongFiles = []bad{
 	{name: "rig/key", cmd: "fountaind --state s --rig r.yaml", files: map[string]string{"r.yaml": "lines: 3\n"}, code: 2, where: "r.yaml:1 lines", to: "remove it or use one of"},
 	{name: "rig/plant", cmd: "fountain-plant --socket p.sock --rig r.yaml", files: map[string]string{"r.yaml": "lines: 3\n"}, code: 2, where: "r.yaml:1 lines", to: "remove it or use one of"},
 	{name: "rig/desk", cmd: "fountain-desk --dir d --rig r.yaml", code: 2, where: "r.yaml", to: "check the path"},
-	{name: "rig/guard", cmd: "fountain-guard --state s --rig r.yaml", code: 2, where: "--rig r.yaml", to: "use --rig sim"},
+	{name: "rig/guard", cmd: "fountain-guard --state s --rig r.yaml", code: 2, where: "r.yaml", to: "check the path"},
 	{name: "template/missing", cmd: "fountain-cloud serve --dir c --template t.yaml", code: 2, where: "t.yaml", to: "give a CloudFormation file"},
 	{name: "template/section", cmd: "fountain-cloud serve --dir c --template t.yaml", files: map[string]string{"t.yaml": "Resource: {}\n"}, code: 2, where: "t.yaml:1", to: "correct the template"},
 }
