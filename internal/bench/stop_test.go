@@ -37,7 +37,7 @@ const stopLimit = 20.0 // ms
 func measureBusyStop(t *testing.T, emit func(Figure)) {
 	stops, backlog := 40, 50_000
 	if long() {
-		stops, backlog = 150, 1_000_000
+		stops, backlog = 60, 1_000_000
 	}
 	idle := stopsOn(t, stops, 0)
 	busy := stopsOn(t, stops, backlog)
