@@ -35,7 +35,7 @@ func unplugged(t *testing.T, b Bench) {
 		b.eventually(t, react, p.ID+" plugged in again: all shut", h.lines(false))
 	}
 	if done == 0 {
-		t.Skip("the bench can unplug none of the rig's parts")
+		t.Error("the bench offers to unplug chips and can unplug none")
 	}
 }
 
