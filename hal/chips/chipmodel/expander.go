@@ -2,16 +2,58 @@ package chipmodel
 
 import "sync"
 
-// MCP23017 is Microchip's 16-line expander (data sheet DS20001952C, IOCON.BANK = 0). Reset makes all lines inputs.
-type MCP23017 struct {
+// port is what the two line expanders have in common: lines that somebody watches and drives from outside.
+type port struct {
 	// OnChange is told the level of the lines that are outputs, and which those are; set it before the first transfer.
 	OnChange func(levels, driven uint16)
 
-	mu     sync.Mutex
-	reg    [0x16]byte
-	ptr    byte
-	inputs uint16
-	seen   [2]uint16
+	mu       sync.Mutex
+	inputs   uint16
+	seen     [2]uint16
+	state    func() (levels, driven uint16) // by the chip's registers
+	defaults func()                         // puts the registers as after power-on
+}
+
+// Reset is what the RESET pin, a brown-out or a power cycle does.
+func (p *port) Reset() {
+	p.mu.Lock()
+	p.defaults()
+	tell := p.changed()
+	p.mu.Unlock()
+	tell()
+}
+
+// Pins returns the levels of the output lines, and which lines are outputs.
+func (p *port) Pins() (levels, driven uint16) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state()
+}
+
+// Input sets the level the world gives to the lines that are inputs.
+func (p *port) Input(levels uint16) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.inputs = levels
+}
+
+// changed returns what is to be called, without the lock, when a line changed.
+func (p *port) changed() func() {
+	levels, driven := p.state()
+	if now := [2]uint16{levels, driven}; now != p.seen {
+		p.seen = now
+		if f := p.OnChange; f != nil {
+			return func() { f(levels, driven) }
+		}
+	}
+	return func() {}
+}
+
+// MCP23017 is Microchip's 16-line expander (data sheet DS20001952C, IOCON.BANK = 0). Reset makes all lines inputs.
+type MCP23017 struct {
+	port
+	reg [0x16]byte
+	ptr byte
 }
 
 const (
@@ -23,41 +65,19 @@ const (
 // NewMCP23017 returns the chip as it is after power-on.
 func NewMCP23017() *MCP23017 {
 	c := &MCP23017{}
+	c.state, c.defaults = c.lines, c.powerOn
 	c.defaults()
 	return c
 }
 
-func (c *MCP23017) defaults() {
+func (c *MCP23017) powerOn() {
 	c.reg = [0x16]byte{mcpIODIR: 0xFF, mcpIODIR + 1: 0xFF}
 	c.ptr = 0
 }
 
-// Reset is what the RESET pin or a brown-out does.
-func (c *MCP23017) Reset() {
-	c.mu.Lock()
-	c.defaults()
-	tell := c.changed()
-	c.mu.Unlock()
-	tell()
-}
-
-// Pins returns the levels of the output lines, and which lines are outputs.
-func (c *MCP23017) Pins() (levels, driven uint16) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.pins()
-}
-
-func (c *MCP23017) pins() (levels, driven uint16) {
+func (c *MCP23017) lines() (levels, driven uint16) {
 	driven = ^pair(c.reg[:], mcpIODIR)
 	return pair(c.reg[:], mcpOLAT) & driven, driven
-}
-
-// Input sets the level the world gives to the lines that are inputs.
-func (c *MCP23017) Input(levels uint16) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.inputs = levels
 }
 
 // Poke changes a register behind the driver's back, as a disturbance would.
@@ -86,7 +106,7 @@ func (c *MCP23017) Tx(w, r []byte) error {
 	}
 	for i := range r {
 		if c.ptr == mcpGPIO || c.ptr == mcpGPIO+1 {
-			levels, driven := c.pins()
+			levels, driven := c.state()
 			r[i] = byte((levels | c.inputs&^driven) >> (8 * (c.ptr - mcpGPIO)))
 		} else {
 			r[i] = c.reg[c.ptr]
@@ -99,30 +119,14 @@ func (c *MCP23017) Tx(w, r []byte) error {
 	return nil
 }
 
-func (c *MCP23017) changed() func() {
-	levels, driven := c.pins()
-	if now := [2]uint16{levels, driven}; now != c.seen {
-		c.seen = now
-		if f := c.OnChange; f != nil {
-			return func() { f(levels, driven) }
-		}
-	}
-	return func() {}
-}
-
 func pair(reg []byte, at byte) uint16 { return uint16(reg[at]) | uint16(reg[at+1])<<8 }
 
 // TCA9535 is TI's 16-line expander (data sheet SCPS201; PCA9535 and PCA9555 are alike). Reset makes all lines inputs, with
 // an output latch of ones.
 type TCA9535 struct {
-	// OnChange is told the level of the lines that are outputs, and which those are; set it before the first transfer.
-	OnChange func(levels, driven uint16)
-
-	mu     sync.Mutex
-	reg    [8]byte
-	ptr    byte
-	inputs uint16
-	seen   [2]uint16
+	port
+	reg [8]byte
+	ptr byte
 }
 
 const (
@@ -134,41 +138,19 @@ const (
 // NewTCA9535 returns the chip as it is after power-on.
 func NewTCA9535() *TCA9535 {
 	c := &TCA9535{}
+	c.state, c.defaults = c.lines, c.powerOn
 	c.defaults()
 	return c
 }
 
-func (c *TCA9535) defaults() {
+func (c *TCA9535) powerOn() {
 	c.reg = [8]byte{tcaOutput: 0xFF, tcaOutput + 1: 0xFF, tcaConfig: 0xFF, tcaConfig + 1: 0xFF}
 	c.ptr = 0
 }
 
-// Reset is what a power cycle does.
-func (c *TCA9535) Reset() {
-	c.mu.Lock()
-	c.defaults()
-	tell := c.changed()
-	c.mu.Unlock()
-	tell()
-}
-
-// Pins returns the levels of the output lines, and which lines are outputs.
-func (c *TCA9535) Pins() (levels, driven uint16) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.pins()
-}
-
-func (c *TCA9535) pins() (levels, driven uint16) {
+func (c *TCA9535) lines() (levels, driven uint16) {
 	driven = ^pair(c.reg[:], tcaConfig)
 	return pair(c.reg[:], tcaOutput) & driven, driven
-}
-
-// Input sets the level the world gives to the lines that are inputs.
-func (c *TCA9535) Input(levels uint16) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.inputs = levels
 }
 
 // Tx implements Device: after the command byte, transfers alternate between the two registers of the pair.
@@ -190,7 +172,7 @@ func (c *TCA9535) Tx(w, r []byte) error {
 	for i := range r {
 		r[i] = c.reg[c.ptr]
 		if c.ptr < tcaOutput {
-			levels, driven := c.pins()
+			levels, driven := c.state()
 			r[i] = byte((levels | c.inputs&^driven) >> (8 * c.ptr))
 		}
 		c.ptr ^= 1
@@ -199,17 +181,6 @@ func (c *TCA9535) Tx(w, r []byte) error {
 	c.mu.Unlock()
 	tell()
 	return nil
-}
-
-func (c *TCA9535) changed() func() {
-	levels, driven := c.pins()
-	if now := [2]uint16{levels, driven}; now != c.seen {
-		c.seen = now
-		if f := c.OnChange; f != nil {
-			return func() { f(levels, driven) }
-		}
-	}
-	return func() {}
 }
 
 // PCA9685 is NXP's 16-channel PWM driver (data sheet rev. 4), used as a switch: a channel is high when it is fully on.
