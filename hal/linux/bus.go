@@ -361,6 +361,17 @@ func (e *expander) shutNow() error {
 	return nil
 }
 
+// takes tells why strokes for a chip are refused. Called with mu held.
+func (b *bus) takes(dead bool) error {
+	switch {
+	case b.ended:
+		return hal.ErrClosed
+	case dead:
+		return hal.ErrGone
+	}
+	return nil
+}
+
 // expanderPump is a pump on a line of an expander. Guarded by bus.mu.
 type expanderPump struct {
 	e     *expander
@@ -376,13 +387,8 @@ func (p *expanderPump) Dose(strokes int, every time.Duration) error {
 	b := p.e.bus
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case b.ended:
-		return hal.ErrClosed
-	case p.e.gone || p.e.lost:
-		return hal.ErrGone
-	case strokes <= 0:
-		return nil
+	if err := b.takes(p.e.gone || p.e.lost); err != nil || strokes <= 0 {
+		return err
 	}
 	p.dose(b.now(), strokes, every)
 	b.poke()

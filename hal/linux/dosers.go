@@ -62,13 +62,8 @@ func (p *doserPump) Dose(strokes int, every time.Duration) error {
 	b := p.d.bus
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case b.ended:
-		return hal.ErrClosed
-	case p.d.gone || p.d.lost:
-		return hal.ErrGone
-	case strokes <= 0:
-		return nil
+	if err := b.takes(p.d.gone || p.d.lost); err != nil || strokes <= 0 {
+		return err
 	}
 	p.left += uint64(strokes)
 	p.every = max(every, p.shortest)
