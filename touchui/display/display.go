@@ -1,7 +1,7 @@
 // Package display is the contract between the painter and whatever shows its pixels: a device's screen, a web page,
 // memory. It knows nothing of Fyne and imports nothing of the project.
 //
-//	kiosk ── Present(frame, dirty) ──► Display (web, mem; drm, fbdev later)
+//	kiosk ── Present(frame, dirty) ──► Display (drm, fbdev, web, mem)
 //	      ◄── VBlank (pacing) ───────
 //
 // The frame belongs to the painter: a display copies the dirty rows before Present returns and keeps no reference.
@@ -97,6 +97,11 @@ type Display interface {
 	// VBlank delivers a value after each presented frame became visible; nil means the UI paces itself by a timer.
 	VBlank() <-chan time.Time
 	Close() error
+}
+
+// Measured is a display that knows how large its picture is. Panels often lie, or say nothing: (0,0).
+type Measured interface {
+	PanelMM() (w, h int)
 }
 
 // Element is one visible interactive object, as tests and assistive output see the screen (GET /tree).

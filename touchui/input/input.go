@@ -1,8 +1,9 @@
-// Package input is where fingers come from: browsers (Remote), scripts of tests (Script), later the kernel's touch
-// devices. It imports nothing of the project and knows nothing of Fyne.
+// Package input is where fingers come from: browsers (Remote), scripts of tests (Script), the kernel's touch devices
+// (package evdev). It imports nothing of the project and knows nothing of Fyne.
 //
 //	browser ─► display/web ─► Remote ─┐
-//	test ────────────────► Script ────┴─► Source.Events() ─► kiosk: gestures
+//	/dev/input ─► evdev ──────────────┼─► Source.Events() ─► kiosk: gestures
+//	test ────────────────► Script ────┘   KeySource.Keys() ─► kiosk: focus
 //
 // A source promises that each Down is followed by exactly one Up or Cancel of the same ID: it sends Cancel itself when
 // a device or a browser is lost. The kiosk enforces the same promise again towards widgets.
@@ -45,4 +46,43 @@ type Touch struct {
 type Source interface {
 	Events() <-chan Touch
 	Close() error
+}
+
+// KeyCode is what a key of a keypad means. Four keys drive the whole screen.
+type KeyCode uint8
+
+const (
+	KeyNext     KeyCode = iota + 1 // to the next thing; also Tab, right, down
+	KeyPrevious                    // to the one before; also left, up
+	KeySelect                      // take it; held on a hold-to-pour thing it pours until released; also Enter, Space
+	KeyBack                        // leave the page; also Escape
+)
+
+func (k KeyCode) String() string {
+	switch k {
+	case KeyNext:
+		return "next"
+	case KeyPrevious:
+		return "previous"
+	case KeySelect:
+		return "select"
+	case KeyBack:
+		return "back"
+	default:
+		return "unknown"
+	}
+}
+
+// Key is one event of one key. As with a finger, each Down is followed by exactly one Up or Cancel of the same Code;
+// Move never occurs, and a key that repeats itself is down once.
+type Key struct {
+	Phase Phase
+	Code  KeyCode
+	At    time.Time
+}
+
+// KeySource is a Source whose devices may have keys. The channel is closed with the one of the touches.
+type KeySource interface {
+	Source
+	Keys() <-chan Key
 }

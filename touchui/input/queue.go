@@ -6,40 +6,56 @@ import "sync"
 // a finger, and every Down, Up and Cancel.
 const crowded = 64
 
-// stream is an unbounded, ordered queue of touches with a channel at its end. Senders never wait for the reader.
-type stream struct {
-	out  chan Touch
-	done chan struct{} // closed by close
-	gone chan struct{} // closed when the pump has ended
+// Queue is an unbounded, ordered queue with a channel at its end. Senders never wait for the reader. All methods may
+// be called from any goroutine.
+type Queue[T any] struct {
+	out  chan T
+	fold func(list []T, t T) bool // takes t into the list by itself; nil: never
+	done chan struct{}            // closed by close
+	gone chan struct{}            // closed when the pump has ended
 
 	mu     sync.Mutex
-	list   []Touch
+	list   []T
 	wake   chan struct{}
 	closed bool
 }
 
-func newStream() *stream {
-	s := &stream{out: make(chan Touch), done: make(chan struct{}), gone: make(chan struct{}), wake: make(chan struct{}, 1)}
+// NewQueue returns an empty queue. It owns a goroutine until Close.
+func NewQueue[T any]() *Queue[T] {
+	s := &Queue[T]{out: make(chan T), done: make(chan struct{}), gone: make(chan struct{}), wake: make(chan struct{}, 1)}
 	go s.pump()
 	return s
 }
 
-func (s *stream) push(t Touch) {
+// NewTouches returns a queue of touches that merges the movements of a finger while its reader hangs.
+func NewTouches() *Queue[Touch] {
+	s := NewQueue[Touch]()
+	s.fold = foldMove
+	return s
+}
+
+func foldMove(list []Touch, t Touch) bool {
+	if t.Phase != Move || len(list) <= crowded {
+		return false
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i].ID == t.ID {
+			if list[i].Phase == Move {
+				list[i] = t
+				return true
+			}
+			break
+		}
+	}
+	return false
+}
+
+// Push appends t; after Close it is dropped.
+func (s *Queue[T]) Push(t T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.closed || s.fold != nil && s.fold(s.list, t) {
 		return
-	}
-	if t.Phase == Move && len(s.list) > crowded {
-		for i := len(s.list) - 1; i >= 0; i-- {
-			if s.list[i].ID == t.ID {
-				if s.list[i].Phase == Move {
-					s.list[i] = t
-					return
-				}
-				break
-			}
-		}
 	}
 	s.list = append(s.list, t)
 	select {
@@ -48,8 +64,11 @@ func (s *stream) push(t Touch) {
 	}
 }
 
-// pump moves touches to the channel and closes it at the end; what is queued when close is called is dropped.
-func (s *stream) pump() {
+// Out delivers what was pushed, in order. It is closed by Close.
+func (s *Queue[T]) Out() <-chan T { return s.out }
+
+// pump moves touches to the channel and closes it at the end; what is queued when Close is called is dropped.
+func (s *Queue[T]) pump() {
 	defer close(s.gone)
 	defer close(s.out)
 	for {
@@ -75,7 +94,8 @@ func (s *stream) pump() {
 	}
 }
 
-func (s *stream) close() {
+// Close drops what is queued and closes the channel. It may be called again.
+func (s *Queue[T]) Close() {
 	s.mu.Lock()
 	if !s.closed {
 		s.closed = true

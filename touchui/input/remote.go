@@ -21,7 +21,7 @@ type RemoteEvent struct {
 // touches next. Others watch. A client that falls silent with a finger down, or whose stream goes, loses its touches.
 // All methods may be called from any goroutine.
 type Remote struct {
-	s       *stream
+	s       *Queue[Touch]
 	silence time.Duration
 
 	mu      sync.Mutex
@@ -49,11 +49,11 @@ func NewRemote(silence time.Duration) *Remote {
 	if silence <= 0 {
 		silence = Silence
 	}
-	return &Remote{s: newStream(), silence: silence, clients: map[string]*client{}}
+	return &Remote{s: NewTouches(), silence: silence, clients: map[string]*client{}}
 }
 
 // Events delivers the touches of whoever controls.
-func (r *Remote) Events() <-chan Touch { return r.s.out }
+func (r *Remote) Events() <-chan Touch { return r.s.Out() }
 
 // Close cancels nothing more: the reader sees the channel close, which ends all touches.
 func (r *Remote) Close() error {
@@ -64,7 +64,7 @@ func (r *Remote) Close() error {
 	}
 	r.control = ""
 	r.mu.Unlock()
-	r.s.close()
+	r.s.Close()
 	return nil
 }
 
@@ -151,7 +151,7 @@ func (r *Remote) event(c *client, e RemoteEvent, now time.Time) {
 	switch {
 	case e.Phase == Down:
 		if isDown {
-			r.s.push(Touch{Phase: Cancel, ID: f.id, X: f.x, Y: f.y, At: t.At})
+			r.s.Push(Touch{Phase: Cancel, ID: f.id, X: f.x, Y: f.y, At: t.At})
 		}
 		r.nextID++
 		f.id = r.nextID
@@ -165,7 +165,7 @@ func (r *Remote) event(c *client, e RemoteEvent, now time.Time) {
 	} else {
 		delete(c.down, e.ID)
 	}
-	r.s.push(t)
+	r.s.Push(t)
 }
 
 // watch arms the silence of a client that has fingers down.
@@ -198,7 +198,7 @@ func (r *Remote) drop(c *client) {
 	slices.Sort(ids)
 	for _, id := range ids {
 		f := c.down[id]
-		r.s.push(Touch{Phase: Cancel, ID: f.id, X: f.x, Y: f.y, At: time.Now()})
+		r.s.Push(Touch{Phase: Cancel, ID: f.id, X: f.x, Y: f.y, At: time.Now()})
 	}
 	clear(c.down)
 }

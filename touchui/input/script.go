@@ -8,21 +8,21 @@ import (
 
 // Script is a finger moved by a program: tests and replays. Its methods may be called from one goroutine.
 type Script struct {
-	s    *stream
+	s    *Queue[Touch]
 	once sync.Once
 }
 
 var _ Source = (*Script)(nil)
 
 // NewScript returns a source without touches.
-func NewScript() *Script { return &Script{s: newStream()} }
+func NewScript() *Script { return &Script{s: NewTouches()} }
 
 // Events delivers the touches in order.
-func (s *Script) Events() <-chan Touch { return s.s.out }
+func (s *Script) Events() <-chan Touch { return s.s.Out() }
 
 // Close closes the channel, as a device that was unplugged.
 func (s *Script) Close() error {
-	s.once.Do(s.s.close)
+	s.once.Do(s.s.Close)
 	return nil
 }
 
@@ -31,7 +31,7 @@ func (s *Script) Send(t Touch) {
 	if t.At.IsZero() {
 		t.At = time.Now()
 	}
-	s.s.push(t)
+	s.s.Push(t)
 }
 
 // Down, Move, Up and Cancel queue one event of finger id.
