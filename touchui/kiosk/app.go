@@ -3,6 +3,7 @@ package kiosk
 import (
 	"context"
 	"errors"
+	"image"
 	"log/slog"
 	"time"
 
@@ -25,6 +26,7 @@ type App struct {
 	cfg   Config
 	log   *slog.Logger
 	scale float32
+	size  image.Point // as seen, pixels
 
 	queue   *queue
 	loop    *loop
@@ -63,9 +65,10 @@ func New(cfg Config) (*App, error) {
 	a := &App{cfg: cfg, log: cfg.Log, scale: cfg.Scale, queue: newQueue()}
 	a.anims.wake = a.queue.poke
 	a.painter = paint.New(paint.Config{
-		Width: w, Height: h, Scale: cfg.Scale, Format: cfg.Display.Format(), CacheBytes: cfg.TextureBytes,
+		Width: w, Height: h, Scale: cfg.Scale, Rotation: cfg.Rotation, Format: cfg.Display.Format(), CacheBytes: cfg.TextureBytes,
 	})
-	a.canvas = newCanvas(a, fyne.NewSize(float32(w)/cfg.Scale, float32(h)/cfg.Scale))
+	a.size = cfg.Rotation.Size(image.Pt(w, h))
+	a.canvas = newCanvas(a, fyne.NewSize(float32(a.size.X)/cfg.Scale, float32(a.size.Y)/cfg.Scale))
 	a.window = &window{app: a}
 	a.gest = newGestures(a)
 	a.loop = newLoop(a)
@@ -74,6 +77,9 @@ func New(cfg Config) (*App, error) {
 	a.SetTheme(cfg.Theme, cfg.Variant)
 	return a, nil
 }
+
+// Size of the screen as a person sees it, in pixels: what pages are laid out for. It never changes. Any goroutine.
+func (a *App) Size() (w, h int) { return a.size.X, a.size.Y }
 
 // Window is the one window, always the size of the display.
 func (a *App) Window() fyne.Window { return a.window }

@@ -119,11 +119,10 @@ func (c *canvas) PixelCoordinateForPosition(p fyne.Position) (int, int) {
 
 func (c *canvas) InteractiveArea() (fyne.Position, fyne.Size) { return fyne.Position{}, c.size }
 
-// Capture paints what is due and returns a copy of the frame. Fyne thread.
+// Capture paints what is due and returns a copy of the frame, as seen. Fyne thread.
 func (c *canvas) Capture() image.Image {
 	c.app.loop.render()
-	b := c.app.painter.Buffer()
-	return b.Image(b.Bounds())
+	return c.app.painter.Seen()
 }
 
 func (c *canvas) OnTypedRune() func(rune)              { return c.onRune }

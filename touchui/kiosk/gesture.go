@@ -1,6 +1,7 @@
 package kiosk
 
 import (
+	"image"
 	"math"
 	"slices"
 	"time"
@@ -61,7 +62,8 @@ func (g *gestures) screen() paint.Rect {
 
 func (g *gestures) handle(t input.Touch) {
 	g.lastTouch = t.At
-	pos := fyne.NewPos(float32(t.X)/g.app.scale, float32(t.Y)/g.app.scale)
+	at := g.app.cfg.Rotation.Back(image.Pt(t.X, t.Y), g.app.size)
+	pos := fyne.NewPos(float32(at.X)/g.app.scale, float32(at.Y)/g.app.scale)
 	i := slices.IndexFunc(g.contacts, func(c *contact) bool { return c.id == t.ID })
 	if t.Phase == input.Down {
 		if i >= 0 { // its Up was lost

@@ -17,6 +17,7 @@ import (
 
 	"fountain/touchui/display"
 	"fountain/touchui/input"
+	"fountain/touchui/kiosk/paint"
 )
 
 // Config says what the App drives. Display is required; everything else has a default.
@@ -26,8 +27,11 @@ type Config struct {
 	Theme   fyne.Theme        // nil: Fyne's own
 	Variant fyne.ThemeVariant // dark (0) or light (1), handed to the theme
 	Scale   float32           // display pixels per Fyne unit; 0 = 1
-	Locale  fyne.Locale       // "" = en-US
-	Log     *slog.Logger      // nil: discard
+	// Rotation of the picture on a panel that is mounted turned. Touches of Input are then in the panel's pixels;
+	// the canvas, Size and Elements are as seen.
+	Rotation paint.Rotation
+	Locale   fyne.Locale  // "" = en-US
+	Log      *slog.Logger // nil: discard
 
 	FrameTime    time.Duration // least time between frames when the display has no VBlank; 0 = 1/60 s
 	TextureBytes int           // budget of cached pictures; 0 = 48 MiB

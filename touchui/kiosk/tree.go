@@ -10,7 +10,7 @@ import (
 	"fountain/touchui/kiosk/paint"
 )
 
-// Elements lists the visible interactive objects of the top layer in paint order. Fyne thread.
+// Elements lists the visible interactive objects of the top layer in paint order, bounds as seen. Fyne thread.
 func (a *App) Elements() []display.Element {
 	out := []display.Element{}
 	screen := paint.Rect{X1: a.canvas.size.Width, Y1: a.canvas.size.Height}
@@ -38,6 +38,5 @@ func (a *App) pixels(r paint.Rect) image.Rectangle {
 		return image.Rectangle{}
 	}
 	px := func(v float32) int { return int(math.Ceil(float64(v * a.scale))) }
-	w, h := a.cfg.Display.Size()
-	return image.Rect(px(r.X0), px(r.Y0), px(r.X1), px(r.Y1)).Intersect(image.Rect(0, 0, w, h))
+	return image.Rect(px(r.X0), px(r.Y0), px(r.X1), px(r.Y1)).Intersect(image.Rectangle{Max: a.size})
 }

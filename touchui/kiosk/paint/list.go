@@ -13,8 +13,7 @@ import (
 // collect makes the new display list in p.next.
 func (p *Painter) collect(roots []fyne.CanvasObject) {
 	p.next = p.next[:0]
-	size := p.frame.Size
-	screen := Rect{0, 0, float32(size.X) / p.scale, float32(size.Y) / p.scale}
+	screen := Rect{0, 0, float32(p.size.X) / p.scale, float32(p.size.Y) / p.scale}
 	w := walker{visit: p.visit, meet: p.meet}
 	for _, root := range roots {
 		if root != nil {
@@ -55,7 +54,7 @@ func (p *Painter) visit(o fyne.CanvasObject, pos fyne.Position, clip Rect) bool 
 	case *fyne.Container, fyne.Widget:
 		return false
 	}
-	box := image.Rect(p.px(clip.X0), p.px(clip.Y0), p.px(clip.X1), p.px(clip.Y1)).Intersect(p.frame.Bounds())
+	box := image.Rect(p.px(clip.X0), p.px(clip.Y0), p.px(clip.X1), p.px(clip.Y1)).Intersect(image.Rectangle{Max: p.size})
 	if clip.Empty() || box.Empty() {
 		return false
 	}
@@ -110,13 +109,13 @@ func (p *Painter) add(o fyne.CanvasObject, pos fyne.Position, clip image.Rectang
 	}
 }
 
-// put appends a texture with its untrimmed corner at corner.
+// put appends a texture whose primitive has its corner at corner, as seen. From here on all is in the panel's pixels.
 func (p *Painter) put(o fyne.CanvasObject, t *texture, corner image.Point, clip image.Rectangle) {
 	if t == nil || t.empty() {
 		return
 	}
-	at := corner.Add(t.off)
-	a := image.Rectangle{Min: at, Max: at.Add(t.size)}.Intersect(clip)
+	at := p.rot.Rect(image.Rectangle{Min: corner, Max: corner.Add(t.full)}, p.size).Min.Add(t.off)
+	a := image.Rectangle{Min: at, Max: at.Add(t.size)}.Intersect(p.rot.Rect(clip, p.size))
 	if !a.Empty() {
 		p.next = append(p.next, item{obj: o, at: at, area: a, tex: t})
 	}
@@ -145,7 +144,7 @@ func (p *Painter) addRectangle(t *canvas.Rectangle, pos fyne.Position, clip imag
 		x, y := p.px(pos.X), p.px(pos.Y)
 		a := image.Rect(x, y, x+p.px(w), y+p.px(h)).Intersect(clip)
 		if c := p.pixel(t.FillColor); c[3] != 0 && !a.Empty() {
-			p.next = append(p.next, item{obj: t, area: a, fill: c})
+			p.next = append(p.next, item{obj: t, area: p.rot.Rect(a, p.size), fill: c})
 		}
 		return
 	}
@@ -163,7 +162,7 @@ func (p *Painter) addShape(o fyne.CanvasObject, k shapeKey, pad float32, pos fyn
 	}
 	t := p.shapes[k]
 	if t == nil {
-		t = newTexture(p.ras.shape(o, k, pad, w, h, p.scale), p.swap, true)
+		t = p.texture(p.ras.shape(o, k, pad, w, h, p.scale), true)
 		p.keep(t, func() { delete(p.shapes, k) })
 		p.shapes[k] = t
 	}
@@ -201,7 +200,7 @@ func (p *Painter) addText(t *canvas.Text, pos fyne.Position, clip image.Rectangl
 	k := textKey{text: t.Text, size: t.TextSize, style: t.TextStyle, font: t.FontSource, color: deep(c)}
 	tex := p.texts[k]
 	if tex == nil {
-		tex = newTexture(p.ras.text(t, w, h, p.scale), p.swap, true)
+		tex = p.texture(p.ras.text(t, w, h, p.scale), true)
 		p.keep(tex, func() { delete(p.texts, k) })
 		p.texts[k] = tex
 	}
@@ -222,7 +221,7 @@ func (p *Painter) addGradient(g gradient, k gradientKey, pos fyne.Position, clip
 	}
 	t := p.grads[k]
 	if t == nil {
-		t = newTexture(toRGBA(g.Generate(k.w, k.h)), p.swap, true)
+		t = p.texture(toRGBA(g.Generate(k.w, k.h)), true)
 		p.keep(t, func() { delete(p.grads, k) })
 		p.grads[k] = t
 	}

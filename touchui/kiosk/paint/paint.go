@@ -19,8 +19,9 @@ import (
 
 // Config of a Painter.
 type Config struct {
-	Width, Height int     // pixels
-	Scale         float32 // pixels per Fyne unit; 0 = 1
+	Width, Height int      // of the panel, pixels; what is seen has them swapped at 90 and 270 degrees
+	Scale         float32  // pixels per Fyne unit; 0 = 1
+	Rotation      Rotation // of the picture on the panel
 	Format        display.PixelFormat
 	Background    color.Color // shown where nothing is; nil = black. Drawn opaque
 	CacheBytes    int         // budget of textures; what is on screen stays even above it; 0 = 48 MiB
@@ -39,6 +40,8 @@ type Stats struct {
 // Painter keeps the frame, the display list it shows, and the textures.
 type Painter struct {
 	frame  *display.Frame
+	size   image.Point // as seen
+	rot    Rotation
 	scale  float32
 	swap   bool
 	bg     pixel
@@ -71,6 +74,7 @@ func New(cfg Config) *Painter {
 	}
 	p := &Painter{
 		frame: display.NewFrame(cfg.Width, cfg.Height, cfg.Format),
+		size:  cfg.Rotation.Size(image.Pt(cfg.Width, cfg.Height)), rot: cfg.Rotation,
 		scale: cfg.Scale, swap: cfg.Format == display.XRGB8888,
 		states: map[fyne.CanvasObject]*content{}, stale: map[fyne.CanvasObject]struct{}{},
 		known: map[fyne.Widget]known{},
@@ -83,6 +87,11 @@ func New(cfg Config) *Painter {
 
 // Buffer is the frame as it stands after Frame; it stays the painter's.
 func (p *Painter) Buffer() *display.Frame { return p.frame }
+
+// Seen returns a copy of the frame as a person sees it.
+func (p *Painter) Seen() *image.RGBA {
+	return ((4 - p.rot) % 4).turn(p.frame.Image(p.frame.Bounds()))
+}
 
 // Stats of the last frame.
 func (p *Painter) Stats() Stats { return p.stats }
@@ -100,7 +109,7 @@ func (p *Painter) SetBackground(c color.Color) {
 	}
 }
 
-// Invalidate repaints r in the next frame whether or not it changed.
+// Invalidate repaints r, in the panel's pixels, in the next frame whether or not it changed.
 func (p *Painter) Invalidate(r image.Rectangle) {
 	p.force = p.force.Union(r.Intersect(p.frame.Bounds()))
 }

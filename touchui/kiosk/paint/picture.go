@@ -140,14 +140,17 @@ func (p *Painter) addImage(t *canvas.Image, pos fyne.Position, clip image.Rectan
 func (p *Painter) rasterImage(t *canvas.Image, w, h int) *texture {
 	b := t.Image.Bounds()
 	if b.Dx() == w && b.Dy() == h && t.CornerRadius < 0.5 && t.Translucency == 0 {
-		if im, ok := t.Image.(*image.RGBA); ok {
-			return newTexture(im, p.swap, false)
+		switch im := t.Image.(type) {
+		case *image.RGBA:
+			return p.texture(im, false)
+		case *Bitmap:
+			return p.bitmap(im)
 		}
-		return newTexture(toRGBA(t.Image), p.swap, true)
+		return p.texture(toRGBA(t.Image), true)
 	}
 	c := *t
 	c.Move(fyne.Position{})
-	return newTexture(p.ras.capture(&c, w, h, p.scale), p.swap, true)
+	return p.texture(p.ras.capture(&c, w, h, p.scale), true)
 }
 
 func (p *Painter) addRaster(t *canvas.Raster, pos fyne.Position, clip image.Rectangle) {
@@ -164,7 +167,7 @@ func (p *Painter) addRaster(t *canvas.Raster, pos fyne.Position, clip image.Rect
 		s.hash, s.w, s.h, s.stale = maphash.Bytes(seed, im.Pix), w, h, false
 		k.hash = s.hash
 		if tex = p.pics[k]; tex == nil {
-			tex = newTexture(im, p.swap, true)
+			tex = p.texture(im, true)
 			p.keep(tex, func() { delete(p.pics, k) })
 			p.pics[k] = tex
 		}
@@ -199,6 +202,8 @@ func (p *Painter) generate(t *canvas.Raster, w, h int) *image.RGBA {
 // hashImage is equal for equal pixels. Of a type it cannot read it returns unique, so a refresh always repaints.
 func hashImage(im image.Image, unique uint64) uint64 {
 	switch t := im.(type) {
+	case *Bitmap:
+		return 0 // never changes
 	case *image.RGBA:
 		return maphash.Bytes(seed, t.Pix)
 	case *image.NRGBA:

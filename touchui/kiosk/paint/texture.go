@@ -4,12 +4,15 @@ import (
 	"image"
 )
 
-// texture is a rasterised primitive: premultiplied, in the frame's channel order, trimmed to what is not transparent.
+// texture is a rasterised primitive: premultiplied, turned and in the frame's channel order, trimmed to what is not
+// transparent.
 type texture struct {
 	pix    []byte
 	stride int
-	size   image.Point
-	off    image.Point // from the primitive's corner to the trimmed picture
+	size   image.Point // on the panel
+	full   image.Point // of the primitive untrimmed, as seen
+	off    image.Point // on the panel, from the primitive's corner to the trimmed picture
+	source *Bitmap     // whose pixels these are; nil: the texture's own, or an image's
 	opaque bool
 	spans  []span
 	rows   []int32 // spans[rows[y]:rows[y+1]] belong to row y
@@ -29,7 +32,30 @@ type span struct {
 // empty tells that the primitive has no visible pixels.
 func (t *texture) empty() bool { return t.size.X == 0 || t.size.Y == 0 }
 
-// newTexture takes im over. own tells that nobody else holds its pixels; otherwise they are copied when they must change.
+// texture takes over a primitive as seen. own tells that nobody else holds its pixels; otherwise they are copied when
+// they must change.
+func (p *Painter) texture(im *image.RGBA, own bool) *texture {
+	full := im.Rect.Size()
+	if p.rot != Rotate0 {
+		im, own = p.rot.turn(im), true
+	}
+	t := newTexture(im, p.swap, own)
+	t.full = full
+	return t
+}
+
+// texture of a Bitmap: its own memory if that is as this painter's frame is.
+func (p *Painter) bitmap(b *Bitmap) *texture {
+	if b.Rotation != p.rot || b.Format != p.frame.Format {
+		return p.texture(toRGBA(b), true)
+	}
+	return &texture{
+		pix: b.Pix, stride: b.Stride, size: p.rot.Size(b.Size), full: b.Size, opaque: true, source: b,
+		bytes: b.Stride*p.rot.Size(b.Size).Y + 128,
+	}
+}
+
+// newTexture takes over what is already turned.
 func newTexture(im *image.RGBA, swap, own bool) *texture {
 	b := visible(im)
 	if b.Empty() {
@@ -171,6 +197,9 @@ func (l *lru) remove(t *texture) {
 	t.prev, t.next = nil, nil
 	l.bytes -= t.bytes
 	t.drop()
+	if t.source != nil && t.source.Unused != nil {
+		t.source.Unused()
+	}
 }
 
 // trim removes the textures used longest ago until the budget holds; what the current frame shows stays.
