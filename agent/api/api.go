@@ -19,6 +19,8 @@
 //	PUT    /v1/ui/alive          204; the UI has drawn a frame
 //	GET    /v1/metrics           Prometheus text
 //
+// Sessions of a person with the service PIN: session.go. The service API: service.go and overview.go.
+//
 // Errors are problem+json (internal/problem).
 package api
 
@@ -48,13 +50,19 @@ const (
 
 // StartPour asks for a pour.
 type StartPour struct {
-	Beverage beverage.ID `json:"beverage"`
-	TargetUL int64       `json:"target_ul"` // portion, or the cup's size in hold mode
-	Mode     string      `json:"mode"`
-	Source   string      `json:"source"` // touch | service
+	Beverage beverage.ID `json:"beverage,omitempty"`
+	// Mix pours several beverages into one drink instead: 1 to beverage.MixMost parts of percent, multiples of
+	// beverage.MixStep, 100 in all; Beverage is empty then. beverage.Mix judges it, beverage.Mixable what fits together.
+	Mix      []MixPart `json:"mix,omitempty"`
+	TargetUL int64     `json:"target_ul"` // portion, or the cup's size in hold mode
+	Mode     string    `json:"mode"`
+	Source   string    `json:"source"` // touch | service
 	// TopOff names the drink, ended at most 30 s ago and still in its cup, that gets at most 15 % more of the same.
 	TopOff string `json:"top_off,omitempty"`
 }
+
+// MixPart is one beverage of a mix and its share in percent.
+type MixPart = beverage.MixPart
 
 // Rinse is a rinse of the nozzle that a person asked for.
 type Rinse struct {
@@ -78,8 +86,9 @@ const (
 
 // Pour is one pour, live or ended.
 type Pour struct {
-	ID       string      `json:"id"` // ULID
-	Beverage beverage.ID `json:"beverage"`
+	ID       string      `json:"id"`            // ULID
+	Beverage beverage.ID `json:"beverage"`      // beverage.MixID for a mix
+	Mix      []MixPart   `json:"mix,omitempty"` // what of
 	Mode     string      `json:"mode"`
 	Source   string      `json:"source"`
 	Phase    string      `json:"phase"`
@@ -90,6 +99,12 @@ type Pour struct {
 	Pause    string      `json:"pause,omitempty"` // why it is paused: cup_removed | asked
 	Seq      uint64      `json:"seq,omitempty"`   // once recorded
 	Record   any         `json:"record,omitempty"`
+
+	// What an ended pour may still get while its cup stands: the offer of StartPour.TopOff. All are 0 when there is none:
+	// the cup is gone, it is too late, or so little is left that no pour can dose it. Milliseconds count from the snapshot.
+	TopOffUL int64 `json:"top_off_ul,omitempty"` // how much more fits at most
+	TopOffMS int64 `json:"top_off_ms,omitempty"` // how long the offer stands
+	FoamMS   int64 `json:"foam_ms,omitempty"`    // until the foam has settled and topping off makes sense; 0: it has, or there is none
 }
 
 // States of the unit.
@@ -125,6 +140,25 @@ type Snapshot struct {
 	Online     bool                   `json:"online"`
 	Catalogue  string                 `json:"catalogue"`          // digest; fetch /v1/catalogue again when it changes
 	Language   string                 `json:"language,omitempty"` // BCP 47: what the screen speaks unless a consumer chooses
+	Languages  []string               `json:"languages"`          // what is offered, BCP 47, in order; empty: everything the screen has words for
+	Units      string                 `json:"units"`              // volumes are shown in: UnitsML | UnitsFlOz | UnitsBoth
+	PanelMM    Panel                  `json:"panel_mm"`           // size of the lit area; 0 when nobody told
+	Phone      string                 `json:"phone,omitempty"`    // URL to show as a QR code for a hand-over to a phone
+	Mixes      bool                   `json:"mixes"`              // mixes are offered
+	Speech     string                 `json:"speech,omitempty"`   // audio device that speaks; empty: none
+}
+
+// How volumes are shown.
+const (
+	UnitsML   = "ml"
+	UnitsFlOz = "fl_oz"
+	UnitsBoth = "both"
+)
+
+// Panel is the size of the lit area of the screen in millimetres, as it hangs: a portrait panel is higher than wide.
+type Panel struct {
+	W float64 `json:"w"`
+	H float64 `json:"h"`
 }
 
 // Alarm is a named condition.

@@ -29,9 +29,10 @@ const maxAnswer = 16 << 20
 // Calls that carry a lease (StartPour, Beat) share one connection, which the agent watches: when this process dies,
 // the kernel closes it and the pour stops. Everything else goes over other connections.
 type Client struct {
-	socket string
-	lease  *http.Client
-	plain  *http.Client
+	socket  string
+	session string // id; empty: none
+	lease   *http.Client
+	plain   *http.Client
 }
 
 // NewClient makes a client of the agent at socket. It connects at the first call.
@@ -163,6 +164,9 @@ func (c *Client) exchange(ctx context.Context, hc *http.Client, method, path str
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	if c.session != "" {
+		req.Header.Set(SessionHeader, c.session)
+	}
 	resp, err := hc.Do(req)
 	if err != nil {
 		return nil, c.unreachable(ctx, err)
@@ -180,6 +184,30 @@ func (c *Client) exchange(ctx context.Context, hc *http.Client, method, path str
 	}
 	_, _ = io.Copy(io.Discard, resp.Body) // the newline after the document
 	return resp.Header, nil
+}
+
+// bytes gets a document that is no JSON.
+func (c *Client) bytes(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+localhttp.UnixHost+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("call %s: %w", path, err)
+	}
+	if c.session != "" {
+		req.Header.Set(SessionHeader, c.session)
+	}
+	resp, err := c.plain.Do(req)
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, readProblem(resp, path)
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("read answer of GET %s: %w", path, err)
+	}
+	return b, nil
 }
 
 // unreachable says in a technician's words why there is no answer. A context that ended stays what it is.

@@ -106,6 +106,7 @@ type Beverage struct {
 	Allergens  []string `json:"allergens"`
 	Notices    []string `json:"notices"`
 	Recipe     Recipe   `json:"recipe"`
+	NoMix      bool     `json:"noMix,omitempty"` // only poured by itself, never in a mix
 }
 
 // Recipe mixes ingredients by relative parts.
