@@ -9,7 +9,8 @@ import (
 	"fyne.io/fyne/v2/container"
 
 	"fountain/agent/beverage"
-	"fountain/touchui/screens/art"
+	"fountain/touchui/art"
+	"fountain/touchui/sheet"
 	"fountain/touchui/theme"
 )
 
@@ -31,7 +32,14 @@ func newBrand(u *UI, b *beverage.Brand) *brandPage {
 	return p
 }
 
-func (p *brandPage) name() string               { return "brand" }
+func (p *brandPage) name() string { return "brand" }
+func (p *brandPage) again() page {
+	q := newBrand(p.ui, p.brand)
+	q.only = p.only
+	q.build()
+	return q
+}
+
 func (p *brandPage) content() fyne.CanvasObject { return p.root }
 
 func (p *brandPage) update(menuChanged bool) {
@@ -42,23 +50,23 @@ func (p *brandPage) update(menuChanged bool) {
 
 func (p *brandPage) build() {
 	u := p.ui
-	s := &sheet{ui: u, bg: p.c.Primary, ink: p.c.Ink}
-	s.box(0, 0, u.g.w, u.g.h, p.c.Primary)
-	if u.g.wide {
+	s := u.Sheet(p.c.Primary, p.c.Ink)
+	s.Box(0, 0, u.Geo.W, u.Geo.H, p.c.Primary)
+	if u.Geo.Wide {
 		p.wide(s)
 	} else {
 		p.tall(s)
 	}
-	p.root.Objects = s.objs
-	p.root.Resize(fyne.NewSize(float32(u.g.w), float32(u.g.h)))
+	p.root.Objects = s.Objects()
+	p.root.Resize(fyne.NewSize(float32(u.Geo.W), float32(u.Geo.H)))
 	p.root.Refresh()
 }
 
 // hero composes the brand's motif over the full width.
 func (u *UI) hero(b *beverage.Brand, w, h int) *image.RGBA {
-	return u.compose(func() *image.RGBA {
+	return u.Compose(func() *image.RGBA {
 		c := art.ColoursOf(b.Palette)
-		q := art.NewPicture(u.fonts, w, h, c.Primary)
+		q := u.Picture(w, h, c.Primary)
 		q.Motif(b.Motif, c, image.Rect(0, 0, w, h), nil)
 		return q.RGBA
 	}, "hero/%s/%dx%d", b.ID, w, h)
@@ -69,7 +77,7 @@ func (u *UI) wordmarkLines(b *beverage.Brand, width, height, maxPX, line float64
 	sz := theme.Size{Line: line, Cut: theme.CutNamed(b.Wordmark.Cut), Track: -.01}
 	best := b.Wordmark.Lines
 	for _, ls := range [][]string{{strings.Join(b.Wordmark.Lines, " ")}, b.Wordmark.Lines} {
-		px := u.fonts.Fit(ls, sz.Cut, sz.Track, width, min(maxPX, height/(line*float64(len(ls)))), 12)
+		px := u.Fonts.Fit(ls, sz.Cut, sz.Track, width, min(maxPX, height/(line*float64(len(ls)))), 12)
 		if px > sz.PX {
 			best, sz.PX = ls, px
 		}
@@ -77,8 +85,8 @@ func (u *UI) wordmarkLines(b *beverage.Brand, width, height, maxPX, line float64
 	return best, sz
 }
 
-func (p *brandPage) tall(s *sheet) {
-	u, g := p.ui, p.ui.g
+func (p *brandPage) tall(s *sheet.Sheet) {
+	u, g := p.ui, p.ui.Geo
 	offers := u.menu.Variants(p.brand.ID, p.only...)
 	all := u.menu.Variants(p.brand.ID)
 	rows := max((len(all)+1)/2, 1)
@@ -91,33 +99,33 @@ func (p *brandPage) tall(s *sheet) {
 	if rows < 3 {
 		down = float64(3-rows) * 256
 	}
-	lift := float64(g.h)/g.k - 1920 // taller panels get a taller poster
+	lift := float64(g.H)/g.K - 1920 // taller panels get a taller poster
 	down += lift
-	s.pic(u.hero(p.brand, g.w, g.i(640+down)), 0, 0)
-	lines, sz := u.wordmarkLines(p.brand, 1000*g.k, 186*g.k, 208*g.k, .86)
+	s.Pic(u.hero(p.brand, g.W, g.I(640+down)), 0, 0)
+	lines, sz := u.wordmarkLines(p.brand, 1000*g.K, 186*g.K, 208*g.K, .86)
 	y := 676 + down
-	h := float64(len(lines)) * sz.PX * sz.Line / g.k
+	h := float64(len(lines)) * sz.PX * sz.Line / g.K
 	for i, l := range lines {
-		t := s.text(l, g.x(40), g.y(y)+float64(i)*sz.PX*sz.Line, sz, art.Left)
+		t := s.Text(l, g.X(40), g.Y(y)+float64(i)*sz.PX*sz.Line, sz, art.Left)
 		if i == 0 {
-			s.sign("brand.title", p.brand.Name, t)
+			s.Sign("brand.title", p.brand.Name, t)
 		}
 	}
-	tone := g.at(34, 1.3, theme.Text, 0)
-	tone.PX = u.fonts.Fit([]string{p.brand.Tone}, tone.Cut, 0, 990*g.k, tone.PX, 24*g.k)
-	s.text(p.brand.Tone, g.x(44), g.y(max(y+h+10, y+190)), tone, art.Left)
+	tone := g.At(34, 1.3, theme.Text, 0)
+	tone.PX = u.Fonts.Fit([]string{p.brand.Tone}, tone.Cut, 0, 990*g.K, tone.PX, 24*g.K)
+	s.Text(p.brand.Tone, g.X(44), g.Y(max(y+h+10, y+190)), tone, art.Left)
 	p.cards(s, offers, 960+down, cardH, stride)
 	p.pills(s)
 }
 
-func (p *brandPage) cards(s *sheet, offers []Offer, y0, cardH, stride float64) {
-	g := p.ui.g
+func (p *brandPage) cards(s *sheet.Sheet, offers []Offer, y0, cardH, stride float64) {
+	g := p.ui.Geo
 	for i, o := range offers {
 		x, y := 40+float64(i%2)*508, y0+float64(i/2)*stride
-		p.card(s, o, int(g.x(x)+.5), int(g.y(y)+.5), g.i(492), g.i(cardH), g.k)
+		p.card(s, o, int(g.X(x)+.5), int(g.Y(y)+.5), g.I(492), g.I(cardH), g.K)
 	}
 	if len(offers) == 0 {
-		s.text("Nothing here without "+p.without()+".", g.x(44), g.y(y0+40), g.at(40, 1.3, theme.Text, 0), art.Left)
+		s.Text("Nothing here without "+p.without()+".", g.X(44), g.Y(y0+40), g.At(40, 1.3, theme.Text, 0), art.Left)
 	}
 }
 
@@ -130,11 +138,11 @@ func (p *brandPage) without() string {
 }
 
 // card adds one variant. What cannot be poured is an outline and leads to what comes closest.
-func (p *brandPage) card(s *sheet, o Offer, x, y, w, h int, k float64) {
+func (p *brandPage) card(s *sheet.Sheet, o Offer, x, y, w, h int, k float64) {
 	u, v := p.ui, o.Beverage
-	img := u.compose(func() *image.RGBA {
+	img := u.Compose(func() *image.RGBA {
 		well, ink := p.c.Well, p.c.Ink
-		q := art.NewPicture(u.fonts, w, h, p.c.Primary)
+		q := u.Picture(w, h, p.c.Primary)
 		if o.Pourable() {
 			q.Round(0, 0, float64(w), float64(h), theme.RadiusCard*k, well)
 		} else {
@@ -147,7 +155,7 @@ func (p *brandPage) card(s *sheet, o Offer, x, y, w, h int, k float64) {
 		if noSugar(v) && noCaffeine(v) && p.caffeinated() {
 			gy = 26 * k // two notes stand below it
 		}
-		if u.g.wide {
+		if u.Geo.Wide {
 			gk *= .62
 			gy = 14 * k
 			nameW = float64(w) - 76*k - 150*gk
@@ -156,15 +164,15 @@ func (p *brandPage) card(s *sheet, o Offer, x, y, w, h int, k float64) {
 			q.Glyph(glyphOf(o), float64(w)-30*k-150*gk, gy, gk, !noSugar(v), p.c.Secondary, well)
 		}
 		sz := theme.Size{PX: 66 * k, Line: .92, Cut: theme.Condensed, Track: -.015}
-		lines, px := art.FitName(u.fonts, v.Name, sz, nameW, float64(h)-96*k, 24*k, 2)
+		lines, px := art.FitName(u.Fonts, v.Name, sz, nameW, float64(h)-96*k, 24*k, 2)
 		sz.PX = px
 		q.Lines(lines, 32*k, 30*k, art.Style{Size: sz, Color: ink}, art.Left)
 		p.notes(q, o, 32*k, float64(h)-58*k, k, ink)
 		return q.RGBA
 	}, "variant/%s/%s/%dx%d", v.ID, o.Why, w, h)
-	c := newControl("brand.beverage."+string(v.ID), roleTile, v.Name, img, x, y, func() { u.open(v.ID) })
-	c.value = o.Why
-	s.control(c)
+	c := sheet.NewControl("brand.beverage."+string(v.ID), sheet.RoleTile, v.Name, img, x, y, func() { u.open(v.ID) })
+	c.Value = o.Why
+	s.Control(c)
 }
 
 // notes sets the line of words under a variant's name.
@@ -182,7 +190,7 @@ func (p *brandPage) notes(q *art.Picture, o Offer, x, y, k float64, ink color.RG
 		q.Text("Not just now", x, y, st, art.Left)
 		return
 	}
-	if p.ui.g.wide && noSugar(o.Beverage) && noCaffeine(o.Beverage) && p.caffeinated() {
+	if p.ui.Geo.Wide && noSugar(o.Beverage) && noCaffeine(o.Beverage) && p.caffeinated() {
 		q.Text("No sugar, no caffeine", x, y, st, art.Left)
 		return
 	}
@@ -242,30 +250,30 @@ func glyphOf(o Offer) string {
 	return "plain"
 }
 
-func (p *brandPage) pills(s *sheet) {
-	u, g := p.ui, p.ui.g
-	st := buttonStyle{h: g.i(112), padL: g.i(28), padR: g.i(34), gap: g.i(14), radius: g.s(56), px: g.s(30), iconPX: g.s(44), icon: "back", fill: p.c.Ink, fg: p.c.Primary}
-	y := int(g.b(156) + .5)
-	s.control(newControl("nav.back", roleButton, "All brands", u.button("All brands", st), int(g.x(40)), y, u.goHome))
-	x := int(g.r(40))
-	st.iconPX = g.s(40)
+func (p *brandPage) pills(s *sheet.Sheet) {
+	u, g := p.ui, p.ui.Geo
+	st := sheet.ButtonStyle{H: g.I(112), PadL: g.I(28), PadR: g.I(34), Gap: g.I(14), Radius: g.S(56), PX: g.S(30), IconPX: g.S(44), Icon: "back", Fill: p.c.Ink, FG: p.c.Primary}
+	y := int(g.B(156) + .5)
+	s.Control(sheet.NewControl("nav.back", sheet.RoleButton, "All brands", u.Look.Button("All brands", st), int(g.X(40)), y, u.goHome))
+	x := int(g.R(40))
+	st.IconPX = g.S(40)
 	offered := u.menu.Variants(p.brand.ID)
 	for _, f := range []Filter{FilterNoCaffeine, FilterNoSugar} {
 		if n := len(u.menu.Variants(p.brand.ID, f)); n == 0 || n == len(offered) {
 			continue // it would hide nothing, or everything: no dead buttons
 		}
 		b := st
-		b.icon = chipText[f][0]
+		b.Icon = chipText[f][0]
 		on := p.has(f)
 		if !on {
-			b.fg, b.border = p.c.Ink, 4*g.k
+			b.FG, b.Border = p.c.Ink, 4*g.K
 		}
-		img := u.button(chipText[f][1], b)
+		img := u.Look.Button(chipText[f][1], b)
 		x -= img.Rect.Dx()
-		c := newControl("brand.filter."+string(f), roleSwitch, chipText[f][1], img, x, y, func() { p.toggle(f) })
-		c.value = onOff(on)
-		s.control(c)
-		x -= g.i(16)
+		c := sheet.NewControl("brand.filter."+string(f), sheet.RoleSwitch, chipText[f][1], img, x, y, func() { p.toggle(f) })
+		c.Value = onOff(on)
+		s.Control(c)
+		x -= g.I(16)
 	}
 }
 
@@ -293,28 +301,28 @@ func (p *brandPage) toggle(f Filter) {
 }
 
 // wide is the page of landscape panels: poster on the left, variants scroll on the right.
-func (p *brandPage) wide(s *sheet) {
-	u, g := p.ui, p.ui.g
-	left := g.i(300)
-	s.pic(u.hero(p.brand, left, g.i(250)), 0, 0)
-	lines, sz := u.wordmarkLines(p.brand, g.s(260), g.s(100), g.s(72), .88)
+func (p *brandPage) wide(s *sheet.Sheet) {
+	u, g := p.ui, p.ui.Geo
+	left := g.I(300)
+	s.Pic(u.hero(p.brand, left, g.I(250)), 0, 0)
+	lines, sz := u.wordmarkLines(p.brand, g.S(260), g.S(100), g.S(72), .88)
 	for i, l := range lines {
-		t := s.text(l, g.s(20), g.s(264)+float64(i)*sz.PX*sz.Line, sz, art.Left)
+		t := s.Text(l, g.S(20), g.S(264)+float64(i)*sz.PX*sz.Line, sz, art.Left)
 		if i == 0 {
-			s.sign("brand.title", p.brand.Name, t)
+			s.Sign("brand.title", p.brand.Name, t)
 		}
 	}
-	st := buttonStyle{h: g.i(74), padL: g.i(18), padR: g.i(24), gap: g.i(10), radius: g.s(37), px: g.s(22), iconPX: g.s(30), icon: "back", fill: p.c.Ink, fg: p.c.Primary}
-	s.control(newControl("nav.back", roleButton, "All brands", u.button("All brands", st), g.i(20), g.h-g.i(94), u.goHome))
-	in := &sheet{ui: u, bg: p.c.Primary, ink: p.c.Ink}
-	w := (g.w - left - g.i(32) - g.i(12)) / 2
-	h := g.i(132)
+	st := sheet.ButtonStyle{H: g.I(74), PadL: g.I(18), PadR: g.I(24), Gap: g.I(10), Radius: g.S(37), PX: g.S(22), IconPX: g.S(30), Icon: "back", Fill: p.c.Ink, FG: p.c.Primary}
+	s.Control(sheet.NewControl("nav.back", sheet.RoleButton, "All brands", u.Look.Button("All brands", st), g.I(20), g.H-g.I(94), u.goHome))
+	in := u.Sheet(p.c.Primary, p.c.Ink)
+	w := (g.W - left - g.I(32) - g.I(12)) / 2
+	h := g.I(132)
 	offers := u.menu.Variants(p.brand.ID)
 	for i, o := range offers {
-		p.card(in, o, g.i(12)+i%2*(w+g.i(12)), g.i(20)+i/2*(h+g.i(12)), w, h, g.k*.62)
+		p.card(in, o, g.I(12)+i%2*(w+g.I(12)), g.I(20)+i/2*(h+g.I(12)), w, h, g.K*.62)
 	}
-	sc := container.NewVScroll(in.container(g.w-left, g.i(32)+(len(offers)+1)/2*(h+g.i(12))))
+	sc := container.NewVScroll(in.Container(g.W-left, g.I(32)+(len(offers)+1)/2*(h+g.I(12))))
 	sc.Move(fyne.NewPos(float32(left), 0))
-	sc.Resize(fyne.NewSize(float32(g.w-left), float32(g.h)))
-	s.add(sc)
+	sc.Resize(fyne.NewSize(float32(g.W-left), float32(g.H)))
+	s.Add(sc)
 }

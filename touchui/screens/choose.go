@@ -6,73 +6,74 @@ import (
 	"image/color"
 
 	"fountain/agent/api"
-	"fountain/touchui/screens/art"
+	"fountain/touchui/art"
+	"fountain/touchui/sheet"
 	"fountain/touchui/theme"
 )
 
 // nameLines breaks the beverage's name so that it is as large as it goes.
 func (p *pourPage) nameLines(cut theme.Cut, width, height, maxPX, line float64) ([]string, theme.Size) {
 	sz := theme.Size{PX: maxPX, Line: line, Cut: cut, Track: -.015}
-	lines, px := art.FitName(p.ui.fonts, p.offer.Beverage.Name, sz, width, height, 12, 3)
+	lines, px := art.FitName(p.ui.Fonts, p.offer.Beverage.Name, sz, width, height, 12, 3)
 	sz.PX = px
 	return lines, sz
 }
 
-func (p *pourPage) chooseTall(s *sheet) {
-	u, g, v := p.ui, p.ui.g, p.offer.Beverage
-	s.bg, s.ink = p.c.Primary, p.c.Ink
-	s.box(0, 0, g.w, g.h, p.c.Primary)
-	s.pic(u.hero(p.offer.Brand, g.w, g.i(420)), 0, 0)
-	s.text(p.offer.Brand.Name, g.x(44), g.y(452), g.at(40, 1, theme.Text, 0), art.Left)
-	lines, sz := p.nameLines(theme.Display, g.s(1000), g.s(372), g.s(208), .86)
+func (p *pourPage) chooseTall(s *sheet.Sheet) {
+	u, g, v := p.ui, p.ui.Geo, p.offer.Beverage
+	s.BG, s.Ink = p.c.Primary, p.c.Ink
+	s.Box(0, 0, g.W, g.H, p.c.Primary)
+	s.Pic(u.hero(p.offer.Brand, g.W, g.I(420)), 0, 0)
+	s.Text(p.offer.Brand.Name, g.X(44), g.Y(452), g.At(40, 1, theme.Text, 0), art.Left)
+	lines, sz := p.nameLines(theme.Display, g.S(1000), g.S(372), g.S(208), .86)
 	for i, l := range lines {
-		t := s.text(l, g.x(40), g.y(500)+float64(i)*sz.PX*sz.Line, sz, art.Left)
+		t := s.Text(l, g.X(40), g.Y(500)+float64(i)*sz.PX*sz.Line, sz, art.Left)
 		if i == 0 {
-			s.sign("beverage.title", v.Name, t)
+			s.Sign("beverage.title", v.Name, t)
 		}
 	}
 	for i := range u.cups {
-		p.plate(s, i, int(g.x(40+float64(i)*339)+.5), g.i(892), 322, 384, g.k)
+		p.plate(s, i, int(g.X(40+float64(i)*339)+.5), g.I(892), 322, 384, g.K)
 	}
 	p.figures(s, 1306, 339, 60, 32)
-	st := g.at(26, 1.3, theme.Sans, 0)
+	st := g.At(26, 1.3, theme.Sans, 0)
 	words := facts(v, p.size())
 	if p.trouble() != "" {
-		st, words = g.at(34, 1.25, theme.Text, 0), p.trouble()
+		st, words = g.At(34, 1.25, theme.Text, 0), p.trouble()
 	}
-	ls := art.Wrap(u.fonts, words, st, g.s(1000))
+	ls := art.Wrap(u.Fonts, words, st, g.S(1000))
 	if len(ls) > 2 && p.trouble() == "" {
-		st.PX, st.Line = g.s(24), 1.2
-		ls = art.Wrap(u.fonts, words, st, g.s(1000))
+		st.PX, st.Line = g.S(24), 1.2
+		ls = art.Wrap(u.Fonts, words, st, g.S(1000))
 	}
-	p.sentences(s, ls, g.x(40), g.y(1384), st, words)
-	s.add(p.dome)
-	p.satellites(s, int(g.b(444)+.5), 112, 30, 44, p.c.Well, p.c.Ink)
+	p.sentences(s, ls, g.X(40), g.Y(1384), st, words)
+	s.Add(p.dome)
+	p.satellites(s, int(g.B(444)+.5), 112, 30, 44, p.c.Well, p.c.Ink)
 }
 
-func (p *pourPage) sentences(s *sheet, ls []string, x, y float64, st theme.Size, words string) {
+func (p *pourPage) sentences(s *sheet.Sheet, ls []string, x, y float64, st theme.Size, words string) {
 	id := "beverage.facts"
 	if p.trouble() != "" {
 		id = "beverage.problem"
 	}
 	for i, l := range ls {
-		t := s.text(l, x, y+float64(i)*st.PX*st.Line, st, art.Left)
+		t := s.Text(l, x, y+float64(i)*st.PX*st.Line, st, art.Left)
 		if i == 0 {
-			s.sign(id, words, t)
+			s.Sign(id, words, t)
 		}
 	}
 }
 
 // satellites are the pills beside the dome.
-func (p *pourPage) satellites(s *sheet, y int, h, px, icon float64, fill, fg color.RGBA) {
-	u, g := p.ui, p.ui.g
-	st := buttonStyle{h: g.i(h), padL: g.i(h / 4), padR: g.i(h * .3), gap: g.i(h / 8), radius: g.s(h / 2), px: g.s(px), iconPX: g.s(icon), fill: fill, fg: fg}
-	st.icon = "back"
+func (p *pourPage) satellites(s *sheet.Sheet, y int, h, px, icon float64, fill, fg color.RGBA) {
+	u, g := p.ui, p.ui.Geo
+	st := sheet.ButtonStyle{H: g.I(h), PadL: g.I(h / 4), PadR: g.I(h * .3), Gap: g.I(h / 8), Radius: g.S(h / 2), PX: g.S(px), IconPX: g.S(icon), Fill: fill, FG: fg}
+	st.Icon = "back"
 	margin := 40.0
-	if g.wide {
+	if g.Wide {
 		margin = 28
 	}
-	back := s.control(newControl("nav.back", roleButton, "Back", u.button("Back", st), int(g.x(margin)+.5), y, p.back))
+	back := s.Control(sheet.NewControl("nav.back", sheet.RoleButton, "Back", u.Look.Button("Back", st), int(g.X(margin)+.5), y, p.back))
 	if p.offer.Beverage == nil || p.wanted != nil {
 		return
 	}
@@ -80,30 +81,30 @@ func (p *pourPage) satellites(s *sheet, y int, h, px, icon float64, fill, fg col
 	if u.tap {
 		label, icn, value = "Hold instead", "hold", "on"
 	}
-	st.icon = icn
-	img := u.button(label, st)
-	x := int(g.r(margin)) - img.Rect.Dx()
-	if g.wide {
-		x = int(back.Position().X+back.Size().Width) + g.i(12)
+	st.Icon = icn
+	img := u.Look.Button(label, st)
+	x := int(g.R(margin)) - img.Rect.Dx()
+	if g.Wide {
+		x = int(back.Position().X+back.Size().Width) + g.I(12)
 	}
-	c := newControl("beverage.tap", roleSwitch, label, img, x, y, func() {
+	c := sheet.NewControl("beverage.tap", sheet.RoleSwitch, label, img, x, y, func() {
 		u.tap = !u.tap
 		p.build()
 	})
-	c.value = value
-	s.control(c)
+	c.Value = value
+	s.Control(c)
 }
 
 // cupHeights are the drawn heights of the largest cups, small to large; api promises at most three sizes.
 var cupHeights = [api.MaxSizes]float64{164, 198, 240}
 
 // plate is one cup size.
-func (p *pourPage) plate(s *sheet, i, x, y int, w, h, k float64) {
+func (p *pourPage) plate(s *sheet.Sheet, i, x, y int, w, h, k float64) {
 	u, cup, on := p.ui, p.ui.cups[i], p.ui.cup == i
 	pw, ph := int(w*k+.5), int(h*k+.5)
-	img := u.compose(func() *image.RGBA {
+	img := u.Compose(func() *image.RGBA {
 		fg, liquid := p.c.Ink, p.c.Tint(.45)
-		q := art.NewPicture(u.fonts, pw, ph, p.c.Primary)
+		q := u.Picture(pw, ph, p.c.Primary)
 		if on {
 			fg, liquid = p.c.OnSecondary, p.c.Primary
 			q.Round(0, 0, float64(pw), float64(ph), theme.RadiusCard*k*h/384, p.c.Secondary)
@@ -111,10 +112,10 @@ func (p *pourPage) plate(s *sheet, i, x, y int, w, h, k float64) {
 			q.Frame(0, 0, float64(pw), float64(ph), theme.RadiusCard*k*h/384, 4*k*h/384, p.c.Tint(.45))
 		}
 		f := h / 384 * k
-		name := theme.Size{PX: max(36*f, 18*u.g.k), Line: 1.1, Cut: theme.Text}
-		ml := theme.Size{PX: max(26*f, 16*u.g.k), Line: 1.1, Cut: theme.Text}
+		name := theme.Size{PX: max(36*f, 18*u.Geo.K), Line: 1.1, Cut: theme.Text}
+		ml := theme.Size{PX: max(26*f, 16*u.Geo.K), Line: 1.1, Cut: theme.Text}
 		words := fmt.Sprintf("%d ml · %d fl oz", cup.ML, cup.OZ)
-		if u.fonts.Width(words, ml.Cut, ml.PX, 0) > float64(pw)-16*f {
+		if u.Fonts.Width(words, ml.Cut, ml.PX, 0) > float64(pw)-16*f {
 			words = fmt.Sprintf("%d ml", cup.ML)
 		}
 		bottom := float64(ph) - 26*f - ml.PX*1.1
@@ -132,63 +133,63 @@ func (p *pourPage) plate(s *sheet, i, x, y int, w, h, k float64) {
 		}
 		return q.RGBA
 	}, "plate/%s/%s/%d/%v/%d", p.offer.Brand.ID, cup.Key, cup.ML, on, pw)
-	c := newControl("beverage.size."+cup.Key, roleSwitch, fmt.Sprintf("%s, %d ml", cup.Name, cup.ML), img, x, y, func() { p.pick(i) })
-	c.value = onOff(on)
-	s.control(c)
+	c := sheet.NewControl("beverage.size."+cup.Key, sheet.RoleSwitch, fmt.Sprintf("%s, %d ml", cup.Name, cup.ML), img, x, y, func() { p.pick(i) })
+	c.Value = onOff(on)
+	s.Control(c)
 }
 
 // figures are calories, sugar and caffeine of the chosen cup.
-func (p *pourPage) figures(s *sheet, y, step, px, labelPX float64) {
-	u, g, v, ml := p.ui, p.ui.g, p.offer.Beverage, p.size().ML
+func (p *pourPage) figures(s *sheet.Sheet, y, step, px, labelPX float64) {
+	u, g, v, ml := p.ui, p.ui.Geo, p.offer.Beverage, p.size().ML
 	x0 := 44.0
-	if g.wide {
+	if g.Wide {
 		x0 = 28
 	}
 	for i, f := range [3][2]string{
 		{fmt.Sprint(kcal(v, ml)), "kcal"}, {fmt.Sprintf("%d g", sugarG(v, ml)), "sugar"}, {fmt.Sprintf("%d mg", caffeineMG(v, ml)), "caffeine"},
 	} {
-		x := g.x(x0 + float64(i)*step)
-		num := g.at(px, 1, theme.Display, -.015)
-		w := u.fonts.Width(f[0], num.Cut, num.PX, num.Track)
-		t := s.text(f[0], x, g.y(y), num, art.Left)
-		lab := g.at(labelPX, 1, theme.Text, 0)
+		x := g.X(x0 + float64(i)*step)
+		num := g.At(px, 1, theme.Display, -.015)
+		w := u.Fonts.Width(f[0], num.Cut, num.PX, num.Track)
+		t := s.Text(f[0], x, g.Y(y), num, art.Left)
+		lab := g.At(labelPX, 1, theme.Text, 0)
 		// one baseline
-		dy := u.fonts.Baseline(num.Cut, num.PX, 1) - u.fonts.Baseline(lab.Cut, lab.PX, 1)
-		s.text(f[1], x+w+g.s(labelPX*.44), g.y(y)+dy, lab, art.Left)
-		s.sign("beverage."+f[1], f[0]+" "+f[1], t)
+		dy := u.Fonts.Baseline(num.Cut, num.PX, 1) - u.Fonts.Baseline(lab.Cut, lab.PX, 1)
+		s.Text(f[1], x+w+g.S(labelPX*.44), g.Y(y)+dy, lab, art.Left)
+		s.Sign("beverage."+f[1], f[0]+" "+f[1], t)
 	}
 }
 
 // chooseWide is the beverage page of landscape panels.
-func (p *pourPage) chooseWide(s *sheet) {
-	u, g, v := p.ui, p.ui.g, p.offer.Beverage
-	s.bg, s.ink = p.c.Primary, p.c.Ink
-	s.box(0, 0, g.w, g.h, p.c.Primary)
-	art0 := int(g.s(440))
-	s.pic(u.hero(p.offer.Brand, g.w-art0, g.i(300)), art0, 0)
-	s.text(p.offer.Brand.Name, g.x(28), g.y(20), g.at(22, 1, theme.Text, 0), art.Left)
-	lines, sz := p.nameLines(theme.Condensed, g.s(390), g.s(98), g.s(72), .88)
+func (p *pourPage) chooseWide(s *sheet.Sheet) {
+	u, g, v := p.ui, p.ui.Geo, p.offer.Beverage
+	s.BG, s.Ink = p.c.Primary, p.c.Ink
+	s.Box(0, 0, g.W, g.H, p.c.Primary)
+	art0 := int(g.S(440))
+	s.Pic(u.hero(p.offer.Brand, g.W-art0, g.I(300)), art0, 0)
+	s.Text(p.offer.Brand.Name, g.X(28), g.Y(20), g.At(22, 1, theme.Text, 0), art.Left)
+	lines, sz := p.nameLines(theme.Condensed, g.S(390), g.S(98), g.S(72), .88)
 	for i, l := range lines {
-		t := s.text(l, g.x(28), g.y(48)+float64(i)*sz.PX*sz.Line, sz, art.Left)
+		t := s.Text(l, g.X(28), g.Y(48)+float64(i)*sz.PX*sz.Line, sz, art.Left)
 		if i == 0 {
-			s.sign("beverage.title", v.Name, t)
+			s.Sign("beverage.title", v.Name, t)
 		}
 	}
 	for i := range u.cups {
-		p.plate(s, i, g.i(28+float64(i)*136), g.i(150), 126, 146, g.k)
+		p.plate(s, i, g.I(28+float64(i)*136), g.I(150), 126, 146, g.K)
 	}
 	p.figures(s, 306, 136, 28, 18)
-	st := g.at(18, 1.2, theme.Sans, 0)
+	st := g.At(18, 1.2, theme.Sans, 0)
 	words := facts(v, p.size())
 	if p.trouble() != "" {
-		st, words = g.at(20, 1.2, theme.Text, 0), p.trouble()
+		st, words = g.At(20, 1.2, theme.Text, 0), p.trouble()
 	}
-	ls := art.Wrap(u.fonts, words, st, g.s(408))
+	ls := art.Wrap(u.Fonts, words, st, g.S(408))
 	if len(ls) > 3 {
-		st.PX = g.s(16)
-		ls = art.Wrap(u.fonts, words, st, g.s(408))
+		st.PX = g.S(16)
+		ls = art.Wrap(u.Fonts, words, st, g.S(408))
 	}
-	p.sentences(s, ls, g.x(28), g.y(340), st, words)
-	s.add(p.dome)
-	p.satellites(s, int(g.b(68)), 60, 20, 28, p.c.Well, p.c.Ink)
+	p.sentences(s, ls, g.X(28), g.Y(340), st, words)
+	s.Add(p.dome)
+	p.satellites(s, int(g.B(68)), 60, 20, 28, p.c.Well, p.c.Ink)
 }

@@ -11,8 +11,9 @@ import (
 	"fyne.io/fyne/v2/driver/mobile"
 	"fyne.io/fyne/v2/widget"
 
+	"fountain/touchui/art"
 	"fountain/touchui/kiosk"
-	"fountain/touchui/screens/art"
+	"fountain/touchui/sheet"
 )
 
 // dome is the push pad above the nozzle. It reports fingers; it decides nothing. The kiosk gives an object to one
@@ -36,18 +37,18 @@ var (
 )
 
 func newDome(u *UI, id, role string, down, up func()) *dome {
-	d := &dome{ui: u, id: id, role: role, pic: picture(image.NewRGBA(image.Rect(0, 0, 1, 1)), 0, 0), down: down, up: up}
+	d := &dome{ui: u, id: id, role: role, pic: sheet.Picture(image.NewRGBA(image.Rect(0, 0, 1, 1)), 0, 0), down: down, up: up}
 	d.ExtendBaseWidget(d)
-	g := u.g
-	if g.wide {
-		r := g.i(art.CornerR)
+	g := u.Geo
+	if g.Wide {
+		r := g.I(art.CornerR)
 		d.Resize(fyne.NewSize(float32(r), float32(r)))
-		d.Move(fyne.NewPos(float32(g.w-r), float32(g.h-r)))
+		d.Move(fyne.NewPos(float32(g.W-r), float32(g.H-r)))
 		return d
 	}
-	h := g.i(1920 - art.DomeTop)
-	d.Resize(fyne.NewSize(float32(int(2*art.DomeR*g.k+.5)), float32(h)))
-	d.Move(fyne.NewPos(float32(int(g.x(540-art.DomeR)+.5)), float32(g.h-h)))
+	h := g.I(1920 - art.DomeTop)
+	d.Resize(fyne.NewSize(float32(int(2*art.DomeR*g.K+.5)), float32(h)))
+	d.Move(fyne.NewPos(float32(int(g.X(540-art.DomeR)+.5)), float32(g.H-h)))
 	return d
 }
 
@@ -55,13 +56,13 @@ func newDome(u *UI, id, role string, down, up func()) *dome {
 func (d *dome) look(st art.DomeStyle, value string, disabled bool) {
 	d.style, d.value, d.disabled = st, value, disabled
 	u := d.ui
-	img := u.compose(func() *image.RGBA {
-		if u.g.wide {
-			return art.Corner(u.fonts, corners(st.Label), st, u.g.k)
+	img := u.Compose(func() *image.RGBA {
+		if u.Geo.Wide {
+			return art.Corner(u.Fonts, corners(st.Label), st, u.Geo.K)
 		}
-		return art.Dome(u.fonts, u.g.i(1920-art.DomeTop), st, u.g.k)
+		return art.Dome(u.Fonts, u.Geo.I(1920-art.DomeTop), st, u.Geo.K)
 	}, "dome/%s", fmt.Sprint(st))
-	replace(d.pic, img)
+	sheet.Replace(d.pic, img)
 }
 
 // corners breaks a label for the corner pad: it has no room for three words on a line.
@@ -74,17 +75,20 @@ func corners(label string) []string {
 	return []string{strings.Join(w[:n], " "), strings.Join(w[n:], " ")}
 }
 
+// Forget drops the picture of a dome that is not shown again.
+func (d *dome) Forget() { d.pic.Image = nil }
+
 // CreateRenderer implements fyne.Widget.
 func (d *dome) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRenderer(d.pic) }
 
 // inside reports whether a point lies on the round pad, not only in its box.
 func (d *dome) inside(p fyne.Position) bool {
-	g := d.ui.g
-	if g.wide {
-		r := art.CornerR * g.k
+	g := d.ui.Geo
+	if g.Wide {
+		r := art.CornerR * g.K
 		return math.Hypot(float64(p.X)-r, float64(p.Y)-r) <= r
 	}
-	r := art.DomeR * g.k
+	r := art.DomeR * g.K
 	return math.Hypot(float64(p.X)-r, float64(p.Y)-r) <= r
 }
 

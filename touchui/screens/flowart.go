@@ -5,17 +5,17 @@ import (
 	"image/color"
 	"strconv"
 
-	"fountain/touchui/screens/art"
+	"fountain/touchui/art"
 	"fountain/touchui/theme"
 )
 
 // strip composes the surface, one period wider than the panel so that it can move sideways.
 func (p *pourPage) strip() *image.RGBA {
 	u := p.ui
-	period, h := u.g.i(art.WavePeriod), u.edgeH()
-	w := u.g.w + period
-	return u.compose(func() *image.RGBA {
-		q := art.NewPicture(u.fonts, w, h, p.c.Secondary)
+	period, h := u.Geo.I(art.WavePeriod), u.edgeH()
+	w := u.Geo.W + period
+	return u.Compose(func() *image.RGBA {
+		q := u.Picture(w, h, p.c.Secondary)
 		q.Wave(0, 0, float64(w+period), float64(h), float64(period), p.c.Primary)
 		return q.RGBA
 	}, "strip/%s/%dx%d", p.offer.Brand.ID, w, h)
@@ -23,31 +23,31 @@ func (p *pourPage) strip() *image.RGBA {
 
 // edgeH is how high a surface is.
 func (u *UI) edgeH() int {
-	if u.g.wide {
-		return u.g.i(28)
+	if u.Geo.Wide {
+		return u.Geo.I(28)
 	}
-	return u.g.i(48)
+	return u.Geo.I(48)
 }
 
 // digit composes one digit in a cell as wide as the widest, so that the number does not dance.
 func (u *UI) digit(d string, fg color.RGBA) (img *image.RGBA, cell int) {
 	sz := u.digitSize()
 	for n := range 10 {
-		cell = max(cell, int(u.fonts.Width(strconv.Itoa(n), sz.Cut, sz.PX, sz.Track)+.5))
+		cell = max(cell, int(u.Fonts.Width(strconv.Itoa(n), sz.Cut, sz.PX, sz.Track)+.5))
 	}
-	return u.compose(func() *image.RGBA {
-		q := art.Clear(u.fonts, cell+int(sz.PX*.06), int(sz.PX*sz.Line))
-		w := u.fonts.Width(d, sz.Cut, sz.PX, sz.Track)
+	return u.Compose(func() *image.RGBA {
+		q := art.Clear(u.Fonts, cell+int(sz.PX*.06), int(sz.PX*sz.Line))
+		w := u.Fonts.Width(d, sz.Cut, sz.PX, sz.Track)
 		q.Text(d, (float64(cell)-w)/2, 0, art.Style{Size: sz, Color: fg}, art.Left)
 		return q.RGBA
 	}, "digit/%s/%v/%v", d, sz.PX, fg), cell
 }
 
 func (u *UI) digitSize() theme.Size {
-	if u.g.wide {
-		return u.g.at(150, .94, theme.Display, -.03)
+	if u.Geo.Wide {
+		return u.Geo.At(150, .94, theme.Display, -.03)
 	}
-	return u.g.at(320, .9, theme.Display, -.03)
+	return u.Geo.At(320, .9, theme.Display, -.03)
 }
 
 // warm composes ahead, beside the Fyne thread, what the first moments of a pour show: a press has to answer at once.

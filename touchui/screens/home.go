@@ -6,10 +6,10 @@ import (
 	"strings"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
 
-	"fountain/touchui/screens/art"
+	"fountain/touchui/art"
+	"fountain/touchui/sheet"
 	"fountain/touchui/theme"
 )
 
@@ -26,7 +26,7 @@ type homePage struct {
 }
 
 type wallTile struct {
-	*control
+	*sheet.Control
 	row  BrandRow
 	spec art.TileSpec
 }
@@ -37,7 +37,13 @@ func newHome(u *UI) *homePage {
 	return p
 }
 
-func (p *homePage) name() string               { return "home" }
+func (p *homePage) name() string { return "home" }
+func (p *homePage) again() page {
+	q := newHome(p.ui)
+	q.build(p.scroll.Offset.Y)
+	return q
+}
+
 func (p *homePage) content() fyne.CanvasObject { return p.root }
 
 func (p *homePage) update(menuChanged bool) {
@@ -66,7 +72,7 @@ func (p *homePage) signature() string {
 func (p *homePage) build(offset float32) {
 	u := p.ui
 	p.shown = p.signature()
-	if u.g.wide {
+	if u.Geo.Wide {
 		p.root.Objects = p.wide()
 	} else {
 		p.root.Objects = p.tall()
@@ -75,17 +81,17 @@ func (p *homePage) build(offset float32) {
 	p.scroll.Offset = fyne.NewPos(0, max(0, min(offset, p.scroll.Content.MinSize().Height-p.scroll.Size().Height)))
 	p.scroll.Refresh()
 	p.reveal()
-	p.root.Resize(fyne.NewSize(float32(u.g.w), float32(u.g.h)))
+	p.root.Resize(fyne.NewSize(float32(u.Geo.W), float32(u.Geo.H)))
 	p.root.Refresh()
 }
 
 func (p *homePage) tall() []fyne.CanvasObject {
 	u := p.ui
-	k := float64(u.g.w) / 1080
+	k := float64(u.Geo.W) / 1080
 	v := func(x float64) int { return int(x*k + .5) }
-	s := &sheet{ui: u, bg: u.roles.BG, ink: u.roles.Ink}
+	s := u.Sheet(u.Roles.BG, u.Roles.Ink)
 	dockH := v(308)
-	up := &sheet{ui: u, bg: u.roles.BG, ink: u.roles.Ink}
+	up := u.Sheet(u.Roles.BG, u.Roles.Ink)
 	p.heading(up, k)
 	y := 604.0
 	if offers, history := u.menu.Favourites(); len(offers) > 0 {
@@ -93,62 +99,62 @@ func (p *homePage) tall() []fyne.CanvasObject {
 	} else {
 		y = 268
 	}
-	up.ink = u.roles.InkSoft
+	up.Ink = u.Roles.InkSoft
 	rows := u.menu.Brands(u.filter)
-	title := up.text(p.countLabel(len(rows)), 40*k, (y-48)*k, theme.Size{PX: 28 * k, Line: 1, Cut: theme.Text}, art.Left)
-	up.sign("home.count", p.countLabel(len(rows)), title)
-	cols := max(2, int((float64(u.g.w)/k-80+16)/254))
+	title := up.Text(p.countLabel(len(rows)), 40*k, (y-48)*k, theme.Size{PX: 28 * k, Line: 1, Cut: theme.Text}, art.Left)
+	up.Sign("home.count", p.countLabel(len(rows)), title)
+	cols := max(2, int((float64(u.Geo.W)/k-80+16)/254))
 	if k < .9 {
-		cols = max(2, int((float64(u.g.w)-80*k+16*k)/(254*.86)))
+		cols = max(2, int((float64(u.Geo.W)-80*k+16*k)/(254*.86)))
 	}
-	tileW := (float64(u.g.w) - 80*k - float64(cols-1)*16*k) / float64(cols)
+	tileW := (float64(u.Geo.W) - 80*k - float64(cols-1)*16*k) / float64(cols)
 	spec := art.TileFull.Scaled(tileW / 238)
 	h := p.wall(up, rows, spec, v(40), v(y), cols, v(16))
-	up.ink = u.roles.Ink
-	s.add(p.scroller(up, 0, 0, u.g.w, u.g.h-dockH, h+v(24)))
-	p.dock(s, k, u.g.h-dockH, dockH)
-	return s.objs
+	up.Ink = u.Roles.Ink
+	s.Add(p.scroller(up, 0, 0, u.Geo.W, u.Geo.H-dockH, h+v(24)))
+	p.dock(s, k, u.Geo.H-dockH, dockH)
+	return s.Objects()
 }
 
-func (p *homePage) heading(s *sheet, k float64) {
+func (p *homePage) heading(s *sheet.Sheet, k float64) {
 	u := p.ui
-	logo := u.compose(func() *image.RGBA {
-		q := art.NewPicture(u.fonts, int(300*k), int(60*k), u.roles.BG)
-		q.Logo(0, 4*k, 46*k, art.Style{Size: theme.Size{PX: 46 * k, Line: 1, Cut: theme.Display, Track: -.015}, Color: u.roles.Ink})
+	logo := u.Compose(func() *image.RGBA {
+		q := u.Picture(int(300*k), int(60*k), u.Roles.BG)
+		q.Logo(0, 4*k, 46*k, art.Style{Size: theme.Size{PX: 46 * k, Line: 1, Cut: theme.Display, Track: -.015}, Color: u.Roles.Ink})
 		return q.RGBA
 	}, "logo/%v", k)
-	s.pic(logo, int(40*k), int(40*k))
+	s.Pic(logo, int(40*k), int(40*k))
 	const title = "What will it be?"
-	t := s.text(title, 40*k, 106*k, theme.Size{PX: 92 * k, Line: 1, Cut: theme.Display, Track: -.015}, art.Left)
-	s.sign("home.title", title, t)
+	t := s.Text(title, 40*k, 106*k, theme.Size{PX: 92 * k, Line: 1, Cut: theme.Display, Track: -.015}, art.Left)
+	s.Sign("home.title", title, t)
 }
 
-func (p *homePage) favourites(s *sheet, offers []Offer, history bool, k float64) {
+func (p *homePage) favourites(s *sheet.Sheet, offers []Offer, history bool, k float64) {
 	u := p.ui
 	title := "A good start"
 	if history {
 		title = "Favourites"
 	}
-	s.ink = u.roles.InkSoft
-	s.text(title, 40*k, 222*k, theme.Size{PX: 28 * k, Line: 1, Cut: theme.Text}, art.Left)
-	s.ink = u.roles.Ink
-	in := &sheet{ui: u, bg: u.roles.BG, ink: u.roles.Ink}
+	s.Ink = u.Roles.InkSoft
+	s.Text(title, 40*k, 222*k, theme.Size{PX: 28 * k, Line: 1, Cut: theme.Text}, art.Left)
+	s.Ink = u.Roles.Ink
+	in := u.Sheet(u.Roles.BG, u.Roles.Ink)
 	x := 40 * k
 	h := 0
 	for i, o := range offers {
 		card := art.FavouriteCard(o.Brand, o.Beverage.Name, favouriteNote(o.Beverage, u.cups[usual(u.cups)])).Scaled(k)
-		img := u.compose(func() *image.RGBA { return card.Draw(u.fonts, u.roles.BG) }, "fav/%s/%v", o.Beverage.ID, k)
-		c := newControl(fmt.Sprintf("home.favourite.%d", i), roleTile, o.Brand.Name+" "+o.Beverage.Name, img, int(x), 0, func() { u.open(o.Beverage.ID) })
-		c.value = string(o.Beverage.ID)
-		in.control(c)
+		img := u.Compose(func() *image.RGBA { return card.Draw(u.Fonts, u.Roles.BG) }, "fav/%s/%v", o.Beverage.ID, k)
+		c := sheet.NewControl(fmt.Sprintf("home.favourite.%d", i), sheet.RoleTile, o.Brand.Name+" "+o.Beverage.Name, img, int(x), 0, func() { u.open(o.Beverage.ID) })
+		c.Value = string(o.Beverage.ID)
+		in.Control(c)
 		x += float64(card.W) + 16*k
 		h = card.H
 	}
 	x += 24 * k
-	sc := container.NewHScroll(in.container(int(x), h))
+	sc := container.NewHScroll(in.Container(int(x), h))
 	sc.Move(fyne.NewPos(0, float32(int(268*k+.5))))
-	sc.Resize(fyne.NewSize(float32(u.g.w), float32(h)))
-	s.add(sc)
+	sc.Resize(fyne.NewSize(float32(u.Geo.W), float32(h)))
+	s.Add(sc)
 }
 
 func (p *homePage) countLabel(n int) string {
@@ -166,31 +172,25 @@ func (p *homePage) countLabel(n int) string {
 }
 
 // wall adds the tiles, without their pictures, and returns where they end.
-func (p *homePage) wall(s *sheet, rows []BrandRow, spec art.TileSpec, x, y, cols, gap int) int {
+func (p *homePage) wall(s *sheet.Sheet, rows []BrandRow, spec art.TileSpec, x, y, cols, gap int) int {
 	u := p.ui
 	p.tiles = p.tiles[:0]
 	p.first, p.stride = float32(y), float32(spec.H+gap)
 	for i, r := range rows {
-		t := &wallTile{row: r, spec: spec, control: &control{
-			id: "home.brand." + string(r.Brand.ID), role: roleTile, name: r.Brand.Name, disabled: r.Drained && r.Why != whyNoFizz,
-			pic: canvas.NewImageFromImage(nil), shift: 6, ink: u.roles.Ink, page: u.roles.BG,
-			tap: func() {
+		t := &wallTile{row: r, spec: spec}
+		t.Control = s.Control(sheet.NewEmpty("home.brand."+string(r.Brand.ID), sheet.RoleTile, r.Brand.Name,
+			x+i%cols*(spec.W+gap), y+i/cols*(spec.H+gap), spec.W, spec.H, func() {
 				if r.Drained {
 					u.show(newNoFizz(u))
 					return
 				}
 				u.show(newBrand(u, r.Brand))
-			},
-		}}
+			}))
+		t.Radius, t.Disabled = float32(spec.Radius), r.Drained && r.Why != whyNoFizz
 		if r.Drained {
-			t.value = r.Why
+			t.Value = r.Why
 		}
-		t.pic.ScaleMode = canvas.ImageScalePixels
-		t.ExtendBaseWidget(t.control)
-		t.Move(fyne.NewPos(float32(x+i%cols*(spec.W+gap)), float32(y+i/cols*(spec.H+gap))))
-		t.Resize(fyne.NewSize(float32(spec.W), float32(spec.H)))
 		t.Hide()
-		s.add(t.control)
 		p.tiles = append(p.tiles, t)
 	}
 	return y + (len(rows)+cols-1)/cols*(spec.H+gap)
@@ -204,24 +204,24 @@ func (p *homePage) reveal() {
 		near := y+float32(t.spec.H) > top && y < bottom
 		switch {
 		case near && !t.Visible():
-			t.show(p.ui.tile(t.row, t.spec))
+			t.SetPicture(p.ui.tile(t.row, t.spec))
 			t.Show()
 		case !near && t.Visible():
 			t.Hide()
-			t.up, t.pic.Image = nil, nil
+			t.SetPicture(nil)
 		}
 	}
 }
 
 // tile composes a brand's tile.
 func (u *UI) tile(r BrandRow, spec art.TileSpec) *image.RGBA {
-	return u.compose(func() *image.RGBA {
-		return art.Tile(u.fonts, r.Brand, spec, u.roles.BG, r.Drained, u.roles)
+	return u.Compose(func() *image.RGBA {
+		return art.Tile(u.Fonts, r.Brand, spec, u.Roles.BG, r.Drained, u.Roles)
 	}, "tile/%s/%v/%d", r.Brand.ID, r.Drained, spec.W)
 }
 
-func (p *homePage) scroller(s *sheet, x, y, w, h, contentH int) fyne.CanvasObject {
-	p.scroll = container.NewVScroll(s.container(w, max(contentH, h)))
+func (p *homePage) scroller(s *sheet.Sheet, x, y, w, h, contentH int) fyne.CanvasObject {
+	p.scroll = container.NewVScroll(s.Container(w, max(contentH, h)))
 	p.scroll.Move(fyne.NewPos(float32(x), float32(y)))
 	p.scroll.Resize(fyne.NewSize(float32(w), float32(h)))
 	return p.scroll
@@ -233,31 +233,30 @@ var chipText = map[Filter][2]string{ // icon, words
 }
 
 // chips adds the filters from x on; they scroll sideways when they need more than width.
-func (p *homePage) chips(s *sheet, style buttonStyle, x, y, width, gap int, bg sheet) {
+func (p *homePage) chips(s *sheet.Sheet, style sheet.ButtonStyle, x, y, width, gap int, in *sheet.Sheet) {
 	u := p.ui
-	in := bg
 	at := x
 	for _, f := range Filters {
 		st := style
-		st.icon, st.fill, st.fg = chipText[f][0], u.roles.Sunk, u.roles.Ink
+		st.Icon, st.Fill, st.FG = chipText[f][0], u.Roles.Sunk, u.Roles.Ink
 		if f == u.filter {
-			st.fill, st.fg = u.roles.Active, u.roles.OnActive
+			st.Fill, st.FG = u.Roles.Active, u.Roles.OnActive
 		}
-		c := newControl("home.filter."+string(f), roleSwitch, chipText[f][1], u.button(chipText[f][1], st), at, 0, func() { p.choose(f) })
-		c.value = onOff(f == u.filter)
-		in.control(c)
+		c := sheet.NewControl("home.filter."+string(f), sheet.RoleSwitch, chipText[f][1], u.Look.Button(chipText[f][1], st), at, 0, func() { p.choose(f) })
+		c.Value = onOff(f == u.filter)
+		in.Control(c)
 		at += int(c.Size().Width) + gap
 	}
 	at += x - gap
-	sc := container.NewHScroll(in.container(max(at, width), style.h+8))
+	sc := container.NewHScroll(in.Container(max(at, width), style.H+8))
 	sc.Move(fyne.NewPos(0, float32(y)))
-	sc.Resize(fyne.NewSize(float32(width), float32(style.h+8)))
+	sc.Resize(fyne.NewSize(float32(width), float32(style.H+8)))
 	if p.filter != nil {
 		sc.Offset.X = min(p.filter.Offset.X, float32(max(at-width, 0)))
 		sc.Refresh()
 	}
 	p.filter = sc
-	s.add(sc)
+	s.Add(sc)
 }
 
 func onOff(b bool) string {
@@ -278,90 +277,90 @@ func (p *homePage) choose(f Filter) {
 	p.build(min(p.scroll.Offset.Y, max(0, p.first-64)))
 }
 
-func (p *homePage) dock(s *sheet, k float64, y, h int) {
+func (p *homePage) dock(s *sheet.Sheet, k float64, y, h int) {
 	u := p.ui
 	v := func(x float64) int { return int(x*k + .5) }
-	s.box(0, y, u.g.w, h, u.roles.Surface)
-	s.box(0, y, u.g.w, max(2, v(2)), u.roles.Line)
-	in := sheet{ui: u, bg: u.roles.Surface, ink: u.roles.Ink}
-	p.chips(s, buttonStyle{h: v(96), padL: v(24), padR: v(30), gap: v(14), radius: 48 * k, px: 28 * k, iconPX: 40 * k}, v(40), y+v(24), u.g.w, v(12), in)
+	s.Box(0, y, u.Geo.W, h, u.Roles.Surface)
+	s.Box(0, y, u.Geo.W, max(2, v(2)), u.Roles.Line)
+	in := u.Sheet(u.Roles.Surface, u.Roles.Ink)
+	p.chips(s, sheet.ButtonStyle{H: v(96), PadL: v(24), PadR: v(30), Gap: v(14), Radius: 48 * k, PX: 28 * k, IconPX: 40 * k}, v(40), y+v(24), u.Geo.W, v(12), in)
 	if o, ok := u.menu.Water(); ok {
-		img := u.button("Just water", buttonStyle{
-			h: v(128), gap: v(18), radius: 36 * k, px: 32 * k, iconPX: 52 * k, icon: "hold",
-			fill: u.roles.Water, fg: u.roles.OnWater, width: u.g.w - 2*v(40),
+		img := u.Look.Button("Just water", sheet.ButtonStyle{
+			H: v(128), Gap: v(18), Radius: 36 * k, PX: 32 * k, IconPX: 52 * k, Icon: "hold",
+			Fill: u.Roles.Water, FG: u.Roles.OnWater, Width: u.Geo.W - 2*v(40),
 		})
-		c := newControl("home.water", roleButton, "Just water", img, v(40), y+v(142), func() { u.open(o.Beverage.ID) })
-		s.bg = u.roles.Surface
-		s.control(c)
+		c := sheet.NewControl("home.water", sheet.RoleButton, "Just water", img, v(40), y+v(142), func() { u.open(o.Beverage.ID) })
+		s.BG = u.Roles.Surface
+		s.Control(c)
 	}
 }
 
 // wide is the page of landscape panels: the dock is a rail on the right, kind lines drop out.
 func (p *homePage) wide() []fyne.CanvasObject {
-	u, g := p.ui, p.ui.g
-	s := &sheet{ui: u, bg: u.roles.BG, ink: u.roles.Ink}
-	railW := g.i(180)
-	main := g.w - railW
-	up := &sheet{ui: u, bg: u.roles.BG, ink: u.roles.Ink}
-	spec := art.TileSmall.Scaled(g.k)
-	gap := g.i(10)
-	cols := max(1, (main-g.i(20)-g.i(20)+gap)/(spec.W+gap))
-	y := g.i(94)
-	h := p.wall(up, u.menu.Brands(u.filter), spec, g.i(20), y, cols, gap)
-	in := sheet{ui: u, bg: u.roles.BG, ink: u.roles.Ink}
-	p.chips(up, buttonStyle{h: g.i(60), padL: g.i(14), padR: g.i(18), gap: g.i(8), radius: g.s(30), px: g.s(20), iconPX: g.s(26)}, g.i(20), g.i(18), main, g.i(10), in)
-	s.add(p.scroller(up, 0, 0, main, g.h, h+g.i(8)))
-	s.box(main, 0, railW, g.h, u.roles.Surface)
-	s.box(main, 0, max(1, g.i(2)), g.h, u.roles.Line)
-	s.bg = u.roles.Surface
-	x := main + g.i(14)
-	at := g.i(18)
-	key := buttonStyle{gap: g.i(8), radius: g.s(20), px: g.s(20), iconPX: g.s(34), width: railW - g.i(28), stacked: true, fg: u.roles.Ink, fill: u.roles.Sunk}
+	u, g := p.ui, p.ui.Geo
+	s := u.Sheet(u.Roles.BG, u.Roles.Ink)
+	railW := g.I(180)
+	main := g.W - railW
+	up := u.Sheet(u.Roles.BG, u.Roles.Ink)
+	spec := art.TileSmall.Scaled(g.K)
+	gap := g.I(10)
+	cols := max(1, (main-g.I(20)-g.I(20)+gap)/(spec.W+gap))
+	y := g.I(94)
+	h := p.wall(up, u.menu.Brands(u.filter), spec, g.I(20), y, cols, gap)
+	in := u.Sheet(u.Roles.BG, u.Roles.Ink)
+	p.chips(up, sheet.ButtonStyle{H: g.I(60), PadL: g.I(14), PadR: g.I(18), Gap: g.I(8), Radius: g.S(30), PX: g.S(20), IconPX: g.S(26)}, g.I(20), g.I(18), main, g.I(10), in)
+	s.Add(p.scroller(up, 0, 0, main, g.H, h+g.I(8)))
+	s.Box(main, 0, railW, g.H, u.Roles.Surface)
+	s.Box(main, 0, max(1, g.I(2)), g.H, u.Roles.Line)
+	s.BG = u.Roles.Surface
+	x := main + g.I(14)
+	at := g.I(18)
+	key := sheet.ButtonStyle{Gap: g.I(8), Radius: g.S(20), PX: g.S(20), IconPX: g.S(34), Width: railW - g.I(28), Stacked: true, FG: u.Roles.Ink, Fill: u.Roles.Sunk}
 	if o, ok := u.menu.Water(); ok {
 		st := key
-		st.h, st.icon, st.fill, st.fg = g.i(138), "hold", u.roles.Water, u.roles.OnWater
-		s.control(newControl("home.water", roleButton, "Just water", u.button("Just water", st), x, at, func() { u.open(o.Beverage.ID) }))
-		at += g.i(150)
+		st.H, st.Icon, st.Fill, st.FG = g.I(138), "hold", u.Roles.Water, u.Roles.OnWater
+		s.Control(sheet.NewControl("home.water", sheet.RoleButton, "Just water", u.Look.Button("Just water", st), x, at, func() { u.open(o.Beverage.ID) }))
+		at += g.I(150)
 	}
 	offers, history := u.menu.Favourites()
 	if len(offers) == 0 {
-		return s.objs
+		return s.Objects()
 	}
 	title := "A good start"
 	if history {
 		title = "Favourites"
 	}
-	s.ink = u.roles.InkSoft
-	s.text(title, float64(x), float64(at), g.at(18, 1, theme.Text, 0), art.Left)
-	s.ink = u.roles.Ink
-	at += g.i(28)
+	s.Ink = u.Roles.InkSoft
+	s.Text(title, float64(x), float64(at), g.At(18, 1, theme.Text, 0), art.Left)
+	s.Ink = u.Roles.Ink
+	at += g.I(28)
 	for i, o := range offers {
-		if at+g.i(84) > g.h {
+		if at+g.I(84) > g.H {
 			break
 		}
-		img := u.railCard(o, railW-g.i(28), g.i(84))
-		c := newControl(fmt.Sprintf("home.favourite.%d", i), roleTile, o.Brand.Name+" "+o.Beverage.Name, img, x, at, func() { u.open(o.Beverage.ID) })
-		c.value = string(o.Beverage.ID)
-		s.control(c)
-		at += g.i(94)
+		img := u.railCard(o, railW-g.I(28), g.I(84))
+		c := sheet.NewControl(fmt.Sprintf("home.favourite.%d", i), sheet.RoleTile, o.Brand.Name+" "+o.Beverage.Name, img, x, at, func() { u.open(o.Beverage.ID) })
+		c.Value = string(o.Beverage.ID)
+		s.Control(c)
+		at += g.I(94)
 	}
-	return s.objs
+	return s.Objects()
 }
 
 // railCard is a favourite as a small plate: brand and name on the brand's field.
 func (u *UI) railCard(o Offer, w, h int) *image.RGBA {
-	return u.compose(func() *image.RGBA {
+	return u.Compose(func() *image.RGBA {
 		c := art.ColoursOf(o.Brand.Palette)
-		g := u.g
-		p := art.NewPicture(u.fonts, w, h, c.Primary)
-		pad := g.s(12)
-		size := g.at(18, 1, theme.Text, 0)
-		size.PX = u.fonts.Fit([]string{o.Brand.Name}, size.Cut, 0, float64(w)-2*pad, size.PX, 12)
-		p.Text(o.Brand.Name, pad, g.s(10), art.Style{Size: size, Color: c.Ink}, art.Left)
-		sz := g.at(26, .94, theme.Condensed, 0)
-		lines, px := art.FitName(u.fonts, o.Beverage.Name, sz, float64(w)-2*pad, float64(h)-g.s(38), 14, 2)
+		g := u.Geo
+		p := u.Picture(w, h, c.Primary)
+		pad := g.S(12)
+		size := g.At(18, 1, theme.Text, 0)
+		size.PX = u.Fonts.Fit([]string{o.Brand.Name}, size.Cut, 0, float64(w)-2*pad, size.PX, 12)
+		p.Text(o.Brand.Name, pad, g.S(10), art.Style{Size: size, Color: c.Ink}, art.Left)
+		sz := g.At(26, .94, theme.Condensed, 0)
+		lines, px := art.FitName(u.Fonts, o.Beverage.Name, sz, float64(w)-2*pad, float64(h)-g.S(38), 14, 2)
 		sz.PX = px
-		p.Lines(lines, pad, float64(h)-g.s(10)-px*sz.Line*float64(len(lines)), art.Style{Size: sz, Color: c.Ink}, art.Left)
-		return p.Corners(g.s(18), u.roles.Surface).RGBA
+		p.Lines(lines, pad, float64(h)-g.S(10)-px*sz.Line*float64(len(lines)), art.Style{Size: sz, Color: c.Ink}, art.Left)
+		return p.Corners(g.S(18), u.Roles.Surface).RGBA
 	}, "rail/%s/%d", o.Beverage.ID, w)
 }

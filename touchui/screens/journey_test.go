@@ -14,6 +14,7 @@ import (
 
 	"fountain/agent/api"
 	"fountain/agent/beverage"
+	"fountain/touchui/sheet"
 )
 
 var panels = []struct{ w, h int }{{1080, 1920}, {800, 480}, {800, 1280}, {1920, 1080}}
@@ -131,8 +132,10 @@ func TestLeftPagesKeepNoPictures(t *testing.T) {
 				}
 			case *container.Scroll:
 				walk(t.Content)
-			case *control:
-				walk(t.pic)
+			case *sheet.Control:
+				if t.Pictured() {
+					n++
+				}
 			case *dome:
 				walk(t.pic)
 			case *canvas.Image:

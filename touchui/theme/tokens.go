@@ -1,7 +1,7 @@
 // Package theme is the look of the touch screen as data: colour roles, type scale, spacing, and the pinned fonts.
 // It imports Fyne and golang.org/x/image only. Everything in it is read-only after Load.
 //
-//	fonts/*.ttf ──embed──► Fonts ──Line──► outlines, widths ──► screens/art
+//	fonts/*.ttf ──embed──► Fonts ──Line──► outlines, widths ──► art
 //	tokens       ──► Roles, Type, Space ──► screens, and fyne.Theme for Fyne's own widgets
 //
 // The figures are those of the visual direction's tokens file; a change there is a change here.

@@ -14,7 +14,7 @@ const (
 
 // Dome composes the push pad for the lower edge at scale k: 2·DomeR wide, h high. Outside the circle it is empty.
 func Dome(f *theme.Fonts, h int, d DomeStyle, k float64) *image.RGBA {
-	p := NewPicture(f, int(2*DomeR*k+.5), h, clear)
+	p := NewPicture(f, int(2*DomeR*k+.5), h, empty)
 	top := 0.0
 	if d.Pressed {
 		top = 8 * k
@@ -39,7 +39,7 @@ const CornerR = 360
 // Corner composes the push pad of the wide panel at scale k: a quarter circle for the lower right corner.
 func Corner(f *theme.Fonts, lines []string, d DomeStyle, k float64) *image.RGBA {
 	r := CornerR * k
-	p := NewPicture(f, int(r+.5), int(r+.5), clear)
+	p := NewPicture(f, int(r+.5), int(r+.5), empty)
 	p.disc(r, r, r, d, 17*k, 6*k)
 	cx, y := 215*k, 130*k
 	if d.Icon != "" {

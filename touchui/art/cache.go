@@ -56,3 +56,12 @@ func (c *Cache) Used() int {
 	defer c.mu.Unlock()
 	return c.used
 }
+
+// Clear forgets every picture.
+func (c *Cache) Clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.byKey)
+	c.order.Init()
+	c.used = 0
+}

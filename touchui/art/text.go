@@ -124,7 +124,7 @@ func Label(f *theme.Fonts, s string, st Style) (img *Picture, over int) {
 	w := int(f.Width(s, st.Cut, st.PX, st.Track)+st.PX*.1) + 4
 	over = int(st.PX * .2)
 	h := over + int(st.PX*max(st.Line, 1)+st.PX*.3)
-	p := NewPicture(f, w, h, clear)
+	p := NewPicture(f, w, h, empty)
 	p.Text(s, st.PX*.05, float64(over), st, Left)
 	return p, over
 }

@@ -133,8 +133,8 @@ func (p *Picture) Corners(r float64, bg color.RGBA) *Picture {
 	return p
 }
 
-// clear is the empty picture: only the dome and numbers over a moving level use it.
-var clear = color.RGBA{}
+// empty is the empty picture: only the dome and numbers over a moving level use it.
+var empty = color.RGBA{}
 
 // Clear is a picture without a background.
-func Clear(f *theme.Fonts, w, h int) *Picture { return NewPicture(f, w, h, clear) }
+func Clear(f *theme.Fonts, w, h int) *Picture { return NewPicture(f, w, h, empty) }
