@@ -1,6 +1,7 @@
 package paint
 
 import (
+	"encoding/binary"
 	"image"
 
 	"fountain/touchui/display"
@@ -25,8 +26,10 @@ func fill(dst *display.Frame, r image.Rectangle, c pixel) {
 	for n := 4; n < len(first); n *= 2 {
 		copy(first[n:], first[:n])
 	}
+	o := (r.Min.Y+1)*dst.Stride + r.Min.X*4
 	for y := r.Min.Y + 1; y < r.Max.Y; y++ {
-		copy(dst.Row(r, y), first)
+		copy(dst.Pix[o:o+len(first)], first)
+		o += dst.Stride
 	}
 }
 
@@ -36,19 +39,27 @@ func composite(dst *display.Frame, t *texture, p image.Point, clip image.Rectang
 	if c.Empty() {
 		return
 	}
-	for y := c.Min.Y; y < c.Max.Y; y++ {
-		src := t.pix[(y-p.Y)*t.stride:]
-		if t.opaque {
-			copy(dst.Row(c, y), src[(c.Min.X-p.X)*4:])
-			continue
+	if t.opaque {
+		n, from := c.Dx()*4, (c.Min.X-p.X)*4
+		o := c.Min.Y*dst.Stride + c.Min.X*4
+		for y := c.Min.Y; y < c.Max.Y; y++ {
+			s := t.row(y-p.Y) + from
+			copy(dst.Pix[o:o+n], t.pix[s:s+n])
+			o += dst.Stride
 		}
+		return
+	}
+	// In the texture's columns from here on.
+	left, right := int32(c.Min.X-p.X), int32(c.Max.X-p.X)
+	for y := c.Min.Y; y < c.Max.Y; y++ {
+		src := t.pix[t.row(y-p.Y):]
 		line := dst.Pix[y*dst.Stride:]
 		for _, s := range t.spans[t.rows[y-p.Y]:t.rows[y-p.Y+1]] {
-			x0, x1 := max(int(s.x0)+p.X, c.Min.X), min(int(s.x1)+p.X, c.Max.X)
+			x0, x1 := max(int32(s.x0), left), min(int32(s.x1), right)
 			if x0 >= x1 {
 				continue
 			}
-			d, f := line[x0*4:x1*4], src[(x0-p.X)*4:(x1-p.X)*4]
+			d, f := line[(int(x0)+p.X)*4:(int(x1)+p.X)*4], src[x0*4:x1*4]
 			if s.opaque {
 				copy(d, f)
 			} else {
@@ -58,24 +69,33 @@ func composite(dst *display.Frame, t *texture, p image.Point, clip image.Rectang
 	}
 }
 
-// blend puts src over dst; both premultiplied, dst opaque. v*a/255 is rounded to nearest.
+// Four channels are blended at once, each in sixteen bits of a word: two in each half.
+const lanes = 0x00ff00ff_00ff00ff
+
+func spread(v uint32) uint64 { return (uint64(v) | uint64(v)<<24) & lanes }
+
+// times is v*a/255 of each channel, rounded to nearest.
+func times(v uint32, a uint64) uint32 {
+	x := spread(v)*a + 0x00800080_00800080
+	x = (x + x>>8&lanes) >> 8 & lanes
+	return uint32(x) | uint32(x>>24)
+}
+
+// blend puts src over dst; both premultiplied, dst opaque.
 func blend(dst, src []byte) {
 	src = src[:len(dst)]
-	for i := 0; i+3 < len(dst); i += 4 {
-		d, s := dst[i:i+4:i+4], src[i:i+4:i+4]
-		a := 255 - uint32(s[3])
-		d[0] = s[0] + byte((uint32(d[0])*a*257+32768)>>16)
-		d[1] = s[1] + byte((uint32(d[1])*a*257+32768)>>16)
-		d[2] = s[2] + byte((uint32(d[2])*a*257+32768)>>16)
+	for len(dst) >= 4 && len(src) >= 4 {
+		s := binary.LittleEndian.Uint32(src)
+		binary.LittleEndian.PutUint32(dst, s+times(binary.LittleEndian.Uint32(dst), 255-uint64(s>>24)))
+		dst, src = dst[4:], src[4:]
 	}
 }
 
 func blendSolid(dst []byte, c pixel) {
-	a := (255 - uint32(c[3])) * 257
-	for i := 0; i+3 < len(dst); i += 4 {
-		d := dst[i : i+4 : i+4]
-		d[0] = c[0] + byte((uint32(d[0])*a+32768)>>16)
-		d[1] = c[1] + byte((uint32(d[1])*a+32768)>>16)
-		d[2] = c[2] + byte((uint32(d[2])*a+32768)>>16)
+	s := binary.LittleEndian.Uint32(c[:])
+	a := 255 - uint64(c[3])
+	for len(dst) >= 4 {
+		binary.LittleEndian.PutUint32(dst, s+times(binary.LittleEndian.Uint32(dst), a))
+		dst = dst[4:]
 	}
 }

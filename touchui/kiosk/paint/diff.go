@@ -16,12 +16,15 @@ func (a *item) same(b *item) bool {
 	return a.area == b.area && a.tex == b.tex && a.at == b.at && a.fill == b.fill
 }
 
-// hides reports whether nothing below it can be seen in r.
-func (a *item) hides(r image.Rectangle) bool {
-	if a.tex != nil {
-		return a.tex.opaque && r.In(a.area)
+// cover is where nothing below it can be seen.
+func (a *item) cover() image.Rectangle {
+	switch {
+	case a.tex != nil:
+		return a.tex.core.Add(a.at).Intersect(a.area)
+	case a.fill[3] == 255:
+		return a.area
 	}
-	return a.fill[3] == 255 && r.In(a.area)
+	return image.Rectangle{}
 }
 
 const (

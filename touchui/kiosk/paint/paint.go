@@ -49,6 +49,7 @@ type Painter struct {
 	next   []item
 	damage damage
 	force  image.Rectangle
+	hidden occlusion
 	n      uint64
 	stats  Stats
 
@@ -154,34 +155,6 @@ func (p *Painter) Frame(roots ...fyne.CanvasObject) []image.Rectangle {
 	p.stats.Items, p.stats.Bytes = len(p.list), p.lru.bytes
 	p.stats.Took = time.Since(start)
 	return p.damage.rects
-}
-
-// paint draws everything inside r, from the topmost item that hides all below it.
-func (p *Painter) paint(r image.Rectangle) {
-	first := -1
-	for i := len(p.next) - 1; i >= 0; i-- {
-		if p.next[i].hides(r) {
-			first = i
-			break
-		}
-	}
-	if first < 0 {
-		fill(p.frame, r, p.bg)
-		first = 0
-	}
-	for i := first; i < len(p.next); i++ {
-		it := &p.next[i]
-		c := it.area.Intersect(r)
-		if c.Empty() {
-			continue
-		}
-		p.stats.Drawn++
-		if it.tex == nil {
-			fill(p.frame, c, it.fill)
-		} else {
-			composite(p.frame, it.tex, it.at, c)
-		}
-	}
 }
 
 // px converts Fyne units to pixels as Fyne's painter does: upwards.

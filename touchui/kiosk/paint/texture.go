@@ -1,7 +1,9 @@
 package paint
 
 import (
+	"bytes"
 	"image"
+	"slices"
 )
 
 // texture is a rasterised primitive: premultiplied, turned and in the frame's channel order, trimmed to what is not
@@ -13,7 +15,9 @@ type texture struct {
 	full   image.Point // of the primitive untrimmed, as seen
 	off    image.Point // on the panel, from the primitive's corner to the trimmed picture
 	source *Bitmap     // whose pixels these are; nil: the texture's own, or an image's
+	at     []int32     // where row y begins in pix; nil: y*stride. Equal rows are kept once
 	opaque bool
+	core   image.Rectangle // on the texture: no pixel in it is translucent; a good part of what there is of them
 	spans  []span
 	rows   []int32 // spans[rows[y]:rows[y+1]] belong to row y
 
@@ -51,8 +55,17 @@ func (p *Painter) bitmap(b *Bitmap) *texture {
 	}
 	return &texture{
 		pix: b.Pix, stride: b.Stride, size: p.rot.Size(b.Size), full: b.Size, opaque: true, source: b,
+		core:  image.Rectangle{Max: p.rot.Size(b.Size)},
 		bytes: b.Stride*p.rot.Size(b.Size).Y + 128,
 	}
+}
+
+// row is where row y begins in pix.
+func (t *texture) row(y int) int {
+	if t.at != nil {
+		return int(t.at[y])
+	}
+	return y * t.stride
 }
 
 // newTexture takes over what is already turned.
@@ -63,44 +76,51 @@ func newTexture(im *image.RGBA, swap, own bool) *texture {
 	}
 	t := &texture{size: b.Size(), off: b.Min.Sub(im.Rect.Min)}
 	src := im.Pix[im.PixOffset(b.Min.X, b.Min.Y):]
-	n := t.size.X * 4
-	if swap || (own && b != im.Rect) {
-		t.stride = n
-		t.pix = make([]byte, n*t.size.Y)
-		for y := range t.size.Y {
-			row := t.pix[y*n:][:n]
-			copy(row, src[y*im.Stride:][:n])
-			if swap {
-				swapRow(row)
-			}
-		}
+	if swap || own {
+		t.pack(src, im.Stride, swap)
 	} else {
 		t.pix, t.stride = src, im.Stride
 	}
 	t.index()
 	// Shared pixels count as well: the texture keeps them from being collected.
-	t.bytes = t.stride*t.size.Y + len(t.spans)*6 + len(t.rows)*4 + 128
+	t.bytes = len(t.pix) + len(t.spans)*6 + (len(t.rows)+len(t.at))*4 + 128
 	return t
 }
 
-func (t *texture) index() {
-	t.opaque = true
-	for y := 0; y < t.size.Y && t.opaque; y++ {
-		row := t.pix[y*t.stride:][:t.size.X*4]
-		for i := 3; i < len(row); i += 4 {
-			if row[i] != 255 {
-				t.opaque = false
-				break
-			}
+// pack copies the pixels. Rows that equal the one above are kept once, if they are many: the inside of a rounded
+// rectangle, a bar, a gradient. That saves memory and, above all, the time to read it again.
+func (t *texture) pack(src []byte, stride int, swap bool) {
+	n := t.size.X * 4
+	at, unique := make([]int32, t.size.Y), 0
+	for y := range t.size.Y {
+		if y == 0 || !bytes.Equal(src[y*stride:][:n], src[(y-1)*stride:][:n]) {
+			unique++
+		}
+		at[y] = int32((unique - 1) * n)
+	}
+	if unique*4 > t.size.Y*3 {
+		at, unique = nil, t.size.Y
+	}
+	t.stride, t.at = n, at
+	t.pix = make([]byte, unique*n)
+	for y := range t.size.Y {
+		if at != nil && y > 0 && at[y] == at[y-1] {
+			continue
+		}
+		row := t.pix[t.row(y):][:n]
+		copy(row, src[y*stride:])
+		if swap {
+			swapRow(row)
 		}
 	}
-	if t.opaque {
-		return
-	}
+}
+
+func (t *texture) index() {
 	t.rows = make([]int32, t.size.Y+1)
+	t.opaque = true
 	for y := range t.size.Y {
 		t.rows[y] = int32(len(t.spans))
-		row := t.pix[y*t.stride:][:t.size.X*4]
+		row := t.pix[t.row(y):][:t.size.X*4]
 		for x := 0; x < t.size.X; {
 			k := kind(row[x*4+3])
 			e := x + 1
@@ -110,10 +130,49 @@ func (t *texture) index() {
 			if k != 0 {
 				t.spans = append(t.spans, span{int16(x), int16(e), k == 2})
 			}
+			t.opaque = t.opaque && k == 2
 			x = e
 		}
 	}
 	t.rows[t.size.Y] = int32(len(t.spans))
+	if t.opaque {
+		t.core, t.spans, t.rows = image.Rectangle{Max: t.size}, nil, nil
+		return
+	}
+	t.spans = slices.Clip(t.spans)
+	t.findCore()
+}
+
+// findCore takes the widest opaque run of the middle row and follows it upwards and downwards.
+func (t *texture) findCore() {
+	mid := t.size.Y / 2
+	var best span
+	for _, s := range t.spans[t.rows[mid]:t.rows[mid+1]] {
+		if s.opaque && s.x1-s.x0 > best.x1-best.x0 {
+			best = s
+		}
+	}
+	covers := func(y int) bool {
+		for _, s := range t.spans[t.rows[y]:t.rows[y+1]] {
+			if s.opaque && s.x0 <= best.x0 && s.x1 >= best.x1 {
+				return true
+			}
+		}
+		return false
+	}
+	if best.x0 == best.x1 {
+		return
+	}
+	y0, y1 := mid, mid+1
+	for y0 > 0 && covers(y0-1) {
+		y0--
+	}
+	for y1 < t.size.Y && covers(y1) {
+		y1++
+	}
+	if r := image.Rect(int(best.x0), y0, int(best.x1), y1); area(r) >= coverMin {
+		t.core = r
+	}
 }
 
 func kind(alpha byte) int {
