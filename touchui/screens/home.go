@@ -214,8 +214,8 @@ func (p *homePage) reveal() {
 }
 
 // tile composes a brand's tile.
-func (u *UI) tile(r BrandRow, spec art.TileSpec) *image.RGBA {
-	return u.Compose(func() *image.RGBA {
+func (u *UI) tile(r BrandRow, spec art.TileSpec) image.Image {
+	return u.Composed(func() *image.RGBA {
 		return art.Tile(u.Fonts, r.Brand, spec, u.Roles.BG, r.Drained, u.Roles)
 	}, "tile/%s/%v/%d", r.Brand.ID, r.Drained, spec.W)
 }

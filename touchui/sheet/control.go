@@ -42,7 +42,7 @@ type Control struct {
 
 	pic  *canvas.Image
 	veil *canvas.Rectangle
-	img  *image.RGBA
+	img  image.Image
 	box  *fyne.Container
 	down bool
 }
@@ -54,7 +54,7 @@ var (
 )
 
 // NewControl is a control as large as its picture at x, y. tap may be nil.
-func NewControl(id, role, name string, img *image.RGBA, x, y int, tap func()) *Control {
+func NewControl(id, role, name string, img image.Image, x, y int, tap func()) *Control {
 	c := &Control{ID: id, Role: role, Name: name, Tap: tap}
 	c.init(Picture(img, 0, 0))
 	c.img = img
@@ -123,7 +123,7 @@ func (c *Control) released() {
 }
 
 // SetPicture changes the picture; nil takes it away.
-func (c *Control) SetPicture(img *image.RGBA) {
+func (c *Control) SetPicture(img image.Image) {
 	c.img = img
 	if img == nil {
 		c.released()

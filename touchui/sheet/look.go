@@ -21,15 +21,17 @@ import (
 
 // Look is how everything looks and speaks.
 type Look struct {
-	Geo    Geo
-	Fonts  *theme.Fonts
-	Theme  theme.Theme
-	Roles  theme.Roles // of Theme
-	Words  *words.Book
-	Cache  *art.Cache
-	Large  bool // large text
-	Still  bool // reduced motion
-	Units  Units
+	Geo   Geo
+	Fonts *theme.Fonts
+	Theme theme.Theme
+	Roles theme.Roles // of Theme
+	Words *words.Book
+	Cache *art.Cache
+	Large bool // large text
+	Still bool // reduced motion
+	Units Units
+	// Ready returns a picture that was composed at an earlier time for this very look, or nil. Optional.
+	Ready  func(key string) image.Image
 	stamps int
 }
 
@@ -81,6 +83,17 @@ func (l *Look) RTL() bool { return l.Words.RTL() }
 // Compose caches a picture under a key.
 func (l *Look) Compose(make func() *image.RGBA, key string, args ...any) *image.RGBA {
 	return l.Cache.Get(fmt.Sprintf("%d/", l.stamps)+fmt.Sprintf(key, args...), make)
+}
+
+// Composed is Compose for pictures that may lie ready in an asset pack: opaque ones that every start needs, such as the
+// tiles of the wall. Their keys say everything but what holds for the whole look.
+func (l *Look) Composed(make func() *image.RGBA, key string, args ...any) image.Image {
+	if l.Ready != nil {
+		if img := l.Ready(fmt.Sprintf(key, args...)); img != nil {
+			return img
+		}
+	}
+	return l.Compose(make, key, args...)
 }
 
 // Picture is an empty picture filled with bg.

@@ -61,7 +61,7 @@ func (s *Sheet) Box(x, y, w, h int, c color.Color) *canvas.Rectangle {
 }
 
 // Pic adds a picture.
-func (s *Sheet) Pic(img *image.RGBA, x, y int) *canvas.Image {
+func (s *Sheet) Pic(img image.Image, x, y int) *canvas.Image {
 	c := Picture(img, x, y)
 	s.Add(c)
 	return c
@@ -113,7 +113,7 @@ func (s *Sheet) Control(c *Control) *Control {
 }
 
 // Picture shows img unscaled at x, y.
-func Picture(img *image.RGBA, x, y int) *canvas.Image {
+func Picture(img image.Image, x, y int) *canvas.Image {
 	c := canvas.NewImageFromImage(img)
 	c.ScaleMode = canvas.ImageScalePixels
 	c.FillMode = canvas.ImageFillStretch
@@ -127,7 +127,7 @@ func sizeOf(img image.Image) fyne.Size {
 }
 
 // Replace shows another picture in c.
-func Replace(c *canvas.Image, img *image.RGBA) {
+func Replace(c *canvas.Image, img image.Image) {
 	if c.Image == img {
 		return
 	}
