@@ -37,15 +37,20 @@ type Client struct {
 
 // NewClient makes a client of the agent at socket. It connects at the first call.
 func NewClient(socket string) *Client {
-	return &Client{socket: socket, lease: httpClient(socket, 1), plain: httpClient(socket, 0)}
+	var d net.Dialer
+	c := NewClientOver(func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "unix", socket) })
+	c.socket = socket
+	return c
 }
 
-func httpClient(socket string, conns int) *http.Client {
+// NewClientOver makes a client whose connections dial makes: an agent in the same process, without a socket.
+func NewClientOver(dial func(context.Context) (net.Conn, error)) *Client {
+	return &Client{lease: httpClient(dial, 1), plain: httpClient(dial, 0)}
+}
+
+func httpClient(dial func(context.Context) (net.Conn, error), conns int) *http.Client {
 	return &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
-		},
+		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 		MaxConnsPerHost:     conns,
 		MaxIdleConnsPerHost: 4, // status calls beside the event stream
 		DisableCompression:  true,
