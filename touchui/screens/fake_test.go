@@ -47,27 +47,36 @@ type fakePour struct {
 
 func newFakeAgent(t *testing.T) *fakeAgent {
 	t.Helper()
-	cat, err := beverage.Default()
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, err := os.MkdirTemp("", "ui") // t.TempDir is too long for a socket path in long test names
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "agent.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFakeAgentOn(t, l)
+	f.socket = socket
+	return f
+}
+
+// newFakeAgentOn serves on l.
+func newFakeAgentOn(t *testing.T, l net.Listener) *fakeAgent {
+	t.Helper()
+	cat, err := beverage.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
 	raw, err := json.Marshal(cat)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := &fakeAgent{
-		t: t, socket: filepath.Join(dir, "agent.sock"), cat: raw, pours: map[string]*fakePour{}, rate: 75_000, lease: api.LeaseLimit,
+		t: t, cat: raw, pours: map[string]*fakePour{}, rate: 75_000, lease: api.LeaseLimit,
 		started: make(chan string, 16), push: make(chan struct{}, 1),
 		snap: api.Snapshot{Rev: 1, Unit: api.UnitReady, Sizes: []api.Size{{ID: "small", UL: 355_000}, {ID: "medium", UL: 473_000}, {ID: "large", UL: 710_000}}, Blocked: map[beverage.ID]string{}, Catalogue: "sha256:one"},
-	}
-	l, err := net.Listen("unix", f.socket)
-	if err != nil {
-		t.Fatal(err)
 	}
 	f.srv = &http.Server{Handler: f.routes()}
 	var wg sync.WaitGroup
