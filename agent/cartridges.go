@@ -143,7 +143,7 @@ func (c *cartridges) run(ctx context.Context) error {
 // batch lists the slots to read now.
 func (c *cartridges) batch(st machine.State, hurry bool) []beverage.Slot {
 	if st.Phase.Active() {
-		needs := c.a.menu.needs(st.Beverage)
+		needs := c.a.menu.needs(st.Beverage, st.Mix)
 		return slices.DeleteFunc(slices.Clone(c.order), func(s beverage.Slot) bool { return needs[s.Ingredient] == 0 })
 	}
 	n := len(c.order)

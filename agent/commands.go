@@ -5,6 +5,7 @@ import (
 
 	"fountain/agent/api"
 	"fountain/agent/apiserver"
+	"fountain/agent/beverage"
 	"fountain/agent/machine"
 	"fountain/agent/pour"
 	"fountain/internal/problem"
@@ -19,6 +20,9 @@ var _ apiserver.Pours = commands{}
 // Start begins a pour. What a screen does not offer is not poured for a consumer either; a technician may try a line
 // that was found dry.
 func (c commands) Start(ctx context.Context, req api.StartPour) (api.Pour, error) {
+	if len(req.Mix) == 1 && req.Mix[0].Share == 100 { // no mix: the drink itself
+		req.Beverage, req.Mix = req.Mix[0].Beverage, nil
+	}
 	if alarm, ok := c.a.board.Blocking(); ok && c.a.machine.State().Fault == "" { // else the machine says it better
 		return api.Pour{}, &problem.Problem{Code: problem.CodeUnavailable, Where: alarm.Code(), What: alarm.What, Remedy: alarm.Remedy, Retry: true}
 	}
@@ -29,26 +33,48 @@ func (c commands) Start(ctx context.Context, req api.StartPour) (api.Pour, error
 		}
 	}
 	if req.Source == wire.SourceTouch {
-		c.a.view.mu.Lock()
-		why := c.a.view.blocked[req.Beverage]
-		c.a.view.mu.Unlock()
-		if why != "" {
-			return api.Pour{}, &problem.Problem{
-				Code: problem.CodeUnavailable, Where: string(req.Beverage), What: "this beverage cannot be poured now: " + why,
-				Remedy: "choose another one",
-			}
+		if err := c.offered(req); err != nil {
+			return api.Pour{}, err
 		}
 	}
 	id, err := c.a.machine.Start(ctx, machine.StartRequest{
-		Beverage: req.Beverage, TargetUL: req.TargetUL, Hold: req.Mode == api.ModeHold, Source: req.Source, TopOff: req.TopOff,
+		Beverage: req.Beverage, Mix: req.Mix, TargetUL: req.TargetUL, Hold: req.Mode == api.ModeHold, Source: req.Source, TopOff: req.TopOff,
 	})
 	if err != nil {
 		return api.Pour{}, err
 	}
+	if len(req.Mix) > 0 {
+		req.Beverage = beverage.MixID
+	}
 	c.a.view.started(api.Pour{
-		ID: id, Beverage: req.Beverage, Mode: req.Mode, Source: req.Source, Phase: api.PhaseArming, TargetUL: req.TargetUL,
+		ID: id, Beverage: req.Beverage, Mix: req.Mix, Mode: req.Mode, Source: req.Source, Phase: api.PhaseArming, TargetUL: req.TargetUL,
 	})
 	return c.a.view.Pour(id)
+}
+
+// offered refuses what no screen offers: a beverage that is blocked, alone or in a mix, and mixes where there are none.
+func (c commands) offered(req api.StartPour) error {
+	ids := []beverage.ID{req.Beverage}
+	if len(req.Mix) > 0 {
+		if !c.a.cfg.Config.Unit.Mixes {
+			return &problem.Problem{Code: problem.CodeUnavailable, Where: "mix", What: "this unit pours no mixes", Remedy: "choose one beverage; unit.mixes switches them on"}
+		}
+		ids = ids[:0]
+		for _, p := range req.Mix {
+			ids = append(ids, p.Beverage)
+		}
+	}
+	c.a.view.mu.Lock()
+	defer c.a.view.mu.Unlock()
+	for _, id := range ids {
+		if why := c.a.view.blocked[id]; why != "" {
+			return &problem.Problem{
+				Code: problem.CodeUnavailable, Where: string(id), What: "this beverage cannot be poured now: " + why,
+				Remedy: "choose another one",
+			}
+		}
+	}
+	return nil
 }
 
 // Beat renews the lease.

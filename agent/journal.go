@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fountain/agent/alarm"
+	"fountain/agent/beverage"
 	"fountain/agent/machine"
 	"fountain/agent/record"
 	"fountain/internal/logkey"
@@ -107,7 +108,7 @@ func (j *journal) close() {
 func (j *journal) begin(in machine.Intent) error {
 	u := j.unit()
 	stored := record.Intent{
-		Pour: in.Pour, Boot: u.Boot, Session: in.Session, Started: in.Started, Clock: clockQuality(), Beverage: string(in.Beverage),
+		Pour: in.Pour, Boot: u.Boot, Session: in.Session, Started: in.Started, Clock: clockQuality(), Beverage: string(in.Beverage), Mix: shares(in.Mix),
 		Catalogue: in.Catalogue, TargetUL: in.TargetUL, MaxUL: in.MaxUL, Source: in.Source, LagUL: in.LagUL, NominalUL: in.NominalULs,
 	}
 	for _, p := range in.Parts {
@@ -129,7 +130,7 @@ func (j *journal) begin(in machine.Intent) error {
 func (j *journal) commit(ctx context.Context, res machine.Result) (uint64, error) {
 	p := record.Pour{
 		ID: res.Intent.Pour, Started: res.Intent.Started, Clock: clockQuality(), Duration: res.Duration,
-		Beverage: string(res.Intent.Beverage), Catalogue: res.Intent.Catalogue, TargetUL: res.Intent.TargetUL, Parts: res.Parts,
+		Beverage: string(res.Intent.Beverage), Mix: shares(res.Intent.Mix), Catalogue: res.Intent.Catalogue, TargetUL: res.Intent.TargetUL, Parts: res.Parts,
 		CountedUL: res.CountedUL, EstimatedUL: res.EstimatedUL, AtMostUL: res.AtMostUL, Outcome: res.Outcome, Reason: res.Reason, Source: res.Intent.Source,
 	}
 	for {
@@ -152,6 +153,15 @@ func (j *journal) commit(ctx context.Context, res machine.Result) (uint64, error
 		case <-t.C:
 		}
 	}
+}
+
+// shares are the parts of a mix as a record has them.
+func shares(mix []beverage.MixPart) []wire.Share {
+	var out []wire.Share
+	for _, p := range mix {
+		out = append(out, wire.Share{Beverage: string(p.Beverage), Share: p.Share})
+	}
+	return out
 }
 
 // append stores one record; the append is the commit, and closes the intent with it.

@@ -7,6 +7,7 @@ import (
 	"fountain/agent/inventory"
 	"fountain/agent/recipe"
 	"fountain/hal"
+	"fountain/sync/wire"
 )
 
 // smallestUL is the smallest cup when the configuration names none: what a sold-out drink cannot fill any more.
@@ -82,12 +83,21 @@ func (m *menu) blocked(book *inventory.Book, line func(beverage.IngredientID) st
 	return out
 }
 
-// needs are the ingredients of one serving in the smallest cup, µL.
-func (m *menu) needs(id beverage.ID) map[beverage.IngredientID]int64 {
-	if i, ok := m.index[id]; ok {
-		return m.items[i].needs
+// needs are the ingredients of one serving in the smallest cup, µL; of a mix, those of its beverages.
+func (m *menu) needs(id beverage.ID, mix []beverage.MixPart) map[beverage.IngredientID]int64 {
+	if len(mix) == 0 {
+		if i, ok := m.index[id]; ok {
+			return m.items[i].needs
+		}
+		return nil
 	}
-	return nil
+	out := map[beverage.IngredientID]int64{}
+	for _, p := range mix {
+		for ing, ul := range m.needs(p.Beverage, nil) {
+			out[ing] += (ul*int64(p.Share) + 99) / 100
+		}
+	}
+	return out
 }
 
 // servings is the most that one serving in the smallest cup takes of each ingredient, µL.
@@ -104,8 +114,11 @@ func (m *menu) servings() map[beverage.IngredientID]int64 {
 // carrierSparkling is the soda line.
 const carrierSparkling beverage.IngredientID = "water.sparkling"
 
-// carrier is the carrier of a beverage.
-func (m *menu) carrier(id beverage.ID) beverage.IngredientID {
+// carrier is the carrier of a beverage, or of a mix, whose beverages have one.
+func (m *menu) carrier(id beverage.ID, mix []wire.Share) beverage.IngredientID {
+	if len(mix) > 0 {
+		id = beverage.ID(mix[0].Beverage)
+	}
 	if i, ok := m.index[id]; ok {
 		return m.items[i].carrier
 	}

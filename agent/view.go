@@ -136,7 +136,7 @@ func (v *view) recorded(r *wire.Record) {
 	v.mu.Lock()
 	p.Mode = v.recent[r.ID].Mode
 	v.remember(p)
-	c := v.a.menu.carrier(beverage.ID(r.Beverage))
+	c := v.a.menu.carrier(beverage.ID(r.Beverage), r.Mix)
 	switch {
 	case r.Reason == pour.ReasonNoFlow:
 		v.dry[c] = dryness{misses: v.dry[c].misses + 1, until: time.Now().Add(dryFor)}
@@ -152,6 +152,9 @@ func asPour(r *wire.Record) api.Pour {
 	p := api.Pour{
 		ID: r.ID, Beverage: beverage.ID(r.Beverage), Source: r.Source, Phase: api.PhaseDone, TargetUL: r.TargetUL,
 		PouredUL: r.CountedUL + r.EstimatedUL, Outcome: string(r.Outcome), Reason: r.Reason, Seq: r.Seq,
+	}
+	for _, s := range r.Mix {
+		p.Mix = append(p.Mix, api.MixPart{Beverage: beverage.ID(s.Beverage), Share: s.Share})
 	}
 	if raw, err := json.Marshal(r); err == nil { // it was encoded a moment ago
 		p.Record = json.RawMessage(raw)
@@ -195,7 +198,7 @@ func (v *view) current(s machine.State) *api.Pour {
 		return nil
 	}
 	p := api.Pour{
-		ID: s.Pour, Beverage: s.Beverage, Mode: api.ModePortion, Source: s.Source, TargetUL: s.TargetUL, PouredUL: s.PouredUL,
+		ID: s.Pour, Beverage: s.Beverage, Mix: s.Mix, Mode: api.ModePortion, Source: s.Source, TargetUL: s.TargetUL, PouredUL: s.PouredUL,
 		Outcome: string(s.Outcome), Reason: s.Reason, Seq: s.Seq,
 	}
 	if s.Hold {
@@ -246,17 +249,31 @@ func (v *view) Snapshot() api.Snapshot {
 	m := v.a.machine.State()
 	s := api.Snapshot{
 		Cup: m.Cup, Rinsing: m.Rinsing, Pour: v.current(m), Alarms: v.alarms(), Online: v.a.cloud.online(), Catalogue: v.a.catalogue.Digest,
-		Language:   v.a.cfg.Config.Unit.Language,
 		Interlocks: []string{}, Sizes: v.a.sizes(),
 	}
+	v.a.screen(&s)
 	if m.Interlocks != 0 {
 		s.Interlocks = strings.Split(m.Interlocks.String(), ",")
 	}
 	s.Unit, s.Reason = v.state(m)
+	if o, ok := v.a.machine.TopOff(); ok && s.Unit == api.UnitReady && s.Pour != nil && s.Pour.Phase == api.PhaseDone {
+		s.Pour.TopOffID, s.Pour.TopOffUL, s.Pour.TopOffMS, s.Pour.FoamMS = o.Pour, o.UL, o.Left.Milliseconds(), o.Foam.Milliseconds()
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s.Rev, s.Blocked, s.Favourites = v.rev, maps.Clone(v.blocked), slices.Clone(v.favours)
 	return s
+}
+
+// screen fills in what the configuration says about the screen.
+func (a *Agent) screen(s *api.Snapshot) {
+	u := a.cfg.Config.Unit
+	s.Language, s.Languages, s.Units, s.Phone, s.Mixes, s.Speech = u.Language, []string{}, u.Units, u.PhoneURL, u.Mixes, u.Speech
+	s.PanelMM.W, s.PanelMM.H = u.Panel()
+	if len(u.Languages) > 0 && !slices.Contains(u.Languages, u.Language) {
+		s.Languages = append(s.Languages, u.Language)
+	}
+	s.Languages = append(s.Languages, u.Languages...)
 }
 
 // sizes are the configured cups.

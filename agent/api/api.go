@@ -102,9 +102,10 @@ type Pour struct {
 
 	// What an ended pour may still get while its cup stands: the offer of StartPour.TopOff. All are 0 when there is none:
 	// the cup is gone, it is too late, or so little is left that no pour can dose it. Milliseconds count from the snapshot.
-	TopOffUL int64 `json:"top_off_ul,omitempty"` // how much more fits at most
-	TopOffMS int64 `json:"top_off_ms,omitempty"` // how long the offer stands
-	FoamMS   int64 `json:"foam_ms,omitempty"`    // until the foam has settled and topping off makes sense; 0: it has, or there is none
+	TopOffID string `json:"top_off_id,omitempty"` // the pour to name in StartPour.TopOff: the first of this drink
+	TopOffUL int64  `json:"top_off_ul,omitempty"` // how much more fits at most
+	TopOffMS int64  `json:"top_off_ms,omitempty"` // how long the offer stands
+	FoamMS   int64  `json:"foam_ms,omitempty"`    // until the foam has settled and topping off makes sense; 0: it has, or there is none
 }
 
 // States of the unit.

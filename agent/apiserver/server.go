@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fountain/agent/api"
+	"fountain/agent/beverage"
 	"fountain/internal/localhttp"
 	"fountain/internal/logkey"
 	"fountain/internal/problem"
@@ -226,7 +227,11 @@ func check(req api.StartPour, service bool) error {
 		return &problem.Problem{Code: problem.CodeBadRequest, Where: where, What: what, Remedy: remedy}
 	}
 	switch {
-	case req.Beverage == "":
+	case len(req.Mix) > beverage.MixMost:
+		return bad("mix", "the mix has too many beverages", fmt.Sprintf("give at most %d", beverage.MixMost))
+	case len(req.Mix) > 0 && req.Beverage != "":
+		return bad("beverage", "both a beverage and a mix are named", "leave one of them out")
+	case len(req.Mix) == 0 && req.Beverage == "":
 		return bad("beverage", "no beverage named", "give the id of a beverage of GET /v1/brands")
 	case req.TargetUL <= 0:
 		return bad("target_ul", "the volume must be more than nothing", "give microlitres: 240 ml are 240000")

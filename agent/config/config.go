@@ -42,6 +42,20 @@ type Unit struct {
 	Venue    string `mapstructure:"venue"`
 	Timezone string `mapstructure:"timezone"` // IANA name
 	Language string `mapstructure:"language"` // BCP 47
+
+	// What the screen shows and offers.
+	Languages []string `mapstructure:"languages"` // BCP 47; empty: all it has words for
+	Units     string   `mapstructure:"units"`     // ml | fl_oz | both
+	PanelMM   string   `mapstructure:"panel_mm"`  // lit area as it hangs, width x height; empty: unknown. See Panel
+	PhoneURL  string   `mapstructure:"phone_url"` // of the hand-over to a phone; empty: none
+	Mixes     bool     `mapstructure:"mixes"`     // mixes are offered and poured
+	Speech    string   `mapstructure:"speech"`    // audio device; empty: no speech
+}
+
+// Panel is PanelMM in numbers, width and height in mm; 0 when it is unknown.
+func (u Unit) Panel() (w, h float64) {
+	w, h, _ = panel(u.PanelMM) // checked by Load
+	return w, h
 }
 
 // FileRef names a file; empty means the embedded one. Relative paths are relative to the configuration file.
@@ -58,6 +72,7 @@ type Cloud struct {
 	ClaimCert     string `mapstructure:"claim_cert"`     // PEM file
 	ClaimKey      string `mapstructure:"claim_key"`      // PEM file
 	Template      string `mapstructure:"template"`       // provisioning template name
+	Proxy         string `mapstructure:"proxy"`          // http://[user:password@]host:port, asked to CONNECT; empty: none
 }
 
 // Sync tunes the uplink.

@@ -29,7 +29,7 @@ func TestDemo(t *testing.T) {
 	for key, want := range map[string]Origin{
 		"unit.serial":          {FromEnv, "FOUNTAIN_UNIT_SERIAL"},
 		"unit.venue":           {FromFile, filepath.Join(samples, "demo.yaml") + ":7"},
-		"pour.sizes":           {FromFile, filepath.Join(samples, "demo.yaml") + ":20"},
+		"pour.sizes":           {FromFile, filepath.Join(samples, "demo.yaml") + ":26"},
 		"sync.window":          {FromDefault, ""},
 		"cloud.endpoints_file": {FromEnv, "FOUNTAIN_CLOUD_ENDPOINTS_FILE"},
 	} {
@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 		}
 		want := &Config{
 			File: path, origins: c.origins,
-			Unit: Unit{Timezone: "UTC", Language: "en"}, Rig: "sim", Cloud: Cloud{Enabled: true},
+			Unit: Unit{Timezone: "UTC", Language: "en", Languages: []string{}, Units: "ml", Mixes: true}, Rig: "sim", Cloud: Cloud{Enabled: true},
 			Sync:   Sync{DrainRate: 10, Linger: time.Second, Rule: "fountain_consumption", Window: 20, LedgerInterval: 15 * time.Minute},
 			Pour:   Pour{Sizes: []Size{{"small", 355}, {"medium", 473}, {"large", 710}}, MaxML: 1000},
 			Limits: DefaultLimits(), Stock: DefaultStock(),
@@ -83,9 +83,9 @@ func TestFull(t *testing.T) {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	want := &Config{
 		File: path, origins: c.origins,
-		Unit:      Unit{"FN-2026-000417", "Terminal 2, gate B14", "America/New_York", "es-US"},
+		Unit:      Unit{"FN-2026-000417", "Terminal 2, gate B14", "America/New_York", "es-US", []string{"es-US", "en", "fr-CA"}, "fl_oz", "217.2x135.8", "https://pour.example/u/417", false, "plughw:1,0"},
 		Catalogue: FileRef{in("catalogue.json")}, Planogram: FileRef{in("planogram.json")}, Rig: in("rig.yaml"),
-		Cloud: Cloud{false, in("endpoints.json"), "abc-ats.iot.us-east-1.amazonaws.com:8883", in("ca.pem"), in("claim.pem"), in("claim.key"), "fountain-unit"},
+		Cloud: Cloud{false, in("endpoints.json"), "abc-ats.iot.us-east-1.amazonaws.com:8883", in("ca.pem"), in("claim.pem"), in("claim.key"), "fountain-unit", "http://unit:letmeout@proxy.venue.example:3128"},
 		Sync:  Sync{80, 2500 * time.Millisecond, "consumption_v2", 50, time.Hour},
 		Pour:  Pour{[]Size{{"taste", 50}, {"cup", 300.5}}, 700},
 		Limits: Limits{
@@ -149,6 +149,15 @@ func TestRefused(t *testing.T) {
 			`pour.sizes|medium is 473 ml, more than pour.max_ml 400|`,
 			`pour.sizes|large is 710 ml, more than pour.max_ml 400|`,
 			`cloud.ca|empty|`, `cloud.claim_cert|empty|`, `cloud.claim_key|empty|`, `cloud.template|empty|`,
+		}},
+		{"bad/screen.yaml", nil, []string{
+			`screen.yaml:6|unit.mixes must be true or false, not "maybe"|`,
+			`screen.yaml:2|unit.languages is [en, english]|"english" must be a language tag`,
+			`screen.yaml:3|unit.units is "pints"|ml, fl_oz, both`,
+			`screen.yaml:4|unit.panel_mm is "20x30"|width x height`,
+			`screen.yaml:5|unit.phone_url is "javascript:alert(1)"|web address`,
+			`screen.yaml:7|unit.speech is "; rm"|audio device`,
+			`screen.yaml:9|cloud.proxy is "https://user@proxy:3128"|http://host:port`,
 		}},
 		{"bad/sizes.yaml", nil, []string{`sizes.yaml:2|pour.sizes|id "small" appears twice`}},
 		{"bad/twice.yaml", nil, []string{`twice.yaml:3|sync is set twice, first in line 1|delete`}},
@@ -238,7 +247,7 @@ func TestPrint(t *testing.T) {
 	}
 	out := b.String()
 	for _, want := range []string{
-		"sync.window:", "7 ", "# env FOUNTAIN_SYNC_WINDOW", "demo.yaml:17", "# default", "[{id: small, ml: 355}, ", `"(secret)"`,
+		"sync.window:", "7 ", "# env FOUNTAIN_SYNC_WINDOW", "demo.yaml:23", "# default", "[{id: small, ml: 355}, ", `"(secret)"`,
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)

@@ -178,6 +178,19 @@ func decode(k kind, n *yaml.Node) (any, bool) {
 		}
 		return list, true
 	}
+	if k == words {
+		list := []string{}
+		if n.Kind != yaml.SequenceNode {
+			return nil, false
+		}
+		for _, item := range n.Content {
+			if item.Kind != yaml.ScalarNode || item.Tag != "!!str" {
+				return nil, false
+			}
+			list = append(list, item.Value)
+		}
+		return list, true
+	}
 	if n.Kind != yaml.ScalarNode {
 		return nil, false
 	}

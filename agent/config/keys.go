@@ -21,6 +21,7 @@ const (
 	number
 	boolean
 	duration
+	words
 	sizes
 )
 
@@ -41,7 +42,13 @@ func keys() []key {
 		{path: "unit.serial", kind: text, def: "", doc: "serial number; the thing's name comes from it", check: optional(`^[A-Za-z0-9_-]{1,64}$`, "use 1 to 64 letters, digits, - and _")},
 		{path: "unit.venue", kind: text, def: "", doc: "where the unit stands", check: atMost(128)},
 		{path: "unit.timezone", kind: text, def: "UTC", doc: "IANA time zone of the venue", tech: true, check: zone},
-		{path: "unit.language", kind: text, def: "en", doc: "language of the screen unless a consumer chooses, BCP 47", tech: true, check: pattern(`^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$`, "must be a language tag such as en, de or pt-BR")},
+		{path: "unit.language", kind: text, def: "en", doc: "language of the screen unless a consumer chooses, BCP 47", tech: true, check: language},
+		{path: "unit.languages", kind: words, def: []string{}, doc: "languages offered on the screen, in this order; empty: all it has words for; unit.language is always among them", tech: true, check: languages},
+		{path: "unit.units", kind: text, def: "ml", doc: "volumes are shown in ml, fl_oz or both", tech: true, check: oneOf("ml", "fl_oz", "both")},
+		{path: "unit.panel_mm", kind: text, def: "", doc: "lit area of the screen as it hangs, width x height in mm, such as 398x708; it makes touch targets large enough", tech: true, check: panelSize},
+		{path: "unit.phone_url", kind: text, def: "", doc: "address shown as a QR code for a hand-over to a phone; empty: none", tech: true, check: webAddress},
+		{path: "unit.mixes", kind: boolean, def: true, doc: "offer mixes of up to three beverages", tech: true},
+		{path: "unit.speech", kind: text, def: "", doc: "audio device that speaks the screen, such as default or plughw:1,0; empty: none", tech: true, check: optional(`^[A-Za-z0-9][A-Za-z0-9_.:,=-]{0,63}$`, "must be the name of an audio device, such as default or plughw:1,0")},
 		{path: "catalogue.file", kind: text, def: "", doc: "catalogue of beverages; empty: the embedded one"},
 		{path: "planogram.file", kind: text, def: "", doc: "which cartridge sits where; empty: the embedded demo"},
 		{path: "rig", kind: text, def: RigSim, doc: "sim, or the path of the rig file", file: true, check: notEmpty},
@@ -52,6 +59,7 @@ func keys() []key {
 		{path: "cloud.claim_cert", kind: text, def: "", doc: "PEM file of the claim certificate"},
 		{path: "cloud.claim_key", kind: text, def: "", doc: "PEM file of the claim key"},
 		{path: "cloud.template", kind: text, def: "", doc: "fleet provisioning template", check: optional(`^[0-9A-Za-z_-]{1,36}$`, "use 1 to 36 letters, digits, - and _")},
+		{path: "cloud.proxy", kind: text, def: "", doc: "HTTP proxy to the cloud, http://[user:password@]host:port; empty: none", tech: true, check: proxyAddress},
 		{path: "sync.drain_rate", kind: whole, def: 10, doc: "messages a second", check: between(1, 80)},
 		{path: "sync.linger", kind: duration, def: time.Second, doc: "how long a record may wait for company", check: within(0, time.Minute)},
 		{path: "sync.rule", kind: text, def: "fountain_consumption", doc: "topic rule that takes consumption", check: pattern(`^[A-Za-z0-9_]{1,128}$`, "use 1 to 128 letters, digits and _")},
@@ -97,6 +105,8 @@ func (k kind) want() string {
 		return "true or false"
 	case duration:
 		return "a duration such as 500ms, 1s or 15m"
+	case words:
+		return "a list of words"
 	case sizes:
 		return "a list of {id, ml}"
 	default:
@@ -118,6 +128,14 @@ func (k kind) parse(s string) (any, bool) {
 	case duration:
 		d, err := time.ParseDuration(s)
 		return d, err == nil
+	case words: // en,de
+		list := []string{}
+		for w := range strings.SplitSeq(s, ",") {
+			if w = strings.TrimSpace(w); w != "" {
+				list = append(list, w)
+			}
+		}
+		return list, true
 	case sizes: // small:355,medium:473
 		var list []Size
 		for part := range strings.SplitSeq(s, ",") {

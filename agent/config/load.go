@@ -289,6 +289,8 @@ func show(v any) string {
 	switch x := v.(type) {
 	case string:
 		return fmt.Sprintf("%q", redact(x))
+	case []string:
+		return "[" + strings.Join(x, ", ") + "]"
 	case []Size:
 		var parts []string
 		for _, s := range x {
@@ -300,10 +302,13 @@ func show(v any) string {
 	}
 }
 
-// redact keeps key material that landed in a value out of every output.
+// redact keeps key material that landed in a value, and passwords of addresses, out of every output.
 func redact(s string) string {
 	if strings.Contains(s, "-----BEGIN") {
 		return "(secret)"
+	}
+	if strings.Contains(s, "@") && strings.Contains(s, "://") {
+		return MaskProxy(s)
 	}
 	return s
 }
@@ -319,6 +324,20 @@ func (c *Config) value(path string) any {
 		return c.Unit.Timezone
 	case "unit.language":
 		return c.Unit.Language
+	case "unit.languages":
+		return c.Unit.Languages
+	case "unit.units":
+		return c.Unit.Units
+	case "unit.panel_mm":
+		return c.Unit.PanelMM
+	case "unit.phone_url":
+		return c.Unit.PhoneURL
+	case "unit.mixes":
+		return c.Unit.Mixes
+	case "unit.speech":
+		return c.Unit.Speech
+	case "cloud.proxy":
+		return c.Cloud.Proxy
 	case "cloud.enabled":
 		return c.Cloud.Enabled
 	case "cloud.mqtt":

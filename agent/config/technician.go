@@ -61,7 +61,7 @@ func SetTechnician(path, name, value string) error {
 		}
 	}
 	if why != "" {
-		return &problem.Problem{Code: problem.CodeBadRequest, Where: name, What: fmt.Sprintf("%s is %q", name, value), Remedy: why}
+		return &problem.Problem{Code: problem.CodeBadRequest, Where: name, What: fmt.Sprintf("%s is %q", name, redact(value)), Remedy: why}
 	}
 	src, problems := readTechnician(path)
 	if len(problems) > 0 {
@@ -82,7 +82,7 @@ func SetTechnician(path, name, value string) error {
 	if err := enc.Encode(tree); err != nil {
 		return fmt.Errorf("encode %s: %w", path, err)
 	}
-	return atomicfile.Write(path, b.Bytes(), 0o644)
+	return atomicfile.Write(path, b.Bytes(), 0o600) // cloud.proxy may hold a password
 }
 
 // Technician returns the values the technician's file at path sets, by key; what is wrong with it is an error.

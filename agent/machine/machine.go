@@ -30,6 +30,7 @@ import (
 // StartRequest asks for a pour.
 type StartRequest struct {
 	Beverage beverage.ID
+	Mix      []beverage.MixPart // pours these into one drink instead; Beverage is empty then
 	TargetUL int64
 	Hold     bool
 	Source   string // wire.Source…
@@ -44,7 +45,8 @@ type Intent struct {
 	Pour     string // ULID
 	Session  uint64 // beat session, to match the guard's last-beat file
 	Started  time.Time
-	Beverage beverage.ID
+	Beverage beverage.ID        // beverage.MixID for a mix
+	Mix      []beverage.MixPart // what of
 	TargetUL int64
 	Source   string
 	Parts    []IntentPart

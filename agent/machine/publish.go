@@ -74,6 +74,7 @@ func (lo *loop) show(v view, seq uint64) {
 		s.live = &l.live
 		b := &s.base
 		b.Pour, b.Beverage, b.Hold, b.Source, b.TargetUL = l.id, l.plan.Beverage, l.plan.Hold, l.req.Source, l.plan.TargetUL
+		b.Mix = l.req.Mix
 		b.Outcome, b.Reason, b.Pause = v.outcome, v.reason, v.pause
 		b.Seq = seq
 	}

@@ -100,7 +100,7 @@ func (lo *loop) conflict(l *lease) string {
 	if lo.m.cups && !lo.cupChanged {
 		return ""
 	}
-	return lo.residue.Conflict(l.menu.catalogue, l.plan.Beverage)
+	return lo.residue.Conflict(l.menu.catalogue, l.drink)
 }
 
 // washing starts, runs and ends rinses.

@@ -28,6 +28,7 @@ type lease struct {
 	id     string
 	pour   [16]byte
 	req    StartRequest
+	drink  *beverage.Beverage // of the catalogue, or a mix
 	plan   *recipe.Plan
 	menu   *menu // it was computed from
 	topped *ended
@@ -132,7 +133,11 @@ func (m *Machine) newLease(req StartRequest) (*lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := recipe.Compute(menu.catalogue, menu.lineup, stockView{m}, limits, req.Beverage, req.TargetUL, req.Hold)
+	drink, err := req.drink(menu.catalogue)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := recipe.ComputeOf(menu.catalogue, menu.lineup, stockView{m}, limits, drink, req.TargetUL, req.Hold)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +147,7 @@ func (m *Machine) newLease(req StartRequest) (*lease, error) {
 	now := time.Now()
 	id := ulid.MustNew(ulid.Timestamp(now), rand.Reader) // crypto/rand does not fail
 	l := &lease{
-		id: id.String(), pour: id, req: req, plan: plan, menu: menu, topped: topped, answer: make(chan error, 1), over: make(chan struct{}),
+		id: id.String(), pour: id, req: req, drink: drink, plan: plan, menu: menu, topped: topped, answer: make(chan error, 1), over: make(chan struct{}),
 		valve: m.valves[plan.Carrier.Valve], meter: m.meters[plan.Carrier.Meter], lag: m.lagOf(plan.Carrier.Valve),
 	}
 	if l.valve == 0 || l.meter == nil {
@@ -162,7 +167,7 @@ func (m *Machine) newLease(req StartRequest) (*lease, error) {
 		l.slots[i][1] = m.slots[d.Alt.Slot]
 	}
 	l.intent = Intent{
-		Pour: l.id, Started: now, Beverage: plan.Beverage, TargetUL: plan.TargetUL, Source: req.Source, // the loop adds the session
+		Pour: l.id, Started: now, Beverage: plan.Beverage, Mix: req.Mix, TargetUL: plan.TargetUL, Source: req.Source, // the loop adds the session
 		LagUL: int64(nominalULs * l.lag.Value().Seconds()), NominalULs: nominalULs, Hold: req.Hold, TopOff: req.TopOff,
 		Catalogue: plan.Catalogue, MaxUL: plan.MaxUL,
 		Parts: []IntentPart{{Ingredient: plan.Carrier.Ingredient, Share: plan.CarrierShare, Metered: true}},
@@ -171,6 +176,18 @@ func (m *Machine) newLease(req StartRequest) (*lease, error) {
 		l.intent.Parts = append(l.intent.Parts, IntentPart{Ingredient: d.Ingredient, Cartridge: d.Cartridge, Share: d.Share})
 	}
 	return l, nil
+}
+
+// drink is what is asked for: a beverage of the catalogue, or a mix that its rules allow.
+func (r StartRequest) drink(c *beverage.Catalogue) (*beverage.Beverage, error) {
+	if len(r.Mix) == 0 {
+		return recipe.Find(c, r.Beverage)
+	}
+	mix, err := beverage.Mix(c, r.Mix)
+	if err != nil {
+		return nil, &problem.Problem{Code: problem.CodeBadRequest, Where: "mix", What: err.Error(), Remedy: "choose other beverages or shares"}
+	}
+	return &mix, nil
 }
 
 // source is the pump that a dose draws from, its slot and its name.

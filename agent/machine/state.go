@@ -25,6 +25,7 @@ type State struct {
 	Pour     string // ULID; empty before the first
 	Phase    pour.Phase
 	Beverage beverage.ID
+	Mix      []beverage.MixPart // of a mix; nobody changes it
 	Hold     bool
 	Source   string
 	TargetUL int64

@@ -101,11 +101,7 @@ func (r *Residue) Rinse(c *beverage.Catalogue) int64 {
 
 // Conflict says what of the residue the next drink must not meet: an allergen that it does not hold, or "sugar" when it is
 // sugar-free. "" when it may follow.
-func (r *Residue) Conflict(c *beverage.Catalogue, next beverage.ID) string {
-	_, b, ok := c.Beverage(next)
-	if !ok {
-		return ""
-	}
+func (r *Residue) Conflict(c *beverage.Catalogue, next *beverage.Beverage) string {
 	sugar := 0.0
 	for _, f := range r.Films {
 		in, ok := c.Ingredient(f.Ingredient)
@@ -117,12 +113,12 @@ func (r *Residue) Conflict(c *beverage.Catalogue, next beverage.ID) string {
 			continue
 		}
 		for _, a := range in.Allergens {
-			if !slices.Contains(b.Allergens, a) {
+			if !slices.Contains(next.Allergens, a) {
 				return a
 			}
 		}
 	}
-	if sugar > CarrySugarG && b.Sugar < SugarFreeG {
+	if sugar > CarrySugarG && next.Sugar < SugarFreeG {
 		return "sugar"
 	}
 	return ""

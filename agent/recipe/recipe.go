@@ -106,13 +106,16 @@ type Plan struct {
 // CodeUnavailable when the unit has no line, no slot or not enough stock for an ingredient, CodeBadRequest when the
 // volume is out of bounds, CodeBadConfig when the recipe itself cannot be poured.
 func Compute(c *beverage.Catalogue, l *Lineup, s Stock, lim Limits, id beverage.ID, targetUL int64, hold bool) (*Plan, error) {
-	bev, ok := find(c, id)
-	if !ok {
-		return nil, &problem.Problem{
-			Code: problem.CodeNotFound, Where: string(id), What: "there is no such beverage",
-			Remedy: "list the beverages with `fountainctl brands`",
-		}
+	bev, err := Find(c, id)
+	if err != nil {
+		return nil, err
 	}
+	return ComputeOf(c, l, s, lim, bev, targetUL, hold)
+}
+
+// ComputeOf is Compute of a drink that need not be in the catalogue, as a mix is not; its ingredients are.
+func ComputeOf(c *beverage.Catalogue, l *Lineup, s Stock, lim Limits, bev *beverage.Beverage, targetUL int64, hold bool) (*Plan, error) {
+	id := bev.ID
 	if top := maxTarget(lim); targetUL < lim.MinUL || targetUL > top {
 		return nil, &problem.Problem{
 			Code: problem.CodeBadRequest, Where: "target_ul",
@@ -197,10 +200,15 @@ func (p *Plan) budget(supplyMA int64) error {
 
 // Needs is the volume of every cartridge ingredient for targetUL of a beverage, µL. Unknown beverage: nil.
 func Needs(c *beverage.Catalogue, id beverage.ID, targetUL int64) map[beverage.IngredientID]int64 {
-	bev, ok := find(c, id)
-	if !ok {
+	bev, err := Find(c, id)
+	if err != nil {
 		return nil
 	}
+	return NeedsOf(c, bev, targetUL)
+}
+
+// NeedsOf is Needs of a drink that need not be in the catalogue.
+func NeedsOf(c *beverage.Catalogue, bev *beverage.Beverage, targetUL int64) map[beverage.IngredientID]int64 {
 	sh, err := shares(c, bev)
 	if err != nil {
 		return nil
@@ -311,15 +319,15 @@ func sources(s Stock, ing beverage.IngredientID, need int64) []Source {
 	return nil
 }
 
-func find(c *beverage.Catalogue, id beverage.ID) (*beverage.Beverage, bool) {
-	for i := range c.Brands {
-		for j := range c.Brands[i].Beverages {
-			if b := &c.Brands[i].Beverages[j]; b.ID == id {
-				return b, true
-			}
-		}
+// Find finds a beverage of the catalogue; the error is a problem of CodeNotFound.
+func Find(c *beverage.Catalogue, id beverage.ID) (*beverage.Beverage, error) {
+	if _, b, ok := c.Beverage(id); ok {
+		return b, nil
 	}
-	return nil, false
+	return nil, &problem.Problem{
+		Code: problem.CodeNotFound, Where: string(id), What: "there is no such beverage",
+		Remedy: "list the beverages with `fountainctl brands`",
+	}
 }
 
 func unavailable(id beverage.ID, ing beverage.IngredientID, what, remedy string) error {

@@ -22,6 +22,7 @@ type Intent struct {
 	Started   time.Time    `json:"started"`
 	Clock     string       `json:"clock"`
 	Beverage  string       `json:"beverage"`
+	Mix       []wire.Share `json:"mix,omitempty"`
 	Catalogue string       `json:"catalogue"`
 	TargetUL  int64        `json:"target_ul"`
 	MaxUL     int64        `json:"max_ul,omitempty"` // what the guard's limits let through at most; 0: DefaultMax
@@ -101,7 +102,7 @@ const (
 //	anything else                                       at least what was counted, at most the limit
 func Interrupted(in Intent, beat *LastBeat, boot string) Pour {
 	p := Pour{
-		ID: in.Pour, Boot: in.Boot, Started: in.Started, Clock: in.Clock, Beverage: in.Beverage, Catalogue: in.Catalogue,
+		ID: in.Pour, Boot: in.Boot, Started: in.Started, Clock: in.Clock, Beverage: in.Beverage, Mix: in.Mix, Catalogue: in.Catalogue,
 		TargetUL: in.TargetUL, Outcome: wire.Interrupted, Source: in.Source, Campaign: in.Campaign, Arm: in.Arm,
 	}
 	limit := in.MaxUL

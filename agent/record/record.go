@@ -49,6 +49,7 @@ type Pour struct {
 	Clock       string // empty is ClockUnknown
 	Duration    time.Duration
 	Beverage    string
+	Mix         []wire.Share // of a mix
 	Catalogue   string
 	TargetUL    int64
 	Parts       []wire.Part
@@ -72,7 +73,7 @@ func Build(u Unit, p Pour, log string, seq uint64) (*wire.Record, []byte, error)
 	r := &wire.Record{
 		V: wire.RecordVersion, ID: p.ID, Thing: u.Thing, Log: log, Seq: seq,
 		Boot: p.Boot, Started: p.Started.UTC().Format(timeLayout), Clock: p.Clock, DurationMS: p.Duration.Milliseconds(),
-		Beverage: p.Beverage, Catalogue: p.Catalogue, TargetUL: p.TargetUL, Parts: p.Parts,
+		Beverage: p.Beverage, Mix: p.Mix, Catalogue: p.Catalogue, TargetUL: p.TargetUL, Parts: p.Parts,
 		CountedUL: p.CountedUL, EstimatedUL: p.EstimatedUL, AtLeastUL: p.AtLeastUL, AtMostUL: p.AtMostUL,
 		Outcome: p.Outcome, Reason: p.Reason, Source: p.Source, Campaign: p.Campaign, Arm: p.Arm,
 		SW: u.SW, Rig: u.Rig,

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ type PourView struct {
 	Started  string       `json:"started"`
 	Received string       `json:"received"`
 	Beverage string       `json:"beverage"`
+	Mix      []wire.Share `json:"mix,omitempty"` // of a mix
 	Brand    string       `json:"brand"`
 	Name     string       `json:"name"`
 	Colour   string       `json:"colour"` // #RRGGBB of the brand
@@ -92,11 +94,14 @@ func (c *Console) pourView(p store.Pour) PourView {
 	r := p.Record
 	v := PourView{
 		N: p.N, ID: r.ID, Thing: r.Thing, Log: r.Log, Seq: r.Seq, Started: r.Started, Received: stampOf(p.Received),
-		Beverage: r.Beverage, TargetUL: r.TargetUL, UL: r.CountedUL + r.EstimatedUL, Outcome: r.Outcome, Reason: r.Reason,
+		Beverage: r.Beverage, Mix: r.Mix, TargetUL: r.TargetUL, UL: r.CountedUL + r.EstimatedUL, Outcome: r.Outcome, Reason: r.Reason,
 		Source: r.Source, Rig: r.Rig,
 	}
 	d, ok := c.names[beverage.ID(r.Beverage)]
-	if !ok {
+	switch {
+	case len(r.Mix) > 0:
+		d = c.mixed(r.Mix)
+	case !ok:
 		d = drink{name: r.Beverage, colour: "#475855", ink: "#FFFFFF"}
 	}
 	v.Brand, v.Name, v.Colour, v.Ink = d.brand, d.name, d.colour, d.ink
@@ -107,6 +112,27 @@ func (c *Console) pourView(p store.Pour) PourView {
 		v.Percent = int(min(100, max(0, v.UL*100/r.TargetUL)))
 	}
 	return v
+}
+
+// mixed is a mix as the page shows it: in the colours of what there is most of.
+func (c *Console) mixed(mix []wire.Share) drink {
+	most := slices.MaxFunc(mix, func(a, b wire.Share) int { return cmp.Compare(a.Share, b.Share) })
+	out, ok := c.names[beverage.ID(most.Beverage)]
+	if !ok {
+		out = drink{colour: "#475855", ink: "#FFFFFF"}
+	}
+	out.brand, out.name = "Mix", ""
+	for i, s := range mix {
+		name := s.Beverage
+		if d, ok := c.names[beverage.ID(s.Beverage)]; ok {
+			name = d.brand + " " + d.name
+		}
+		if i > 0 {
+			out.name += ", "
+		}
+		out.name += fmt.Sprintf("%d %% %s", s.Share, name)
+	}
+	return out
 }
 
 func millilitres(ul int64) string { return fmt.Sprintf("%.0f", units.Volume(ul).Millilitres()) }

@@ -41,8 +41,9 @@ type Record struct {
 	Started     string  `json:"started"` // RFC 3339, UTC, milliseconds
 	Clock       string  `json:"clock"`   // trusted | rtc | unknown
 	DurationMS  int64   `json:"duration_ms"`
-	Beverage    string  `json:"beverage"`
-	Catalogue   string  `json:"catalogue"` // digest of the catalogue the recipe came from
+	Beverage    string  `json:"beverage"`      // Mixed for a mix
+	Mix         []Share `json:"mix,omitempty"` // what a mix was made of
+	Catalogue   string  `json:"catalogue"`     // digest of the catalogue the recipe came from
 	TargetUL    int64   `json:"target_ul"`
 	Parts       []Part  `json:"parts"`
 	CountedUL   int64   `json:"counted_ul"`             // from meters and confirmed strokes
@@ -57,6 +58,18 @@ type Record struct {
 	SW          string  `json:"sw"`
 	Rig         string  `json:"rig"` // sim | hw; never mixed downstream
 	Prev        string  `json:"prev,omitempty"`
+}
+
+// Mixed is Record.Beverage of a mix.
+const Mixed = "mix"
+
+// MaxMix is how many beverages a mix has at most.
+const MaxMix = 3
+
+// Share is one beverage of a mix, in per cent.
+type Share struct {
+	Beverage string `json:"beverage"`
+	Share    int    `json:"share"`
 }
 
 // Part is what one ingredient contributed.
@@ -101,10 +114,38 @@ func (r *Record) Validate() error {
 	case r.Rig != "sim" && r.Rig != "hw":
 		return bad("rig", `must be "sim" or "hw"`)
 	}
+	if err := r.checkMix(); err != nil {
+		return err
+	}
 	switch r.Outcome {
 	case Completed, Stopped, Interrupted, Faulted:
 	default:
 		return bad("outcome", fmt.Sprintf("%q is unknown", r.Outcome))
+	}
+	return nil
+}
+
+// checkMix checks that a mix says what of, and nothing else does.
+func (r *Record) checkMix() error {
+	bad := func(why string) error { return fmt.Errorf("%w: mix %s", ErrRecord, why) }
+	if len(r.Mix) == 0 {
+		return nil // also a mix whose unit did not say what of
+	}
+	if r.Beverage != Mixed {
+		return bad("is set, but the beverage is " + r.Beverage)
+	}
+	if len(r.Mix) > MaxMix {
+		return bad(fmt.Sprintf("has more than %d parts", MaxMix))
+	}
+	sum := 0
+	for _, s := range r.Mix {
+		if s.Beverage == "" || s.Share < 1 || s.Share > 100 {
+			return bad("has a part without a beverage or a share")
+		}
+		sum += s.Share
+	}
+	if sum != 100 {
+		return bad(fmt.Sprintf("is %d per cent", sum))
 	}
 	return nil
 }
