@@ -9,7 +9,16 @@ import (
 
 // Write replaces path with data: temporary file in the same directory, fsync, rename, fsync of the directory.
 // On error the old file is untouched and no temporary file is left.
-func Write(path string, data []byte, mode os.FileMode) (err error) {
+func Write(path string, data []byte, mode os.FileMode) error {
+	return WriteFunc(path, mode, func(f *os.File) error {
+		_, err := f.Write(data)
+		return err
+	})
+}
+
+// WriteFunc is Write for content that is made while it is written: fill writes the temporary file, in any order. An
+// error of fill is an error like any other.
+func WriteFunc(path string, mode os.FileMode, fill func(*os.File) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
 	if err != nil {
@@ -24,7 +33,7 @@ func Write(path string, data []byte, mode os.FileMode) (err error) {
 	if err = f.Chmod(mode); err != nil {
 		return fmt.Errorf("replace %s: %w", path, err)
 	}
-	if _, err = f.Write(data); err != nil {
+	if err = fill(f); err != nil {
 		return fmt.Errorf("replace %s: %w", path, err)
 	}
 	if err = f.Sync(); err != nil {
