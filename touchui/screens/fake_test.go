@@ -31,6 +31,8 @@ type fakeAgent struct {
 	n       int
 	grant   chan struct{} // when set, POST waits for it
 	refuse  error
+	once    bool          // refuse only one
+	drop    chan struct{} // closed: event streams end
 	rinses  int
 	rate    float64 // µL per second
 	started chan string
@@ -75,7 +77,7 @@ func newFakeAgentOn(t *testing.T, l net.Listener) *fakeAgent {
 	}
 	f := &fakeAgent{
 		t: t, cat: raw, pours: map[string]*fakePour{}, rate: 75_000, lease: api.LeaseLimit,
-		started: make(chan string, 16), push: make(chan struct{}, 1),
+		started: make(chan string, 16), push: make(chan struct{}, 1), drop: make(chan struct{}),
 		snap: api.Snapshot{Rev: 1, Unit: api.UnitReady, Sizes: []api.Size{{ID: "small", UL: 355_000}, {ID: "medium", UL: 473_000}, {ID: "large", UL: 710_000}}, Blocked: map[beverage.ID]string{}, Catalogue: "sha256:one"},
 	}
 	f.srv = &http.Server{Handler: f.routes()}
@@ -118,6 +120,28 @@ func (f *fakeAgent) active() int {
 		}
 	}
 	return n
+}
+
+// count is how many pours were asked for.
+func (f *fakeAgent) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.n
+}
+
+// refuseNext refuses the next pour.
+func (f *fakeAgent) refuseNext(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refuse, f.once = err, true
+}
+
+// dropAll breaks the event streams, as an agent that restarts.
+func (f *fakeAgent) dropAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.drop)
+	f.drop = make(chan struct{})
 }
 
 func (f *fakeAgent) last() api.Pour {
@@ -223,6 +247,9 @@ func (f *fakeAgent) start(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Lock()
 	grant, refuse := f.grant, f.refuse
+	if f.once {
+		f.refuse, f.once = nil, false
+	}
 	f.mu.Unlock()
 	select {
 	case f.started <- string(req.Beverage):
@@ -256,6 +283,9 @@ func (f *fakeAgent) events(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	f.mu.Lock()
+	drop := f.drop
+	f.mu.Unlock()
 	for {
 		f.mu.Lock()
 		s := f.snap
@@ -274,6 +304,8 @@ func (f *fakeAgent) events(w http.ResponseWriter, r *http.Request) {
 		}
 		select {
 		case <-r.Context().Done():
+			return
+		case <-drop:
 			return
 		case <-f.push:
 		case <-tick.C:

@@ -30,13 +30,19 @@ type rig struct {
 
 func newRig(t *testing.T, w, h int) *rig {
 	t.Helper()
-	r := &rig{t: t, agent: newFakeAgent(t), mem: mem.New(w, h, display.RGBA8888), finger: input.NewScript()}
+	agent := newFakeAgent(t)
+	return newRigOn(t, w, h, agent, api.NewClient(agent.socket))
+}
+
+// newRigOn is the whole screen in memory on an agent that stands already.
+func newRigOn(t *testing.T, w, h int, agent *fakeAgent, client *api.Client) *rig {
+	t.Helper()
+	r := &rig{t: t, agent: agent, mem: mem.New(w, h, display.RGBA8888), finger: input.NewScript()}
 	app, err := kiosk.New(kiosk.Config{Display: r.mem, Input: r.finger, Theme: theme.Fyne{Roles: theme.Light()}, Variant: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.app = app
-	client := api.NewClient(r.agent.socket)
 	r.ui, err = New(Config{Stage: app, Client: client, Width: w, Height: h})
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +64,7 @@ func newRig(t *testing.T, w, h int) *rig {
 		hangs := time.AfterFunc(10*time.Second, func() { panic("the screen does not end") })
 		wg.Wait()
 		hangs.Stop()
+		_ = r.finger.Close()
 		client.Close()
 		if n := r.agent.active(); n != 0 {
 			t.Errorf("%d pours still active after the screen went away", n)
