@@ -18,6 +18,21 @@ func (c *Client) StartOp(ctx context.Context, req StartOp) (Op, error) {
 	return o, c.do(ctx, c.lease, http.MethodPost, "/v1/service/ops", req, &o)
 }
 
+// OpLease is StartOp with its lease, for a screen whose own loop beats: it starts an operation and leaves questions to the
+// caller, who has to Stop the lease. ctx bounds the start only.
+func (c *Client) OpLease(ctx context.Context, req StartOp) (*Lease, Op, error) {
+	o, err := c.StartOp(ctx, req)
+	if err != nil {
+		return nil, o, err
+	}
+	return c.opLease(ctx, o.ID), o, nil
+}
+
+func (c *Client) opLease(ctx context.Context, id string) *Lease {
+	stop := func(ctx context.Context, id, _ string) error { return c.StopOp(ctx, id) }
+	return newLease(ctx, id, held{beat: c.BeatOp, stop: stop})
+}
+
 // Op returns one operation, live or ended.
 func (c *Client) Op(ctx context.Context, id string) (Op, error) {
 	var o Op
@@ -115,8 +130,7 @@ func (c *Client) Work(ctx context.Context, req StartOp, crew Crew) (Op, error) {
 	if err != nil {
 		return o, err
 	}
-	stop := func(ctx context.Context, id, _ string) error { return c.StopOp(ctx, id) }
-	w := work{c: c, crew: crew, op: o, lease: newLease(ctx, o.ID, held{beat: c.BeatOp, stop: stop})}
+	w := work{c: c, crew: crew, op: o, lease: c.opLease(ctx, o.ID)}
 	err = w.run(ctx)
 	stopErr := w.lease.Stop()
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
