@@ -166,7 +166,7 @@ func remainder(data []byte, n int) []byte {
 func times(a, b byte) byte {
 	x := 0
 	for i := 7; i >= 0; i-- {
-		x = x << 1 ^ (x>>7)*0x11D
+		x = x<<1 ^ (x>>7)*0x11D
 		x ^= int(b>>i&1) * int(a)
 	}
 	return byte(x)
