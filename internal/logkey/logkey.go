@@ -27,4 +27,6 @@ const (
 	Version    = "version"
 	Person     = "person"
 	Action     = "action"
+	Key        = "key"
+	Language   = "lang"
 )

@@ -36,13 +36,13 @@ type Look struct {
 }
 
 // Units says how volumes are written.
-type Units string
+type Units = words.Units
 
 // Units of volume on the screen.
 const (
-	Millilitres Units = "ml"
-	FluidOunces Units = "fl_oz"
-	BothUnits   Units = "both"
+	Millilitres = words.Millilitres
+	FluidOunces = words.FluidOunces
+	BothUnits   = words.BothUnits
 )
 
 // New is the standard look of a panel: the light theme, English.
