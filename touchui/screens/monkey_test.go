@@ -323,7 +323,9 @@ func (m *monkey) rest() {
 
 // leaveAll brings the screen back to its start.
 func (m *monkey) leaveAll() {
-	m.r.agent.set(func(s *api.Snapshot) { s.Unit, s.Reason, s.Cup, s.Blocked = api.UnitReady, "", false, map[beverage.ID]string{} })
+	m.r.agent.set(func(s *api.Snapshot) {
+		s.Unit, s.Reason, s.Cup, s.Blocked = api.UnitReady, "", false, map[beverage.ID]string{}
+	})
 	m.rest()
 	m.wait(5 * time.Minute)
 	m.look()
