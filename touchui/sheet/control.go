@@ -38,6 +38,7 @@ type Control struct {
 	Tap                   func()
 	Radius                float32    // of its corners, for the pressed look
 	Ink                   color.RGBA // toward which it goes when pressed
+	Cancelled             func()     // a touch on it ended without being let go; optional
 	Flat                  bool       // has no pressed look: it is as large as the screen, or says by itself that it is touched
 
 	pic  *canvas.Image
@@ -110,7 +111,12 @@ func (c *Control) TouchDown(*mobile.TouchEvent) {
 func (c *Control) TouchUp(*mobile.TouchEvent) { c.released() }
 
 // TouchCancel implements mobile.Touchable.
-func (c *Control) TouchCancel(*mobile.TouchEvent) { c.released() }
+func (c *Control) TouchCancel(*mobile.TouchEvent) {
+	c.released()
+	if c.Cancelled != nil {
+		c.Cancelled()
+	}
+}
 
 func (c *Control) released() {
 	if !c.down {
