@@ -174,6 +174,7 @@ func (p *homePage) countLabel(n int) string {
 // wall adds the tiles, without their pictures, and returns where they end.
 func (p *homePage) wall(s *sheet.Sheet, rows []BrandRow, spec art.TileSpec, x, y, cols, gap int) int {
 	u := p.ui
+	u.stock(spec)
 	p.tiles = p.tiles[:0]
 	p.first, p.stride = float32(y), float32(spec.H+gap)
 	for i, r := range rows {
@@ -211,13 +212,6 @@ func (p *homePage) reveal() {
 			t.SetPicture(nil)
 		}
 	}
-}
-
-// tile composes a brand's tile.
-func (u *UI) tile(r BrandRow, spec art.TileSpec) image.Image {
-	return u.Composed(func() *image.RGBA {
-		return art.Tile(u.Fonts, r.Brand, spec, u.Roles.BG, r.Drained, u.Roles)
-	}, "tile/%s/%v/%d", r.Brand.ID, r.Drained, spec.W)
 }
 
 func (p *homePage) scroller(s *sheet.Sheet, x, y, w, h, contentH int) fyne.CanvasObject {

@@ -54,6 +54,7 @@ type Config struct {
 	// Service makes the technician's screens; leave goes back to the consumer's. nil: there are none. Fyne thread.
 	Service func(l *sheet.Look, leave func()) Service
 	PPMM    float64 // panel pixels per millimetre; 0 = as drawn
+	Assets  Assets  // composed tiles kept between starts
 }
 
 const defaultBytes = 16 << 20 // about 55 tiles; one takes 1.2 ms to compose again
@@ -78,6 +79,7 @@ type UI struct {
 	cup    int
 	tap    bool // tap instead of hold
 	now    func() time.Time
+	packs  packs
 
 	known string // catalogue the event stream has fetched; only Run's goroutine
 }
@@ -122,6 +124,7 @@ func New(cfg Config) (*UI, error) {
 		stage: cfg.Stage, client: cfg.Client, log: cfg.Log, filter: FilterAll, cup: 1, now: time.Now,
 	}
 	u.pour = pourer{stage: cfg.Stage, agent: cfg.Client, log: cfg.Log, group: u.wg.Go, changed: u.poured, quit: make(chan struct{})}
+	u.packs.assets, u.packs.shelf.Dir = cfg.Assets, cfg.Assets.Dir
 	u.snap = api.Snapshot{Unit: api.UnitStarting}
 	u.cups = cupsOf(nil)
 	u.show(newOutage(u))
@@ -225,6 +228,7 @@ func (u *UI) lostFizz() {
 
 // poured is called when the pour's state changed.
 func (u *UI) poured() {
+	u.packBusy()
 	u.page.update(false)
 	if !u.pour.active() && u.pour.ended != nil && u.snap.Unit == api.UnitOutOfOrder && !isPage[*outagePage](u.page) {
 		u.show(newOutage(u))
@@ -283,6 +287,7 @@ func (u *UI) open(id beverage.ID) {
 
 // tick runs every second on the Fyne thread.
 func (u *UI) tick() {
+	u.packBusy()
 	if !u.idle.Due(u.now(), u.stage.LastTouch(), u.snap.Cup, u.pour.active(), u.stage.Touching()) {
 		return
 	}

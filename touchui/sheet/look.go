@@ -68,6 +68,7 @@ func (l *Look) SetWords(b *words.Book) {
 // Changed forgets every composed picture: something that all of them depend on is different.
 func (l *Look) Changed() {
 	l.stamps++
+	l.Ready = nil
 	l.Cache.Clear()
 }
 
