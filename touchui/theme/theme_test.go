@@ -1,10 +1,6 @@
 package theme
 
-import (
-	"image/color"
-	"math"
-	"testing"
-)
+import "testing"
 
 func load(t *testing.T) *Fonts {
 	t.Helper()
@@ -52,35 +48,4 @@ func TestKerningCounts(t *testing.T) {
 	if pair, sum := f.Width("To", Display, 100, 0), f.Width("T", Display, 100, 0)+f.Width("o", Display, 100, 0); pair >= sum {
 		t.Errorf("To is %.2f wide, T and o alone %.2f: no kerning", pair, sum)
 	}
-}
-
-// The design asks for a contrast of at least 4.5 for text and 3 for focus.
-func TestContrast(t *testing.T) {
-	r := Light()
-	for name, p := range map[string][2]color.RGBA{
-		"ink on bg": {r.Ink, r.BG}, "soft ink on bg": {r.InkSoft, r.BG}, "ink on sunk": {r.Ink, r.Sunk}, "soft ink on sunk": {r.InkSoft, r.Sunk},
-		"active": {r.OnActive, r.Active}, "go": {r.OnGo, r.Go}, "stop": {r.OnStop, r.Stop}, "warn": {r.OnWarn, r.Warn}, "water": {r.OnWater, r.Water},
-	} {
-		if c := contrast(p[0], p[1]); c < 4.5 {
-			t.Errorf("%s: %.2f", name, c)
-		}
-	}
-	if c := contrast(r.Focus, r.BG); c < 3 {
-		t.Errorf("focus: %.2f", c)
-	}
-}
-
-func contrast(a, b color.RGBA) float64 {
-	l := func(c color.RGBA) float64 {
-		lin := func(v uint8) float64 {
-			x := float64(v) / 255
-			if x <= .04045 {
-				return x / 12.92
-			}
-			return math.Pow((x+.055)/1.055, 2.4)
-		}
-		return .2126*lin(c.R) + .7152*lin(c.G) + .0722*lin(c.B)
-	}
-	x, y := l(a), l(b)
-	return (max(x, y) + .05) / (min(x, y) + .05)
 }

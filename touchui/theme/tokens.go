@@ -1,5 +1,6 @@
 // Package theme is the look of the touch screen as data: colour roles, type scale, spacing, and the pinned fonts.
-// It imports Fyne and golang.org/x/image only. Everything in it is read-only after Load.
+// It may import Fyne, the shaper, and the types of
+// the catalogue (agent/beverage) that a campaign brings along. Everything in it is read-only after Load.
 //
 //	fonts/*.ttf ──embed──► Fonts ──Line──► outlines, widths ──► art
 //	tokens       ──► Roles, Type, Space ──► screens, and fyne.Theme for Fyne's own widgets
@@ -23,18 +24,7 @@ type Roles struct {
 	Water, OnWater          color.RGBA // "Just water"
 	Drained, DrainedTile    color.RGBA // outlines of what has run out, on Sunk, large and on a tile
 	Outline                 color.RGBA // pictures of what is not there, on BG
-}
-
-// Light is the theme of the consumer screens.
-func Light() Roles {
-	return Roles{
-		BG: Hex("#EDF1F0"), Surface: Hex("#FFFFFF"), Sunk: Hex("#DCE4E2"), Line: Hex("#B9C6C3"),
-		Ink: Hex("#10201E"), InkSoft: Hex("#475855"), Active: Hex("#10201E"), OnActive: Hex("#FFFFFF"),
-		Go: Hex("#0B6B45"), OnGo: Hex("#FFFFFF"), Stop: Hex("#B3241A"), OnStop: Hex("#FFFFFF"),
-		Warn: Hex("#FFC93C"), OnWarn: Hex("#2B1D00"), Focus: Hex("#1F4FE0"),
-		Water: Hex("#BFE3F2"), OnWater: Hex("#0B3C5D"),
-		Drained: Hex("#9DAEAA"), DrainedTile: Hex("#8FA19D"), Outline: Hex("#B9C6C3"),
-	}
+	Plain                   bool       // high contrast: no motifs, a line around every target
 }
 
 // Space and radii in pixels at 1080 wide.
@@ -44,6 +34,9 @@ const (
 	Gutter     = 16
 	RadiusTile = 28
 	RadiusCard = 36
+	// High contrast: the radius of everything, and the width of the line around every target.
+	RadiusPlain = 8
+	LinePlain   = 4
 )
 
 // Size is one step of the type scale.
@@ -73,6 +66,35 @@ func TypeFor(w, h int) Type {
 		Heading: Size{60, 1, Display, -.01}, Name: Size{42, 1, Condensed, 0}, Body: Size{34, 1.35, Text, 0},
 		Label: Size{28, 1.2, Text, 0}, Small: Size{24, 1.3, Sans, 0},
 	}
+}
+
+// Grow factors of large text: small sizes grow most, and names take the next step of the scale.
+const (
+	growText = 1.3
+	growName = 60. / 42
+)
+
+// Grown is a size drawn for 1080×1920 as large text and high contrast have it: sentences, labels and small print grow by
+// 1.3 with large text, names by one step with either; what is larger stays.
+func Grown(px float64, large, plain bool) float64 {
+	switch {
+	case px < 38 && large:
+		return px * growText
+	case px >= 38 && px < 60 && (large || plain):
+		return min(px*growName, max(px, 60))
+	}
+	return px
+}
+
+// Grown is the scale with large text and high contrast.
+func (t Type) Grown(large, plain bool) Type {
+	if large {
+		t.Body.PX, t.Label.PX, t.Small.PX = t.Body.PX*growText, t.Label.PX*growText, t.Small.PX*growText
+	}
+	if large || plain {
+		t.Name.PX = t.Heading.PX
+	}
+	return t
 }
 
 // Hex reads #RRGGBB. Anything else is magenta, which no palette uses: a wrong colour is seen, not fatal.
