@@ -267,24 +267,22 @@ func Rebalance(parts []MixPart, i, share int) []MixPart {
 	}
 	most := mixWhole - MixLeast*(len(out)-1)
 	out[i].Share = min(max((share+MixStep/2)/MixStep*MixStep, MixLeast), most)
-	free := mixWhole - out[i].Share - MixLeast*(len(out)-1) // above the least of the others
-	weight := 0
+	rest, weight := mixWhole-out[i].Share, 0
 	for j, p := range parts {
 		if j != i {
 			weight += max(p.Share, 1)
 		}
 	}
-	given, last := 0, -1
-	acc := 0 // weight so far: shares come from its rounded marks, so that none is lost
+	given, acc, others := 0, 0, len(out)-1 // shares come from rounded marks of their sum, so that none is lost
 	for j, p := range parts {
 		if j == i {
 			continue
 		}
+		others--
 		acc += max(p.Share, 1)
-		mark := (free*acc/weight + MixStep/2) / MixStep * MixStep
-		out[j].Share = MixLeast + mark - given
-		given, last = mark, j
+		mark := (rest*acc/weight + MixStep/2) / MixStep * MixStep
+		mark = min(max(mark, given+MixLeast), rest-MixLeast*others)
+		out[j].Share, given = mark-given, mark
 	}
-	out[last].Share += free - given
 	return out
 }

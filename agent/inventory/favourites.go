@@ -16,9 +16,10 @@ const maxDays = 21
 // favouriteUL is the least a consumer must have poured for it to count: less is a taste or a slip, µL.
 const favouriteUL = 30_000
 
-// count notes one pour of a beverage. Service pours say nothing about what people like.
+// count notes one pour of a beverage. Service pours say nothing about what people like, and nobody could choose a mix
+// among favourites.
 func (b *Book) count(r *wire.Record) {
-	if r.Source == wire.SourceService || r.CountedUL+r.EstimatedUL < favouriteUL {
+	if r.Source == wire.SourceService || r.Beverage == wire.Mixed || r.CountedUL+r.EstimatedUL < favouriteUL {
 		return
 	}
 	d := day(r)

@@ -200,6 +200,23 @@ func TestSplit(t *testing.T) {
 	})
 }
 
+// What a mix was of survives a crash.
+func TestInterruptedMix(t *testing.T) {
+	in := intent()
+	in.Beverage, in.Mix = wire.Mixed, []wire.Share{{Beverage: "a.a", Share: 65}, {Beverage: "b.b", Share: 35}}
+	b, err := in.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in, err = DecodeIntent(b); err != nil {
+		t.Fatal(err)
+	}
+	r, _, err := Build(Unit{Thing: "t", Boot: "b", SW: "1", Rig: "sim"}, Interrupted(in, nil, in.Boot), "a", 1)
+	if err != nil || len(r.Mix) != 2 || r.Mix[0] != in.Mix[0] || r.Mix[1] != in.Mix[1] {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestIntentRoundTrip(t *testing.T) {
 	in := intent()
 	b, err := in.Encode()

@@ -135,6 +135,29 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// A mix is shown by what it was made of, in the colours of what there is most of.
+func TestMix(t *testing.T) {
+	p := newPage(t)
+	cat, err := beverage.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := cat.Brands[0], cat.Brands[1]
+	p.pour(func(r *wire.Record) {
+		r.Beverage = wire.Mixed
+		r.Mix = []wire.Share{{Beverage: string(a.Beverages[0].ID), Share: 30}, {Beverage: string(b.Beverages[0].ID), Share: 65}, {Beverage: "gone.drink", Share: 5}}
+	})
+	_, html := p.get("/")
+	for _, want := range []string{"Mix", "30 % " + a.Name + " " + a.Beverages[0].Name, "65 % " + b.Name, "5 % gone.drink", "--c:" + b.Palette.Primary} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	if _, body := p.get("/api/pours"); !strings.Contains(body, `"mix":[{"beverage":"`+string(a.Beverages[0].ID)+`","share":30}`) {
+		t.Errorf("%s", body)
+	}
+}
+
 func TestAPI(t *testing.T) {
 	p := newPage(t)
 	for range 3 {
