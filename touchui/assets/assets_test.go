@@ -48,7 +48,7 @@ func pictures(n int) (keys []string, draw func(context.Context, string) (*image.
 	}
 }
 
-func build(t *testing.T, meta Meta, n int) string {
+func packOf(t *testing.T, meta Meta, n int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "test.pack")
 	keys, draw := pictures(n)
@@ -65,7 +65,7 @@ func TestPackShowsWhatWasComposed(t *testing.T) {
 			t.Run(fmt.Sprint(rot.Degrees(), format), func(t *testing.T) {
 				meta := testMeta
 				meta.Rotation, meta.Format = rot, format
-				p, err := Open(build(t, meta, 9), meta)
+				p, err := Open(packOf(t, meta, 9), meta)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -105,7 +105,7 @@ func TestPackShowsWhatWasComposed(t *testing.T) {
 }
 
 func TestForeignPacksAreRefused(t *testing.T) {
-	path := build(t, testMeta, 2)
+	path := packOf(t, testMeta, 2)
 	for what, change := range map[string]func(*Meta){
 		"screen":         func(m *Meta) { m.Width, m.Height = 800, 480 },
 		"rotation":       func(m *Meta) { m.Rotation = paint.Rotate90 },
@@ -137,7 +137,7 @@ func TestForeignPacksAreRefused(t *testing.T) {
 // Any flipped bit and any lost end is noticed: at once, or when the picture that it hit is asked for. No other picture
 // suffers, and none is ever shown wrong.
 func TestDamageIsNoticed(t *testing.T) {
-	good, err := os.ReadFile(build(t, testMeta, 4))
+	good, err := os.ReadFile(packOf(t, testMeta, 4))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestDamageIsNoticed(t *testing.T) {
 
 // A build that fails or is told to stop leaves the old pack and nothing else.
 func TestBuildIsAtomic(t *testing.T) {
-	path := build(t, testMeta, 3)
+	path := packOf(t, testMeta, 3)
 	old, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +255,7 @@ func TestBuildIsAtomic(t *testing.T) {
 
 // A pack that is shown survives its own replacement, and its pages are given back when the painter drops a picture.
 func TestReplacedWhileShown(t *testing.T) {
-	path := build(t, testMeta, 6)
+	path := packOf(t, testMeta, 6)
 	p, err := Open(path, testMeta)
 	if err != nil {
 		t.Fatal(err)
