@@ -112,6 +112,7 @@ type Element struct {
 	Value   string `json:"value,omitempty"`
 	Bounds  Bounds `json:"bounds"` // the part that can be touched now, display pixels
 	Enabled bool   `json:"enabled"`
+	Focused bool   `json:"focused,omitempty"` // a key would act on it
 }
 
 // Bounds is a rectangle in display pixels.

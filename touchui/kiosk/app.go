@@ -32,6 +32,8 @@ type App struct {
 	loop    *loop
 	anims   animations
 	gest    *gestures
+	keys    *keys
+	focus   *focus
 	canvas  *canvas
 	window  *window
 	painter *paint.Painter
@@ -71,6 +73,7 @@ func New(cfg Config) (*App, error) {
 	a.canvas = newCanvas(a, fyne.NewSize(float32(a.size.X)/cfg.Scale, float32(a.size.Y)/cfg.Scale))
 	a.window = &window{app: a}
 	a.gest = newGestures(a)
+	a.keys, a.focus = newKeys(a), newFocus(a)
 	a.loop = newLoop(a)
 	a.fyne = newFyneApp(a, test.NewApp()) // test.NewApp makes itself current; ours comes after
 	fyne.SetCurrentApp(a.fyne)
@@ -113,10 +116,10 @@ func (a *App) Every(d time.Duration, f func()) (stop func()) { return a.loop.tim
 // After calls f once on the Fyne thread. Fyne thread.
 func (a *App) After(d time.Duration, f func()) (stop func()) { return a.loop.timers.add(d, 0, f) }
 
-// Touching reports whether a finger is on the screen. Fyne thread.
-func (a *App) Touching() bool { return len(a.gest.contacts) > 0 }
+// Touching reports whether a finger is on the screen or on a key. Fyne thread.
+func (a *App) Touching() bool { return len(a.gest.contacts) > 0 || len(a.keys.down) > 0 }
 
-// LastTouch is when the screen was last touched; zero if never. Fyne thread.
+// LastTouch is when the screen was last touched, or a key pressed; zero if never. Fyne thread.
 func (a *App) LastTouch() time.Time { return a.gest.lastTouch }
 
 // InputLost tells a widget's TouchCancel what it is: true when the input lost the finger (its device or browser is gone

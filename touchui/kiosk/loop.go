@@ -21,6 +21,7 @@ type loop struct {
 	app     *App
 	timers  timers
 	events  <-chan input.Touch
+	keys    <-chan input.Key
 	vblank  <-chan time.Time
 	next    time.Time // earliest start of the next frame
 	oldest  time.Time // first touch that no frame has shown yet
@@ -45,10 +46,14 @@ func (l *loop) run(ctx context.Context) error {
 	a.queue.owner.Store(goroutine())
 	if a.cfg.Input != nil {
 		l.events = a.cfg.Input.Events()
+		if k, ok := a.cfg.Input.(input.KeySource); ok {
+			l.keys = k.Keys()
+		}
 	}
 	defer close(a.queue.done)
 	defer a.fyne.life.stopped()
 	defer a.gest.loseInput(a.gest.cancelAll)
+	defer a.keys.lose()
 	a.fyne.life.started()
 	l.render()
 
@@ -93,6 +98,8 @@ func (l *loop) run(ctx context.Context) error {
 		case <-a.queue.wake:
 		case t, ok := <-l.events:
 			l.touch(t, ok)
+		case e, ok := <-l.keys:
+			l.key(e, ok)
 		case <-l.vblank:
 			l.next = time.Time{}
 		case <-due:
@@ -116,6 +123,9 @@ func (l *loop) turn() (more bool) {
 		select {
 		case t, ok := <-l.events:
 			l.touch(t, ok)
+			continue
+		case e, ok := <-l.keys:
+			l.key(e, ok)
 			continue
 		default:
 		}
@@ -141,7 +151,21 @@ func (l *loop) touch(t input.Touch, ok bool) {
 	if l.oldest.IsZero() {
 		l.oldest = t.At
 	}
+	if t.Phase == input.Down {
+		l.app.focus.clear()
+	}
 	l.app.gest.handle(t)
+	l.app.canvas.SetDirty()
+	l.app.gest.check()
+}
+
+func (l *loop) key(e input.Key, ok bool) {
+	if !ok {
+		l.keys = nil
+		l.app.keys.gone()
+		return
+	}
+	l.app.keys.event(e)
 	l.app.canvas.SetDirty()
 	l.app.gest.check()
 }
@@ -155,7 +179,11 @@ func (l *loop) render() {
 	for o := range stale {
 		a.painter.Refresh(o)
 	}
-	dirty := a.painter.Frame(a.canvas.layers()...)
+	layers := a.canvas.layers()
+	if ring := a.focus.layer(); ring != nil {
+		layers = append(layers, ring)
+	}
+	dirty := a.painter.Frame(layers...)
 	oldest := l.oldest
 	l.oldest = time.Time{}
 	if len(dirty) == 0 {

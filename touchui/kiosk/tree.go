@@ -4,31 +4,18 @@ import (
 	"image"
 	"math"
 
-	"fyne.io/fyne/v2"
-
 	"fountain/touchui/display"
 	"fountain/touchui/kiosk/paint"
 )
 
-// Elements lists the visible interactive objects of the top layer in paint order, bounds as seen. Fyne thread.
+// Elements lists the visible interactive objects of the top layer in reading order, bounds as seen. Fyne thread.
 func (a *App) Elements() []display.Element {
 	out := []display.Element{}
-	screen := paint.Rect{X1: a.canvas.size.Width, Y1: a.canvas.size.Height}
-	paint.Walk(a.canvas.top(), screen, func(o fyne.CanvasObject, pos fyne.Position, clip paint.Rect) bool {
-		acc, ok := o.(Accessible)
-		if !ok {
-			return false
+	for _, e := range a.reading() {
+		if el := a.element(e); el.Bounds.W > 0 && el.Bounds.H > 0 {
+			out = append(out, el)
 		}
-		r := a.pixels(paint.RectOf(pos, o.Size()).Intersect(clip))
-		if r.Empty() {
-			return false
-		}
-		out = append(out, display.Element{
-			ID: acc.AccessibleID(), Role: acc.AccessibleRole(), Name: acc.AccessibleName(), Value: acc.AccessibleValue(),
-			Bounds: display.BoundsOf(r), Enabled: acc.AccessibleEnabled(),
-		})
-		return false
-	})
+	}
 	return out
 }
 

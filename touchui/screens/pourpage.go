@@ -27,6 +27,7 @@ type pourPage struct {
 	base   int64     // µL in the cup from earlier holds of this visit
 	shown  string    // what the root was built for
 	stop   func()    // of the wave's timer
+	own    chooser   // what is chosen from here; nil: the page of one beverage
 }
 
 func newPourPage(u *UI, o Offer) *pourPage {
@@ -44,6 +45,20 @@ func newSoldOut(u *UI, o Offer) *pourPage {
 
 func newPour(u *UI, o Offer, wanted *Offer) *pourPage {
 	p := &pourPage{ui: u, offer: o, wanted: wanted, root: container.NewWithoutLayout()}
+	p.start()
+	return p
+}
+
+// newChosen is a page that chooses for itself; meet tells it of the page it stands on.
+func newChosen(u *UI, o Offer, own chooser, meet func(*pourPage)) *pourPage {
+	p := &pourPage{ui: u, offer: o, own: own, root: container.NewWithoutLayout()}
+	meet(p)
+	p.start()
+	return p
+}
+
+func (p *pourPage) start() {
+	u, o := p.ui, p.offer
 	if o.Brand != nil {
 		p.c = art.ColoursOf(o.Brand.Palette)
 	}
@@ -51,7 +66,6 @@ func newPour(u *UI, o Offer, wanted *Offer) *pourPage {
 	p.root.Resize(fyne.NewSize(float32(u.Geo.W), float32(u.Geo.H)))
 	p.build()
 	p.warm()
-	return p
 }
 
 func (p *pourPage) name() string {
@@ -62,6 +76,8 @@ func (p *pourPage) name() string {
 		return "done"
 	case p.wanted != nil:
 		return "sold_out"
+	case p.own != nil:
+		return p.own.name()
 	}
 	return "beverage"
 }
@@ -77,6 +93,9 @@ func (p *pourPage) trouble() string {
 }
 
 func (p *pourPage) again() page {
+	if p.own != nil {
+		return p.own.again(p)
+	}
 	q := newPour(p.ui, p.offer, p.wanted)
 	q.mine, q.base = p.mine, p.base
 	q.build()
@@ -87,7 +106,11 @@ func (p *pourPage) content() fyne.CanvasObject { return p.root }
 
 func (p *pourPage) update(menuChanged bool) {
 	u := p.ui
-	if menuChanged && p.flow == nil && p.offer.Brand != nil {
+	if p.own != nil {
+		if menuChanged && p.flow == nil {
+			p.own.menuChanged()
+		}
+	} else if menuChanged && p.flow == nil && p.offer.Brand != nil {
 		if o, ok := u.menu.Offer(p.offer.Beverage.ID); !ok {
 			u.goHome()
 			return
@@ -118,6 +141,8 @@ func (p *pourPage) state() string {
 		return "flow"
 	case p.done():
 		return "done/" + p.trouble()
+	case p.own != nil:
+		return fmt.Sprintf("%s/%d/%v/%s", p.own.state(), u.cup, u.tap, p.trouble())
 	}
 	return fmt.Sprintf("choose/%d/%v/%s", u.cup, u.tap, p.trouble())
 }
@@ -140,6 +165,14 @@ func (p *pourPage) more() bool {
 	if p.ui.menu == nil {
 		return true
 	}
+	if p.own != nil {
+		return p.own.more()
+	}
+	return p.stocked()
+}
+
+// stocked tells whether the beverage of this page can be poured.
+func (p *pourPage) stocked() bool {
 	o, ok := p.ui.menu.Offer(p.offer.Beverage.ID)
 	return ok && o.Pourable()
 }
@@ -174,7 +207,11 @@ func (p *pourPage) down() {
 	if u.tap {
 		mode = api.ModePortion
 	}
-	u.pour.press(api.StartPour{Beverage: p.offer.Beverage.ID, TargetUL: target, Mode: mode, Source: "touch"})
+	req := api.StartPour{Beverage: p.offer.Beverage.ID, TargetUL: target, Mode: mode, Source: "touch"}
+	if p.own != nil {
+		p.own.ask(&req)
+	}
+	u.pour.press(req)
 }
 
 func (p *pourPage) up() {
@@ -195,6 +232,8 @@ func (p *pourPage) build() {
 		p.flow.level(p.poured())
 	case p.wanted != nil:
 		p.soldOut(s)
+	case p.own != nil:
+		p.own.lay(s)
 	case u.Geo.Wide:
 		p.chooseWide(s)
 	default:
@@ -285,6 +324,10 @@ func (p *pourPage) pick(i int) {
 }
 
 func (p *pourPage) back() {
+	if p.own != nil {
+		p.own.back()
+		return
+	}
 	b := p.offer.Brand
 	if p.wanted != nil {
 		b = p.wanted.Brand

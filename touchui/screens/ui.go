@@ -77,7 +77,9 @@ type UI struct {
 	filter Filter
 	cups   []Cup
 	cup    int
-	tap    bool // tap instead of hold
+	tap    bool    // tap instead of hold
+	reach  bool    // controls stand low
+	mix    *mixing // of this visit; nil: nothing was mixed
 	now    func() time.Time
 	packs  packs
 
@@ -267,6 +269,10 @@ func (u *UI) goHome() {
 		u.show(newNoFizz(u))
 		return
 	}
+	if u.reach {
+		u.show(newReach(u))
+		return
+	}
 	u.show(newHome(u))
 }
 
@@ -295,7 +301,7 @@ func (u *UI) tick() {
 	case *outagePage, *attractPage:
 		return
 	}
-	u.filter, u.tap, u.cup = FilterAll, false, usual(u.cups)
+	u.filter, u.tap, u.cup, u.reach, u.mix = FilterAll, false, usual(u.cups), false, nil
 	u.show(newAttract(u))
 }
 
