@@ -16,10 +16,7 @@ import (
 	"fountain/agent/api"
 	"fountain/internal/localhttp"
 	"fountain/internal/logkey"
-	"fountain/touchui/display"
-	"fountain/touchui/display/mem"
 	"fountain/touchui/display/web"
-	"fountain/touchui/input"
 	"fountain/touchui/kiosk"
 	"fountain/touchui/screens"
 	"fountain/touchui/theme"
@@ -31,28 +28,44 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	if err != nil {
 		return err
 	}
-	debug.SetMemoryLimit(memoryLimit(o.width, o.height))
 	g, ctx := errgroup.WithContext(ctx)
-	var (
-		screen  display.Display
-		fingers input.Source
-		page    *web.Display
-		url     string
-	)
-	if o.display == "none" {
-		screen = mem.New(o.width, o.height, display.RGBA8888)
-	} else {
-		page = web.New(web.Config{Width: o.width, Height: o.height, Token: o.token, Log: log})
-		if url, err = listen(ctx, g, page, o.http); err != nil {
+	here := thisMachine()
+	where := here.choose(o.display)
+	screen, err := openScreen(o, where, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := screen.shut(); err != nil {
+			log.Warn("give the display back", slog.Any(logkey.Err, err))
+		}
+	}()
+	w, h := screen.Size()
+	debug.SetMemoryLimit(memoryLimit(w, h))
+	ppmm, err := pixelsPerMM(screen.Display, o.mmW, o.mmH)
+	if err != nil {
+		return err
+	}
+	ready := fmt.Sprintf("%s, %dx%d", screen.name, w, h)
+	if where == onNone {
+		ready = fmt.Sprintf("no display, %dx%d", w, h)
+	}
+	if screen.page != nil {
+		url, err := listen(ctx, g, screen.page, o.http)
+		if err != nil {
 			return err
 		}
-		screen, fingers = page, page.Input()
+		if where == onWeb {
+			ready = url
+		} else {
+			ready += ", looked on at " + url
+		}
 	}
 	client := api.NewClient(o.socket)
 	defer client.Close()
 	drawn := make(chan struct{})
 	app, err := kiosk.New(kiosk.Config{
-		Display: screen, Input: fingers, Theme: theme.Fyne{Roles: theme.Light()}, Variant: 1, Locale: fyne.Locale("en-US"), Log: log,
+		Display: screen.Display, Input: screen.touches, Scale: float32(o.scale), Rotation: o.rotation, Reduced: o.reduced, Theme: theme.Fyne{Roles: theme.Light()}, Variant: 1, Locale: fyne.Locale("en-US"), Log: log,
 		TextureBytes: 8 << 20, // beside what is in sight: screens keeps the pictures themselves
 		OnFrame: func(f kiosk.Frame) {
 			if f.N == 1 {
@@ -63,20 +76,20 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	if err != nil {
 		return fmt.Errorf("start screen: %w", err)
 	}
-	ui, err := screens.New(screens.Config{Stage: app, Client: client, Width: o.width, Height: o.height, Log: log})
+	units := app.Canvas().Size()
+	ui, err := screens.New(screens.Config{
+		Stage: app, Client: client, Width: int(units.Width), Height: int(units.Height), PPMM: ppmm / o.scale, Log: log,
+	})
 	if err != nil {
 		return err
 	}
-	if page != nil {
-		page.SetTree(app.Tree)
+	if screen.page != nil {
+		screen.page.SetTree(app.Tree)
 	}
 	g.Go(func() error { return ui.Run(ctx) })
 	g.Go(func() error { return alive(ctx, client, drawn, log) })
-	if page != nil {
-		fmt.Fprintf(stdout, "fountain-ui ready: %s\n", url)
-	} else {
-		fmt.Fprintf(stdout, "fountain-ui ready: no display, %dx%d\n", o.width, o.height)
-	}
+	g.Go(func() error { return watchPanel(ctx, screen, o.display == onAuto && where == onWeb && here.device) })
+	fmt.Fprintf(stdout, "fountain-ui ready: %s\n", ready)
 	// Fyne's thread is the goroutine that made the App: this one.
 	runErr := app.Run(ctx)
 	if ctx.Err() == nil && runErr == nil {

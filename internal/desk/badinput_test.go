@@ -49,7 +49,7 @@ var wrongUse = []bad{
 	{name: "plant/no socket", cmd: "fountain-plant", code: 2, where: "--socket", to: "give a path"},
 	{name: "ui/unknown flag", cmd: "fountain-ui --colour", code: 2, where: "fountain-ui", to: "see fountain-ui --help"},
 	{name: "ui/argument", cmd: "fountain-ui now", code: 2, where: "now", to: "see fountain-ui --help"},
-	{name: "ui/display", cmd: "fountain-ui --display paper", code: 2, where: "--display paper", to: "use auto, web or none"},
+	{name: "ui/display", cmd: "fountain-ui --display paper", code: 2, where: "--display paper", to: "use auto, drm, fbdev, web or none"},
 	{name: "ui/size", cmd: "fountain-ui --size 10x10", code: 2, where: "--size 10x10", to: "give WxH"},
 	{name: "ui/socket", cmd: "fountain-ui --socket {dir}/" + longDir, code: 2, where: "--socket {dir}/" + longDir, to: "choose a shorter one"},
 	{name: "cloud/unknown flag", cmd: "fountain-cloud serve --colour", code: 2, where: "fountain-cloud serve", to: "see fountain-cloud serve --help"},

@@ -176,6 +176,12 @@ func (d *Display) serveControl(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, &problem.Problem{Code: problem.CodeBadRequest, Where: "body", What: "not JSON: " + err.Error()})
 		return
 	}
+	if d.cfg.WatchOnly {
+		problem.Write(w, &problem.Problem{
+			Code: problem.CodeForbidden, What: "this page only looks on: the screen is a panel", Remedy: "touch the panel itself",
+		})
+		return
+	}
 	if !d.remote.Take(rep.Client) {
 		problem.Write(w, &problem.Problem{
 			Code: problem.CodeBusy, What: "someone is touching the screen", Remedy: "try again when they have finished", Retry: true,

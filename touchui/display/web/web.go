@@ -32,6 +32,9 @@ type Config struct {
 	AllowedHosts  []string      // names besides the loopback ones, without port
 	Silence       time.Duration // without a report while a finger is down; 0 = input.Silence
 	Log           *slog.Logger  // nil: discard
+
+	Format    display.PixelFormat // of the frames; one beside a panel takes the panel's
+	WatchOnly bool                // browsers look on and never control: there is a panel with fingers of its own
 }
 
 // Display is a display.Display and the source of its browsers' touches.
@@ -58,11 +61,15 @@ func New(cfg Config) *Display {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Display{
+	d := &Display{
 		cfg: cfg, log: cfg.Log, remote: input.NewRemote(cfg.Silence), done: make(chan struct{}),
-		frame:   display.NewFrame(cfg.Width, cfg.Height, display.RGBA8888),
+		frame:   display.NewFrame(cfg.Width, cfg.Height, cfg.Format),
 		streams: map[*stream]struct{}{},
 	}
+	if cfg.WatchOnly {
+		d.remote.Join(localhttp.NewToken()) // control is taken, for ever and by nobody
+	}
+	return d
 }
 
 // URL is what a person opens: base, such as "http://127.0.0.1:8080", with the token.
@@ -79,7 +86,7 @@ func (d *Display) SetTree(f func(context.Context) ([]display.Element, error)) {
 }
 
 func (d *Display) Size() (w, h int)            { return d.cfg.Width, d.cfg.Height }
-func (d *Display) Format() display.PixelFormat { return display.RGBA8888 }
+func (d *Display) Format() display.PixelFormat { return d.cfg.Format }
 func (d *Display) VBlank() <-chan time.Time    { return nil }
 
 // Present copies the dirty rectangles and wakes the browsers' streams.
@@ -116,7 +123,13 @@ func (d *Display) snapshot(r image.Rectangle, buf []byte) *image.RGBA {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for y := r.Min.Y; y < r.Max.Y; y++ {
-		copy(im.Pix[im.PixOffset(r.Min.X, y):], d.frame.Row(r, y))
+		row := im.Pix[im.PixOffset(r.Min.X, y):][:4*r.Dx()]
+		copy(row, d.frame.Row(r, y))
+		if d.cfg.Format == display.XRGB8888 {
+			for i := 0; i < len(row); i += 4 {
+				row[i], row[i+2], row[i+3] = row[i+2], row[i], 255
+			}
+		}
 	}
 	return im
 }
