@@ -12,6 +12,7 @@ import (
 // Colours are a brand's palette, read once.
 type Colours struct {
 	Primary, Secondary, Third, Ink, OnSecondary, Well color.RGBA
+	Plain                                             bool // high contrast: motifs are not drawn
 }
 
 // ColoursOf reads a palette.
@@ -20,6 +21,14 @@ func ColoursOf(p beverage.Palette) Colours {
 		Primary: theme.Hex(p.Primary), Secondary: theme.Hex(p.Secondary), Third: theme.Hex(p.Third), Ink: theme.Hex(p.Ink),
 		OnSecondary: theme.Hex(p.OnSecondary), Well: theme.Hex(p.Well),
 	}
+}
+
+// ColoursIn reads a palette for a theme: in high contrast every brand has the theme's own colours.
+func ColoursIn(p beverage.Palette, r theme.Roles) Colours {
+	if r.Plain {
+		return Colours{Primary: r.BG, Secondary: r.BG, Third: r.Active, Ink: r.Ink, OnSecondary: r.Ink, Well: r.BG, Plain: true}
+	}
+	return ColoursOf(p)
 }
 
 // Tint is primary with share t of ink: for what would be a transparent ink elsewhere.
@@ -43,6 +52,9 @@ const drainedPen = 9
 // Motif draws m covering r: anchored to its lower edge, centred sideways, the top cropped. With outline it draws each
 // shape as a line of that colour instead of filling it.
 func (p *Picture) Motif(m beverage.Motif, c Colours, r image.Rectangle, outline *color.RGBA) {
+	if c.Plain {
+		return
+	}
 	box := m.Box
 	if box <= 0 {
 		box = 1000

@@ -14,6 +14,7 @@ import (
 	"image"
 	"image/color"
 
+	"fountain/agent/beverage"
 	"fountain/touchui/art"
 	"fountain/touchui/theme"
 	"fountain/touchui/words"
@@ -80,6 +81,30 @@ func (l *Look) N(key string, n int, args ...any) string { return l.Words.N(key, 
 
 // RTL reports whether the language is written from right to left.
 func (l *Look) RTL() bool { return l.Words.RTL() }
+
+// At is a size of type on this panel: px as drawn, larger with large text and high contrast (theme.Grown).
+func (l *Look) At(px, line float64, cut theme.Cut, track float64) theme.Size {
+	return l.Geo.At(theme.Grown(px, l.Large, l.Theme.HighContrast), line, cut, track)
+}
+
+// Type is the type scale of this panel, larger with large text and high contrast.
+func (l *Look) Type() theme.Type {
+	w, h := 1080, 1920
+	if l.Geo.Wide {
+		w, h = 800, 480
+	}
+	t := theme.TypeFor(w, h).Grown(l.Large, l.Theme.HighContrast)
+	for _, sz := range []*theme.Size{&t.Mega, &t.Poster, &t.Title, &t.Heading, &t.Name, &t.Body, &t.Label, &t.Small} {
+		sz.PX *= l.Geo.K
+	}
+	return t
+}
+
+// Colours are a brand's, or the theme's own in high contrast.
+func (l *Look) Colours(p beverage.Palette) art.Colours { return art.ColoursIn(p, l.Roles) }
+
+// Volume writes ml millilitres in the language and units of the screen.
+func (l *Look) Volume(ml int) string { return l.Words.Volume(ml, l.Units) }
 
 // Compose caches a picture under a key.
 func (l *Look) Compose(make func() *image.RGBA, key string, args ...any) *image.RGBA {

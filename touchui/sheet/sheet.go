@@ -19,7 +19,10 @@ type Sheet struct {
 	BG  color.RGBA // behind text
 	Ink color.RGBA
 
-	objs []fyne.CanvasObject
+	objs   []fyne.CanvasObject
+	turned int                        // how many of objs have their places (see turn.go)
+	fixed  map[fyne.CanvasObject]bool // those that keep their places in every language
+	rail   float32                    // > 0: left edge of the part that keeps its side
 }
 
 // Sheet is an empty sheet with the colours of its text.
@@ -28,28 +31,32 @@ func (l *Look) Sheet(bg, ink color.RGBA) *Sheet { return &Sheet{Look: l, BG: bg,
 // Add puts objects on top.
 func (s *Sheet) Add(o ...fyne.CanvasObject) { s.objs = append(s.objs, o...) }
 
-// Objects are what was laid on the sheet.
-func (s *Sheet) Objects() []fyne.CanvasObject { return s.objs }
+// Objects are what was laid on the sheet, placed for a page as large as the panel.
+func (s *Sheet) Objects() []fyne.CanvasObject {
+	s.turn(float32(s.Geo.W))
+	return s.objs
+}
 
 // Container is the sheet as an object of w×h pixels, for a scroll area or a page.
 func (s *Sheet) Container(w, h int) *fyne.Container {
-	c := &fyne.Container{Layout: fixed(fyne.NewSize(float32(w), float32(h))), Objects: s.objs}
+	s.turn(float32(w))
+	c := &fyne.Container{Layout: placed(fyne.NewSize(float32(w), float32(h))), Objects: s.objs}
 	c.Resize(fyne.NewSize(float32(w), float32(h)))
 	return c
 }
 
 // Fill makes the sheet the content of a page's root, as large as the panel.
 func (s *Sheet) Fill(root *fyne.Container) {
-	root.Objects = s.objs
+	root.Objects = s.Objects()
 	root.Resize(fyne.NewSize(float32(s.Geo.W), float32(s.Geo.H)))
 	root.Refresh()
 }
 
-// fixed is a layout for contents that were placed by hand.
-type fixed fyne.Size
+// placed is a layout for contents that were placed by hand.
+type placed fyne.Size
 
-func (f fixed) Layout([]fyne.CanvasObject, fyne.Size) {}
-func (f fixed) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.Size(f) }
+func (p placed) Layout([]fyne.CanvasObject, fyne.Size) {}
+func (p placed) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.Size(p) }
 
 // Box adds a flat rectangle.
 func (s *Sheet) Box(x, y, w, h int, c color.Color) *canvas.Rectangle {
