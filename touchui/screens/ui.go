@@ -82,6 +82,9 @@ type UI struct {
 	mix    *mixing // of this visit; nil: nothing was mixed
 	now    func() time.Time
 	packs  packs
+	styles styles
+
+	service func(*sheet.Look, func()) Service // nil: there are none
 
 	known string // catalogue the event stream has fetched; only Run's goroutine
 }
@@ -93,6 +96,9 @@ type page interface {
 	update(menuChanged bool)
 	again() page // the same page drawn anew, with what was chosen on it
 }
+
+// leaver is a page that has something to end when it is not shown any more.
+type leaver interface{ left() }
 
 // Service is what stands in for the consumer's screens while a technician works; touchui/service is it.
 type Service interface {
@@ -127,6 +133,7 @@ func New(cfg Config) (*UI, error) {
 	}
 	u.pour = pourer{stage: cfg.Stage, agent: cfg.Client, log: cfg.Log, group: u.wg.Go, changed: u.poured, quit: make(chan struct{})}
 	u.packs.assets, u.packs.shelf.Dir = cfg.Assets, cfg.Assets.Dir
+	u.service = cfg.Service
 	u.snap = api.Snapshot{Unit: api.UnitStarting}
 	u.cups = cupsOf(nil)
 	u.show(newOutage(u))
@@ -192,6 +199,7 @@ func (u *UI) take(cat *beverage.Catalogue, s api.Snapshot) {
 		changed = true
 	}
 	u.pour.heard(s)
+	u.speak()
 	if u.cat == nil {
 		u.page.update(true)
 		return
@@ -202,6 +210,10 @@ func (u *UI) take(cat *beverage.Catalogue, s api.Snapshot) {
 		if hadFizz && !u.menu.Fizz() {
 			u.lostFizz()
 		}
+	}
+	if p, ok := u.page.(*servicePage); ok {
+		p.svc.Update(s)
+		return
 	}
 	switch down := s.Unit == api.UnitOutOfOrder || s.Unit == api.UnitStarting; {
 	case down && !isPage[*outagePage](u.page):
@@ -232,7 +244,7 @@ func (u *UI) lostFizz() {
 func (u *UI) poured() {
 	u.packBusy()
 	u.page.update(false)
-	if !u.pour.active() && u.pour.ended != nil && u.snap.Unit == api.UnitOutOfOrder && !isPage[*outagePage](u.page) {
+	if !u.pour.active() && u.pour.ended != nil && u.snap.Unit == api.UnitOutOfOrder && !isPage[*outagePage](u.page) && !isPage[*servicePage](u.page) {
 		u.show(newOutage(u))
 	}
 }
@@ -252,12 +264,15 @@ func (u *UI) show(p page) {
 	if f, ok := old.(*pourPage); ok {
 		f.animate(false)
 	}
+	if l, ok := old.(leaver); ok {
+		l.left()
+	}
 	sheet.Forget(old.content())
 }
 
 // Restyle changes how everything looks or speaks and draws the page again. It does nothing while a pour is active.
 func (u *UI) Restyle(change func(*sheet.Look)) {
-	if u.pour.active() {
+	if u.pour.active() || isPage[*servicePage](u.page) {
 		return
 	}
 	change(u.Look)
@@ -298,11 +313,17 @@ func (u *UI) tick() {
 		return
 	}
 	switch u.page.(type) {
-	case *outagePage, *attractPage:
+	case *outagePage, *attractPage, *servicePage:
 		return
 	}
-	u.filter, u.tap, u.cup, u.reach, u.mix = FilterAll, false, usual(u.cups), false, nil
+	u.reset()
 	u.show(newAttract(u))
+}
+
+// reset forgets what the last person chose.
+func (u *UI) reset() {
+	u.filter, u.tap, u.cup, u.reach, u.mix = FilterAll, false, usual(u.cups), false, nil
+	u.plain()
 }
 
 // Page names what is shown, for logs and tests: starting, home, brand, beverage, pouring, done, sold_out, no_fizz,
