@@ -106,6 +106,8 @@ func (p *Painter) add(o fyne.CanvasObject, pos fyne.Position, clip image.Rectang
 		k.setStroke(t.StrokeColor, t.StrokeWidth)
 		k.v = [5]float32{t.StartAngle, t.EndAngle, t.CornerRadius, t.CutoutRatio}
 		p.addShape(t, k, strokePad(k, 0), pos, clip)
+	default:
+		p.addUnknown(o, pos, clip)
 	}
 }
 

@@ -60,7 +60,7 @@ func at(o fyne.CanvasObject, x, y, w, h float32) fyne.CanvasObject {
 	return o
 }
 
-// both draws o by our painter and by Fyne's and compares.
+// both draws o by our painter, turned in each way and in both orders of bytes, and by Fyne's, and compares.
 func both(t *testing.T, o fyne.CanvasObject, w, h int, scale float32) {
 	t.Helper()
 	size := fyne.NewSize(float32(w)/scale, float32(h)/scale)
@@ -74,15 +74,25 @@ func both(t *testing.T, o fyne.CanvasObject, w, h int, scale float32) {
 	c.SetContent(root)
 	c.Resize(size)
 	want := c.Capture()
-	for _, f := range []display.PixelFormat{display.RGBA8888, display.XRGB8888} {
-		p := paint.New(paint.Config{Width: w, Height: h, Scale: scale, Format: f})
-		p.Frame(root)
-		got := p.Buffer().Image(p.Buffer().Bounds())
-		if _, n, worst := golden.Diff(got, want, tolerance); n > 0 {
-			t.Errorf("%v: %d pixels differ from Fyne's painter, worst by %d", f, n, worst)
-		}
-		if blank(got) {
-			t.Errorf("%v: nothing was drawn", f)
+	seen := image.Pt(w, h)
+	for rot := paint.Rotate0; rot <= paint.Rotate270; rot++ {
+		for _, f := range []display.PixelFormat{display.RGBA8888, display.XRGB8888} {
+			panel := rot.Size(seen)
+			p := paint.New(paint.Config{Width: panel.X, Height: panel.Y, Scale: scale, Format: f, Rotation: rot})
+			p.Frame(root)
+			got := p.Seen()
+			if _, n, worst := golden.Diff(got, want, tolerance); n > 0 {
+				t.Errorf("turned by %d, %v: %d pixels differ from Fyne's painter, worst by %d", rot.Degrees(), f, n, worst)
+			}
+			if blank(got) {
+				t.Errorf("turned by %d, %v: nothing was drawn", rot.Degrees(), f)
+			}
+			for _, q := range []image.Point{{X: 0, Y: 0}, {X: 25, Y: 31}, {X: w - 1, Y: 3}, {X: 70, Y: h / 2}} {
+				on := rot.Point(q, seen)
+				if p.Buffer().At(on.X, on.Y) != got.RGBAAt(q.X, q.Y) {
+					t.Errorf("turned by %d: the panel's pixel %v is not the seen pixel %v", rot.Degrees(), on, q)
+				}
+			}
 		}
 	}
 }
@@ -94,84 +104,6 @@ func blank(im *image.RGBA) bool {
 		}
 	}
 	return true
-}
-
-func TestEveryPrimitiveLooksLikeFyne(t *testing.T) {
-	test.NewTempApp(t)
-	red, glass := color.NRGBA{R: 220, G: 40, B: 50, A: 255}, color.NRGBA{R: 20, G: 160, B: 220, A: 120}
-	rect := func(f func(*canvas.Rectangle)) fyne.CanvasObject {
-		r := canvas.NewRectangle(red)
-		f(r)
-		return at(r, 20, 15, 150, 90)
-	}
-	text := func(s string, f func(*canvas.Text)) fyne.CanvasObject {
-		x := canvas.NewText(s, red)
-		x.TextSize = 31
-		f(x)
-		return at(x, 10, 20, 180, 70)
-	}
-	img := func(im image.Image, f func(*canvas.Image)) fyne.CanvasObject {
-		i := canvas.NewImageFromImage(im)
-		f(i)
-		return at(i, 12, 9, 150, 100)
-	}
-	line := func(x0, y0, x1, y1, width float32) fyne.CanvasObject {
-		l := canvas.NewLine(red)
-		l.Position1, l.Position2, l.StrokeWidth = fyne.NewPos(x0, y0), fyne.NewPos(x1, y1), width
-		return l
-	}
-	cases := []struct {
-		name string
-		o    fyne.CanvasObject
-	}{
-		{"rectangle", rect(func(*canvas.Rectangle) {})},
-		{"rectangle translucent", rect(func(r *canvas.Rectangle) { r.FillColor = glass })},
-		{"rectangle rounded", rect(func(r *canvas.Rectangle) { r.CornerRadius = 28 })},
-		{"rectangle rounded translucent", rect(func(r *canvas.Rectangle) { r.CornerRadius = 28; r.FillColor = glass })},
-		{"rectangle pill", rect(func(r *canvas.Rectangle) { r.CornerRadius = canvas.RadiusMaximum })},
-		{"rectangle corners", rect(func(r *canvas.Rectangle) { r.TopLeftCornerRadius, r.BottomRightCornerRadius = 30, 12 })},
-		{"rectangle stroke", rect(func(r *canvas.Rectangle) { r.StrokeColor, r.StrokeWidth = glass, 5 })},
-		{"rectangle stroke only rounded", rect(func(r *canvas.Rectangle) { r.FillColor, r.StrokeColor, r.StrokeWidth, r.CornerRadius = nil, red, 3, 20 })},
-		{"rectangle aspect", rect(func(r *canvas.Rectangle) { r.Aspect, r.CornerRadius = 1, 9 })},
-		{"rectangle aspect plain", rect(func(r *canvas.Rectangle) { r.Aspect = 2.5 })},
-		{"circle", at(canvas.NewCircle(red), 30, 10, 100, 100)},
-		{"circle stroke", at(&canvas.Circle{FillColor: glass, StrokeColor: red, StrokeWidth: 6}, 30, 10, 90, 100)},
-		{"line", line(10, 15, 180, 95, 4)},
-		{"line up", line(180, 15, 10, 95, 2)},
-		{"line hair", line(20, 40, 180, 40, 1)},
-		{"line upright", line(40, 10, 40, 100, 3)},
-		{"polygon", at(canvas.NewPolygon(6, red), 30, 10, 100, 90)},
-		{"polygon round stroke", at(&canvas.Polygon{Sides: 5, FillColor: glass, StrokeColor: red, StrokeWidth: 4, CornerRadius: 9, Angle: 20}, 30, 10, 100, 90)},
-		{"arc", at(canvas.NewArc(-80, 95, 0.4, red), 30, 10, 100, 100)},
-		{"arc stroke", at(&canvas.Arc{StartAngle: 20, EndAngle: 300, CutoutRatio: .6, CornerRadius: 5, FillColor: glass, StrokeColor: red, StrokeWidth: 3}, 30, 10, 100, 100)},
-		{"linear gradient", at(canvas.NewLinearGradient(red, glass, 45), 11, 13, 150, 80)},
-		{"vertical gradient", at(canvas.NewVerticalGradient(red, color.Transparent), 11, 13, 150, 80)},
-		{"radial gradient", at(&canvas.RadialGradient{StartColor: red, EndColor: glass, CenterOffsetX: .2, CenterOffsetY: -.1}, 11, 13, 150, 80)},
-		{"image exact", img(picture(150, 100, 1), func(*canvas.Image) {})},
-		{"image exact opaque", img(opaque(picture(150, 100, 1)), func(*canvas.Image) {})},
-		{"image smooth down", img(picture(400, 300, 2), func(*canvas.Image) {})},
-		{"image smooth up", img(picture(40, 30, 2), func(*canvas.Image) {})},
-		{"image pixels", img(picture(40, 30, 2), func(i *canvas.Image) { i.ScaleMode = canvas.ImageScalePixels })},
-		{"image fastest", img(picture(40, 30, 2), func(i *canvas.Image) { i.ScaleMode = canvas.ImageScaleFastest })},
-		{"image contain", img(picture(100, 100, 3), func(i *canvas.Image) { i.FillMode = canvas.ImageFillContain })},
-		{"image cover", img(picture(100, 100, 3), func(i *canvas.Image) { i.FillMode = canvas.ImageFillCover })},
-		{"image faded", img(picture(150, 100, 3), func(i *canvas.Image) { i.Translucency = .4 })},
-		{"image rounded", img(opaque(picture(150, 100, 3)), func(i *canvas.Image) { i.CornerRadius = 24 })},
-		{"raster", at(canvas.NewRaster(func(w, h int) image.Image { return picture(w, h, 4) }), 9, 8, 130, 90)},
-		{"raster scaled", at(canvas.NewRaster(func(w, h int) image.Image { return opaque(picture(60, 40, 4)) }), 9, 8, 130, 90)},
-		{"text", text("Ginger 250 ml", func(*canvas.Text) {})},
-		{"text centre bold", text("Ginger", func(x *canvas.Text) { x.Alignment = fyne.TextAlignCenter; x.TextStyle.Bold = true })},
-		{"text trailing italic", text("Quince fjord", func(x *canvas.Text) { x.Alignment = fyne.TextAlignTrailing; x.TextStyle.Italic = true })},
-		{"text font source", text("Source 42", func(x *canvas.Text) { x.FontSource = theme.DefaultTextMonospaceFont() })},
-		{"text theme colour", text("Theme", func(x *canvas.Text) { x.Color = nil })},
-		{"text translucent", text("Glass Ä", func(x *canvas.Text) { x.Color = glass })},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) { both(t, c.o, 200, 120, 1) })
-	}
-	for _, c := range cases {
-		t.Run("scale 1.5 "+c.name, func(t *testing.T) { both(t, c.o, 300, 180, 1.5) })
-	}
 }
 
 func TestWidgetsLookLikeFyne(t *testing.T) {

@@ -3,6 +3,7 @@ package paint
 import (
 	"hash/maphash"
 	"image"
+	"reflect"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -174,6 +175,40 @@ func (p *Painter) addRaster(t *canvas.Raster, pos fyne.Position, clip image.Rect
 	}
 	p.lru.use(tex, p.n)
 	p.put(t, tex, corner, clip)
+}
+
+// addUnknown lets Fyne's painter draw what this one was not taught, whenever it is refreshed or has another size.
+func (p *Painter) addUnknown(o fyne.CanvasObject, pos fyne.Position, clip image.Rectangle) {
+	const pad = 16 // units around it for what it draws beyond its size
+	size := o.Size()
+	w, h := p.px(size.Width+2*pad), p.px(size.Height+2*pad)
+	corner := image.Pt(p.px(pos.X-pad), p.px(pos.Y-pad))
+	if size.IsZero() || !reflect.TypeOf(o).Comparable() || outside(corner, w, h, clip) {
+		return
+	}
+	s := p.state(o)
+	k := pictureKey{raster: o, hash: s.hash, w: w, h: h}
+	tex := p.pics[k]
+	if s.stale || s.w != w || s.h != h || tex == nil {
+		at := o.Position()
+		im := p.ras.capture(shifted(o, fyne.NewPos(pad, pad).Subtract(at)), w, h, p.scale)
+		s.hash, s.w, s.h, s.stale = maphash.Bytes(seed, im.Pix), w, h, false
+		k.hash = s.hash
+		if tex = p.pics[k]; tex == nil {
+			tex = p.texture(im, true)
+			p.keep(tex, func() { delete(p.pics, k) })
+			p.pics[k] = tex
+		}
+	}
+	p.lru.use(tex, p.n)
+	p.put(o, tex, corner, clip)
+}
+
+// shifted shows o at another place without moving it, which it might take for a change.
+func shifted(o fyne.CanvasObject, by fyne.Position) fyne.CanvasObject {
+	c := &fyne.Container{Objects: []fyne.CanvasObject{o}}
+	c.Move(by)
+	return c
 }
 
 // generate asks the raster for its pixels and scales them if it returned another size.
