@@ -1,19 +1,12 @@
 package theme
 
 import (
-	"embed"
 	"fmt"
-	"sync"
+	"io/fs"
 
 	"fyne.io/fyne/v2"
 	fynetheme "fyne.io/fyne/v2/theme"
-	"golang.org/x/image/font"
-	"golang.org/x/image/font/sfnt"
-	"golang.org/x/image/math/fixed"
 )
-
-//go:embed fonts/*.ttf
-var fontFiles embed.FS
 
 // Cut is one pinned font.
 type Cut int
@@ -28,6 +21,9 @@ const (
 	cuts
 )
 
+// cutNames are the names of the cuts in fonts.json.
+var cutNames = [cuts]string{Display: "display", Condensed: "condensed", Text: "text", Sans: "sans", SansBold: "sans-bold"}
+
 // CutNamed returns the cut a wordmark names; unknown names are the display cut.
 func CutNamed(name string) Cut {
 	if name == "condensed" {
@@ -36,72 +32,51 @@ func CutNamed(name string) Cut {
 	return Display
 }
 
-// Fonts measures and outlines text. It is safe for concurrent use.
-type Fonts struct {
-	faces [cuts]face
-	pool  sync.Pool // *sfnt.Buffer
-}
-
-type face struct {
-	font            *sfnt.Font
-	ascent, descent float64 // in em, descent positive
-	upem            float64
-}
-
-// LoadFonts parses the embedded fonts.
-func LoadFonts() (*Fonts, error) {
-	f := &Fonts{pool: sync.Pool{New: func() any { return new(sfnt.Buffer) }}}
-	for c := range cuts {
-		b, err := c.bytes()
-		if err != nil {
-			return nil, err
-		}
-		if err := f.load(c, b); err != nil {
-			return nil, fmt.Errorf("parse font %d: %w", c, err)
-		}
-	}
-	return f, nil
-}
-
-func (c Cut) bytes() ([]byte, error) {
-	switch c {
-	case Sans:
-		return fynetheme.DefaultTextFont().Content(), nil
-	case SansBold:
-		return fynetheme.DefaultTextBoldFont().Content(), nil
-	}
-	name := [...]string{Display: "Display", Condensed: "Condensed", Text: "Text"}[c]
-	b, err := fontFiles.ReadFile("fonts/BricolageGrotesque-" + name + ".ttf")
-	if err != nil {
-		return nil, fmt.Errorf("read font: %w", err)
-	}
-	return b, nil
-}
-
-// Resource returns the font as Fyne wants it.
+// Resource returns the font as Fyne wants it. Fyne sets only Latin, on pages of its own widgets.
 func (c Cut) Resource() fyne.Resource {
-	b, err := c.bytes()
-	if err != nil {
-		return fynetheme.DefaultTextFont()
+	if c == SansBold {
+		return fynetheme.DefaultTextBoldFont()
 	}
-	return fyne.NewStaticResource(fmt.Sprintf("cut-%d.ttf", c), b)
+	return fynetheme.DefaultTextFont()
 }
 
-func (f *Fonts) load(c Cut, b []byte) error {
-	ft, err := sfnt.Parse(b)
-	if err != nil {
-		return err
-	}
-	var buf sfnt.Buffer
-	upem := fixed.Int26_6(ft.UnitsPerEm()) * 64
-	m, err := ft.Metrics(&buf, upem, font.HintingNone)
-	if err != nil {
-		return err
-	}
-	u := float64(upem)
-	f.faces[c] = face{font: ft, ascent: float64(m.Ascent) / u, descent: float64(m.Descent) / u, upem: float64(ft.UnitsPerEm())}
-	return nil
+// Fonts measures and outlines text of one language. It is safe for concurrent use.
+type Fonts struct {
+	set   *fontSet
+	tag   string
+	rtl   bool
+	lines lineCache
+	trace Tracer
 }
+
+// LoadFonts opens the embedded fonts for English, and further ones: directories with a fonts.json of their own, later
+// ones first. Fonts are parsed when text first needs them; the ones every screen needs are parsed now.
+func LoadFonts(more ...fs.FS) (*Fonts, error) {
+	set, err := openFonts(more)
+	if err != nil {
+		return nil, err
+	}
+	for c := range cuts {
+		if c == SansBold {
+			continue // only for what the other cuts lack
+		}
+		if _, err := set.face(set.cut[c]); err != nil {
+			return nil, fmt.Errorf("load fonts: %w", err)
+		}
+	}
+	return &Fonts{set: set, tag: "en"}, nil
+}
+
+// For returns the fonts as a language sets them. tag is BCP 47; rtl is the direction of its script.
+func (f *Fonts) For(tag string, rtl bool) *Fonts {
+	if f.tag == tag && f.rtl == rtl {
+		return f
+	}
+	return &Fonts{set: f.set, tag: tag, rtl: rtl, trace: f.trace}
+}
+
+// RTL reports whether the fonts set a language that is written from right to left.
+func (f *Fonts) RTL() bool { return f.rtl }
 
 // Op is one drawing step of an outline: 'M' and 'L' use point 0, 'Q' points 0 and 1, 'C' points 0 to 2.
 type Op struct {
@@ -111,70 +86,45 @@ type Op struct {
 
 // Width measures s in pixels, kerning and tracking included.
 func (f *Fonts) Width(s string, cut Cut, px, track float64) float64 {
-	return f.run(s, cut, px, track, nil)
+	l := f.line(s, cut)
+	return (l.width + float64(l.tracked)*track) * px
 }
 
 // Outline calls emit with the outline of s, its baseline at 0,0 and y down, and returns the width.
 func (f *Fonts) Outline(s string, cut Cut, px, track float64, emit func(Op)) float64 {
-	return f.run(s, cut, px, track, emit)
-}
-
-// Baseline returns how far below the top of a line box of line×px the baseline lies, as browsers place it.
-func (f *Fonts) Baseline(cut Cut, px, line float64) float64 {
-	a, d := f.faces[cut].ascent, f.faces[cut].descent
-	return px * ((line-(a+d))/2 + a)
-}
-
-// run works in font units (one unit is one pixel at ppem = units per em), so that every size has the same shape.
-func (f *Fonts) run(s string, cut Cut, px, track float64, emit func(Op)) float64 {
-	buf := f.pool.Get().(*sfnt.Buffer)
-	defer f.pool.Put(buf)
+	l := f.line(s, cut)
 	var x float64
-	var prev sfnt.GlyphIndex
-	prevFace := -1
-	for _, r := range s {
-		c, g := f.glyph(buf, cut, r)
-		fc := &f.faces[c]
-		k := px / fc.upem
-		ppem := fixed.Int26_6(fc.upem) * 64
-		if prevFace == int(c) {
-			if kern, err := fc.font.Kern(buf, prev, g, ppem, font.HintingNone); err == nil {
-				x += float64(kern) / 64 * k
+	for _, g := range l.glyphs {
+		at, k := x+g.x*px, g.scale*px
+		for _, o := range f.set.outline(g.face, g.id) {
+			for i := range o.P {
+				o.P[i] = [2]float64{at + o.P[i][0]*k, o.P[i][1]*k - g.y*px}
 			}
+			emit(o)
 		}
-		if emit != nil {
-			if segs, err := fc.font.LoadGlyph(buf, g, ppem, nil); err == nil {
-				for _, sg := range segs {
-					emit(op(sg, x, k))
-				}
-			}
+		x += g.advance * px
+		if g.tracked {
+			x += track * px
 		}
-		if adv, err := fc.font.GlyphAdvance(buf, g, ppem, font.HintingNone); err == nil {
-			x += float64(adv) / 64 * k
-		}
-		x += track * px
-		prev, prevFace = g, int(c)
 	}
 	return x
 }
 
-// glyph finds r in the cut, else in Noto Sans Bold, else the replacement mark.
-func (f *Fonts) glyph(buf *sfnt.Buffer, cut Cut, r rune) (Cut, sfnt.GlyphIndex) {
-	if g, err := f.faces[cut].font.GlyphIndex(buf, r); err == nil && g != 0 {
-		return cut, g
-	}
-	if g, err := f.faces[SansBold].font.GlyphIndex(buf, r); err == nil && g != 0 {
-		return SansBold, g
-	}
-	return cut, 0
+// Baseline returns how far below the top of a line box of line×px the baseline lies, as browsers place it.
+func (f *Fonts) Baseline(cut Cut, px, line float64) float64 {
+	m := f.set.metrics(cut)
+	return px * ((line-(m.ascent+m.descent))/2 + m.ascent)
 }
 
-func op(s sfnt.Segment, x, k float64) Op {
-	o := Op{Kind: [...]byte{sfnt.SegmentOpMoveTo: 'M', sfnt.SegmentOpLineTo: 'L', sfnt.SegmentOpQuadTo: 'Q', sfnt.SegmentOpCubeTo: 'C'}[s.Op]}
-	for i, a := range s.Args {
-		o.P[i] = [2]float64{x + float64(a.X)/64*k, float64(a.Y) / 64 * k}
+// Lacks lists the letters of s that no font has: they would be drawn as replacement marks.
+func (f *Fonts) Lacks(s string, cut Cut) []rune {
+	var out []rune
+	for _, g := range f.line(s, cut).glyphs {
+		if g.id == 0 {
+			out = append(out, g.letter)
+		}
 	}
-	return o
+	return out
 }
 
 // Fit returns the largest whole size of at most maxPX at which every line is at most width wide, and at least minPX.
@@ -188,6 +138,3 @@ func (f *Fonts) Fit(lines []string, cut Cut, track, width, maxPX, minPX float64)
 	}
 	return max(minPX, min(maxPX, float64(int(width/w*100))))
 }
-
-// For returns the fonts as a language sets them. tag is BCP 47; rtl is the direction of its script.
-func (f *Fonts) For(string, bool) *Fonts { return f }
