@@ -95,6 +95,7 @@ type Agent struct {
 	wear      *wear
 	yield     yield
 	pin       *access.PIN
+	sessions  *sessions
 	audit     *audit
 	setup     *setup
 	ops       *ops
@@ -209,12 +210,13 @@ func (a *Agent) wire() (err error) {
 	a.journal.recorded = a.recorded
 	a.journal.failed = a.view.failed
 	a.pin = access.Open(a.store, access.Config{Serial: a.serial, Busy: func() bool { return a.machine.State().Phase.Active() }})
+	a.sessions = newSessions(a)
 	a.setup = newSetup(a)
 	if a.ops, err = openOps(a); err != nil {
 		return err
 	}
 	a.setup.lines = a.ops.Lines
-	reg := apiserver.Config{Dir: a.cfg.Run, Log: a.log, Ops: a.ops, Admin: apiserver.Admin{Cartridges: a.slots, Alarms: alarmDesk{a}, Setup: a.setup, Audit: a.audit}}
+	reg := apiserver.Config{Dir: a.cfg.Run, Log: a.log, Ops: a.ops, Sessions: a.sessions, Admin: apiserver.Admin{Cartridges: a.slots, Alarms: alarmDesk{a}, Setup: a.setup, Audit: a.audit}}
 	if a.cfg.Config.API.Metrics {
 		reg.Metrics = a.metrics()
 	}
@@ -285,6 +287,9 @@ func (a *Agent) Close() error {
 	a.closing.Do(func() {
 		if a.ops != nil {
 			a.ops.wait() // the machine has ended before; what an operation came to is entered
+		}
+		if a.sessions != nil {
+			a.sessions.quit()
 		}
 		a.closeErr = a.store.Close()
 		if a.audit != nil {

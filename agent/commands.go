@@ -33,6 +33,9 @@ func (c commands) Start(ctx context.Context, req api.StartPour) (api.Pour, error
 		}
 	}
 	if req.Source == wire.SourceTouch {
+		if err := c.a.sessions.keeps(); err != nil {
+			return api.Pour{}, err
+		}
 		if err := c.offered(req); err != nil {
 			return api.Pour{}, err
 		}

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -154,8 +155,34 @@ func TestSetupDoors(t *testing.T) {
 	}
 	consumer := api.NewClient(filepath.Join(b.run(), api.AgentSocket))
 	defer consumer.Close()
-	if _, err := consumer.Setup(t.Context()); err == nil || problem.From(err).Code != problem.CodeForbidden {
-		t.Errorf("over the consumer's socket: %v", err)
+	if _, err := consumer.Setup(t.Context()); err != nil { // no PIN was ever set: the first-run wizard may run
+		t.Errorf("over the consumer's socket, before a PIN is set: %v", err)
+	}
+	if _, err := consumer.Lines(t.Context()); err == nil || problem.From(err).Status != http.StatusUnauthorized {
+		t.Errorf("lines over the consumer's socket: %v", err)
+	}
+	if _, err := c.AnswerSetup(t.Context(), api.SetupPIN, api.SetupAnswer{Value: "482915", Person: "ada"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := consumer.Setup(t.Context()); err == nil || problem.From(err).Status != http.StatusUnauthorized {
+		t.Errorf("over the consumer's socket, with a PIN: %v", err)
+	}
+	session, err := consumer.OpenSession(t.Context(), "482915")
+	if err != nil {
+		t.Fatal(err)
+	}
+	crew := consumer.WithSession(session)
+	if _, err := crew.Setup(t.Context()); err != nil {
+		t.Errorf("with a session: %v", err)
+	}
+	if _, err := consumer.Setup(t.Context()); err == nil {
+		t.Error("the client without the session has one")
+	}
+	if err := consumer.CloseSession(t.Context(), session.ID); err != nil {
+		t.Error(err)
+	}
+	if _, err := crew.Setup(t.Context()); err == nil {
+		t.Error("the session is over and works")
 	}
 	if err := c.ClearAlarm(t.Context(), api.ClearAlarm{Name: "no_such", Scope: "unit", Person: "ada"}); err == nil || problem.From(err).Code != problem.CodeNotFound {
 		t.Errorf("clear what is no alarm: %v", err)

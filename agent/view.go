@@ -232,7 +232,7 @@ func (v *view) state(s machine.State) (unit, reason string) {
 		return api.UnitOutOfOrder, s.Fault
 	case s.Phase.Active(), s.Busy:
 		return api.UnitPouring, ""
-	case s.Service != "":
+	case s.Service != "", v.a.sessions.open():
 		return api.UnitOutOfOrder, reasonService
 	case s.Fault == machine.FaultStarting, !v.a.stocked.Load() && time.Since(v.a.started) < tagPatience:
 		return api.UnitStarting, ""

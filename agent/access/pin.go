@@ -65,6 +65,7 @@ type PIN struct {
 // State of a PIN, for a screen or a terminal.
 type State struct {
 	Set      bool
+	Never    bool          // none was ever set: there is no record, not even a damaged one
 	Failures int           // wrong PINs in a row
 	Wait     time.Duration // until the next try
 	Locked   bool          // LockedAfter or more: only Set, or an hour's wait, helps
@@ -103,7 +104,7 @@ func (p *PIN) State() State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return State{
-		Set: p.err == nil && p.rec.set(), Failures: p.rec.Failures, Wait: max(0, time.Until(p.next)),
+		Set: p.err == nil && p.rec.set(), Never: p.err == nil && !p.rec.set(), Failures: p.rec.Failures, Wait: max(0, time.Until(p.next)),
 		Locked: p.rec.Failures >= LockedAfter,
 	}
 }

@@ -3,8 +3,8 @@ package api
 import "time"
 
 // The service API: what crews and technicians do. It is served on the service socket, and on the agent socket to
-// whoever carries a session (session.go). What the service home shows is in overview.go. Where a Person is asked for, a
-// session's own counts and none need be given.
+// whoever carries a session (session.go). What the service home shows is in overview.go. Where a Person is asked for and
+// none is given, it is the session's.
 //
 //	POST   /v1/service/ops                  StartOp -> 201 Op; a lease begins, as a pour's
 //	GET    /v1/service/ops/{id}             Op

@@ -10,13 +10,18 @@ import (
 // session's id in the header SessionHeader that socket serves the service API too, and takes pours of source "service".
 //
 //	GET    /v1/session            SessionState; needs no session
-//	POST   /v1/session            OpenSession -> 201 Session; 403 wrong PIN, 409 too early, a pour is active, or one is open
-//	GET    /v1/session/{id}       Session; does not prolong it; 404 when it is over
+//	POST   /v1/session            OpenSession -> 201 Session; 403 wrong PIN, 409 too early, or a pour or service work is
+//	                              under way. A session that is open ends: one at a time
+//	GET    /v1/session/{id}       Session; 404 when it is over
+//	POST   /v1/session/{id}/touch Session, prolonged; 401 when it is over
 //	DELETE /v1/session/{id}       204; also when it is over already
 //
-// Each call with the header prolongs the session to SessionIdle from now, at most to SessionLimit after it was opened. One
-// session at a time. While it is open the unit is out of order (reason "service") for consumers. Before a PIN was ever set
-// the setup routes, and they alone, are served without a session, so that the first-run wizard can run.
+// A call with the header that changes something, and a touch, prolongs the session to SessionIdle from now, at most to
+// SessionLimit after it was opened; reading does not, so that a screen that refreshes itself keeps nobody logged in: a
+// screen touches the session when a finger touches the screen. Service work under way is never cut by the end of a session.
+// While it is open the unit is out of order (reason "service") for consumers. Without a live session the service routes
+// answer 401. Before a PIN was ever set the setup routes, and they alone, are served without one, so that the first-run
+// wizard can run; the PIN is its first step, and the rest of it takes a session.
 
 // SessionHeader carries the id of a session.
 const SessionHeader = "Fountain-Session"
@@ -36,7 +41,7 @@ type OpenSession struct {
 // PersonAtScreen is who acts when nobody says a name.
 const PersonAtScreen = "screen"
 
-// Roles of a session. There is one PIN, so there is one role.
+// RoleTechnician is the role of every session: there is one PIN.
 const RoleTechnician = "technician"
 
 // Session is one that is open.
@@ -77,6 +82,12 @@ func (c *Client) OpenSession(ctx context.Context, pin string) (*Session, error) 
 func (c *Client) Session(ctx context.Context, id string) (Session, error) {
 	var s Session
 	return s, c.do(ctx, c.plain, http.MethodGet, "/v1/session/"+id, nil, &s)
+}
+
+// TouchSession says that the person is still there.
+func (c *Client) TouchSession(ctx context.Context, id string) (Session, error) {
+	var s Session
+	return s, c.do(ctx, c.plain, http.MethodPost, "/v1/session/"+id+"/touch", nil, &s)
 }
 
 // CloseSession ends a session; one that is over is no error.

@@ -2,7 +2,7 @@
 // defines the small interfaces (Unit, Pours) that agent implements; it never imports agent.
 //
 //	agent.sock   (touch)          ─┐            ┌─► Unit:  Status, Snapshot, Brands, Catalogue, Changed
-//	service.sock (touch, service) ─┴─► Server ──┤
+//	service.sock (touch, service) ─┴─► Server ──┤       Sessions: who gave the PIN, for the service API on agent.sock
 //	                                   leases ──┴─► Pours: Start, Beat, Stop, Pour
 //
 // State it owns: which connection carried the last beat of the active pour. When that connection closes, the lease is
@@ -83,7 +83,9 @@ type Config struct {
 	Metrics http.Handler
 	Admin   Admin // for the service socket
 	Ops     Ops   // service operations; nil: none
-	Log     *slog.Logger
+	// Sessions opens the service API on the consumer's socket too; nil: it stays shut there.
+	Sessions Sessions
+	Log      *slog.Logger
 }
 
 // Server is the local API.
@@ -185,18 +187,29 @@ func (s *Server) Handler(service bool) http.Handler {
 		s.unit.UIAlive()
 		w.WriteHeader(http.StatusNoContent)
 	})
-	s.adminRoutes(mux, service)
-	s.opRoutes(mux, service)
+	work := http.NewServeMux()
+	s.adminRoutes(work)
+	s.opRoutes(work)
+	work.HandleFunc("/", noCall)
+	if service {
+		mux.Handle("/v1/service/", work)
+	} else {
+		mux.Handle("/v1/service/", s.gate(work))
+		s.sessionRoutes(mux)
+	}
 	if s.cfg.Metrics != nil {
 		mux.Handle("GET /v1/metrics", s.cfg.Metrics)
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { // also what the mux would answer with 405
-		problem.Write(w, &problem.Problem{
-			Code: problem.CodeNotFound, Where: r.Method + " " + r.URL.Path, What: "there is no such call",
-			Remedy: "the calls are listed in package agent/api",
-		})
-	})
+	mux.HandleFunc("/", noCall)
 	return localhttp.Protect(localhttp.JSONOnly(maxBody, mux), localhttp.UnixHost)
+}
+
+// noCall answers what is no call, also what the mux would answer with 405.
+func noCall(w http.ResponseWriter, r *http.Request) {
+	problem.Write(w, &problem.Problem{
+		Code: problem.CodeNotFound, Where: r.Method + " " + r.URL.Path, What: "there is no such call",
+		Remedy: "the calls are listed in package agent/api",
+	})
 }
 
 func (s *Server) start(w http.ResponseWriter, r *http.Request, service bool) {
@@ -205,7 +218,7 @@ func (s *Server) start(w http.ResponseWriter, r *http.Request, service bool) {
 		problem.Write(w, err)
 		return
 	}
-	if err := check(req, service); err != nil {
+	if err := check(req, req.Source == "service" && s.inService(r, service)); err != nil {
 		problem.Write(w, err)
 		return
 	}
@@ -240,7 +253,7 @@ func check(req api.StartPour, service bool) error {
 	case req.Source == "service" && !service:
 		return &problem.Problem{
 			Code: problem.CodeForbidden, Where: "source", What: "this socket serves the consumer's screen only",
-			Remedy: "technician's pours go through " + api.ServiceSocket,
+			Remedy: "technician's pours go through " + api.ServiceSocket + ", or need the service PIN",
 		}
 	case req.Source != "touch" && req.Source != "service":
 		return bad("source", fmt.Sprintf("source %q is unknown", req.Source), `give "touch" or "service"`)

@@ -47,17 +47,8 @@ type Audit interface {
 	List() ([]api.AuditEntry, error)
 }
 
-// adminRoutes serves a on mux. The consumer's socket says where they are instead.
-func (s *Server) adminRoutes(mux *http.ServeMux, service bool) {
-	if !service {
-		mux.HandleFunc("/v1/service/", func(w http.ResponseWriter, r *http.Request) {
-			problem.Write(w, &problem.Problem{
-				Code: problem.CodeForbidden, Where: r.URL.Path, What: "this socket serves the consumer's screen only",
-				Remedy: "service work goes through " + api.ServiceSocket,
-			})
-		})
-		return
-	}
+// adminRoutes serves what is no operation.
+func (s *Server) adminRoutes(mux *http.ServeMux) {
 	a := s.cfg.Admin
 	mux.HandleFunc("GET /v1/service/cartridges", func(w http.ResponseWriter, r *http.Request) {
 		if there(w, "cartridges", a.Cartridges != nil) {
@@ -126,9 +117,12 @@ func there(w http.ResponseWriter, what string, ok bool) bool {
 	return ok
 }
 
-// read reads the body and checks that it names who acts.
+// read reads the body and checks that it, or else a session, names who acts.
 func read(w http.ResponseWriter, r *http.Request, in any, person *string) bool {
 	err := readJSON(r, in)
+	if *person == "" {
+		*person = personOf(r)
+	}
 	if err == nil {
 		err = CheckPerson(person)
 	}

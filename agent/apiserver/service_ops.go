@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -35,12 +36,9 @@ type opHolders struct {
 	holder map[string]net.Conn
 }
 
-// opRoutes serves operations and lines on the service socket. The consumer's socket is told off by adminRoutes.
-func (s *Server) opRoutes(mux *http.ServeMux, service bool) {
+// opRoutes serves operations and lines.
+func (s *Server) opRoutes(mux *http.ServeMux) {
 	o := s.cfg.Ops
-	if !service {
-		return
-	}
 	handle := func(pattern string, f http.HandlerFunc) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if there(w, "service operations", o != nil) {
@@ -89,7 +87,7 @@ func (s *Server) opRoutes(mux *http.ServeMux, service bool) {
 		answer(w, orNone(lines), err)
 	})
 	handle("POST /v1/service/lines/{id}/undo", func(w http.ResponseWriter, r *http.Request) {
-		person := r.URL.Query().Get("person")
+		person := cmp.Or(r.URL.Query().Get("person"), personOf(r))
 		if err := CheckPerson(&person); err != nil {
 			problem.Write(w, err)
 			return
