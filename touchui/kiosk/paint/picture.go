@@ -75,12 +75,18 @@ func (p *Painter) markStale(o fyne.CanvasObject) {
 	}
 }
 
-// sweep forgets objects that are not on screen, so that they can be collected: images at once, because a screen that
-// rests draws no other frame; what costs more to make again after a while.
+// sweep forgets objects that are not on screen, so that they can be collected: images and widgets at once, because a
+// screen that rests draws no other frame and one of its pages may be the size of the screen; what costs more to make
+// again after a while.
 func (p *Painter) sweep() {
 	for o, s := range p.states {
 		if s.im != nil && s.seen != p.n {
 			delete(p.states, o)
+		}
+	}
+	for w, k := range p.known {
+		if k.seen != p.n {
+			delete(p.known, w)
 		}
 	}
 	const every = 256
@@ -90,11 +96,6 @@ func (p *Painter) sweep() {
 	for o, s := range p.states {
 		if s.seen+every < p.n {
 			delete(p.states, o)
-		}
-	}
-	for w, k := range p.known {
-		if k.seen+every < p.n {
-			delete(p.known, w)
 		}
 	}
 }
