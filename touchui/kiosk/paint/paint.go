@@ -110,6 +110,15 @@ func (p *Painter) SetBackground(c color.Color) {
 	}
 }
 
+// Background is the colour below everything.
+func (p *Painter) Background() color.Color {
+	c := p.bg
+	if p.swap {
+		c[0], c[2] = c[2], c[0]
+	}
+	return color.RGBA{c[0], c[1], c[2], c[3]}
+}
+
 // Invalidate repaints r, in the panel's pixels, in the next frame whether or not it changed.
 func (p *Painter) Invalidate(r image.Rectangle) {
 	p.force = p.force.Union(r.Intersect(p.frame.Bounds()))
