@@ -20,7 +20,7 @@ out=$FOUNTAIN_DEVICE_WORK/bin
 mkdir -p "$out" bin/linux-arm64
 arm() { GOOS=linux GOARCH=arm64 "$GO" "$@"; }
 # the programs by the flags of make build-all; what only the test needs lies beside the kernel
-arm build -trimpath -ldflags "${LDFLAGS:--s -w}" -o bin/linux-arm64/ ./cmd/fountaind ./cmd/fountain-guard ./cmd/fountain-plant
+arm build -trimpath -ldflags "${LDFLAGS:--s -w}" -o bin/linux-arm64/ ./cmd/fountaind ./cmd/fountain-guard ./cmd/fountain-plant ./cmd/fountain-ui
 arm build -trimpath -ldflags "-s -w" -o "$out/init" ./internal/device/init
 arm test -c -trimpath -ldflags "-s -w" -o "$out/device.test" ./internal/device
 "$GO" build -o "$out/run" ./internal/device/run

@@ -43,8 +43,14 @@ func setUp() error {
 			return err
 		}
 	}
-	if err := loadModules("/modules"); err != nil {
-		return err
+	lists := []string{"/modules"}
+	if argument("device.screen") != "" {
+		lists = append(lists, "/modules.screen")
+	}
+	for _, list := range lists {
+		if err := loadModules(list); err != nil {
+			return err
+		}
 	}
 	for _, m := range []struct{ where, kind string }{{"/sys/kernel/config", "configfs"}, {"/sys/kernel/tracing", "tracefs"}} {
 		if err := mount(m.kind, m.where, m.kind); err != nil {

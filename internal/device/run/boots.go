@@ -11,12 +11,14 @@ type group struct {
 	resets  bool          // the watchdog must end it: PID 1 never gets to power off
 	console []string      // regular expressions its console must have
 	never   []string      // and must not have
+	screen  bool          // a panel, a touch screen and someone in front of it
 }
 
 // boots lists every boot with what runs in it, slowest first. The guest's clock counts instructions in all of them.
 var boots = []group{
 	{name: "kill-agent", tests: []string{"TestKillAgent"}, limit: 10 * time.Minute},
 	{name: "kill-guard", tests: []string{"TestKillGuard"}, limit: 10 * time.Minute},
+	{name: "screen", tests: []string{"TestPanel", "TestFrameBuffer"}, limit: 10 * time.Minute, append: "device.screen=1", screen: true},
 	{name: "contract-high", tests: []string{"TestContractActiveHigh"}, limit: 6 * time.Minute},
 	{name: "contract-low", tests: []string{"TestContractActiveLow"}, limit: 6 * time.Minute},
 	{name: "pours", tests: []string{"TestTwentyPours"}, limit: 10 * time.Minute},
@@ -26,4 +28,14 @@ var boots = []group{
 		name: "watchdog-hang", tests: []string{"TestGuardHangs"}, limit: 4 * time.Minute, append: "device.watchdog=1", resets: true,
 		console: []string{`(?s)device: the guard is stopped.*softdog: Initiating system reboot`}, never: []string{"the unit still runs"},
 	},
+}
+
+// shift says how fast the guest's processor is: an instruction takes 2^shift ns. Four are those of a slow board, for what
+// must keep its times on one. A picture is what a board of the class of a Raspberry Pi 4 has to draw, with one of its
+// four cores of more than one instruction a nanosecond.
+func (g group) shift() int {
+	if g.screen {
+		return 0
+	}
+	return 2
 }

@@ -29,6 +29,9 @@ func findKernel(work string) (kernel, error) {
 // wanted lists the modules of a unit with their arguments, in the order they are needed.
 var wanted = []string{"configfs", "irq-sim", "gpio-sim", "cuse", "softdog"}
 
+// wantedScreen lists those of one with a panel and a touch screen.
+var wantedScreen = []string{"virtio-pci", "virtio-gpu", "virtio-input", "evdev", "uinput"}
+
 // packInitrd writes an initramfs: PID 1, modules, the unit's programs, the tests and their data.
 func packInitrd(path string, k kernel, o options) error {
 	f, err := os.Create(path + ".new")
@@ -38,14 +41,19 @@ func packInitrd(path string, k kernel, o options) error {
 	defer f.Close()
 	buf := bufio.NewWriterSize(f, 1<<20)
 	a := &archive{w: buf, seen: map[string]bool{}}
-	list, err := a.modules(k)
-	if err != nil {
-		return err
+	for _, set := range []struct {
+		list  string
+		names []string
+	}{{"modules", wanted}, {"modules.screen", wantedScreen}} {
+		list, err := a.modules(k, set.names)
+		if err != nil {
+			return err
+		}
+		a.add(set.list, 0o644, list)
 	}
-	a.add("modules", 0o644, list)
 	a.file("init", o.init)
 	a.file("bin/device.test", o.tests)
-	for _, p := range []string{"fountaind", "fountain-guard", "fountain-plant"} {
+	for _, p := range []string{"fountaind", "fountain-guard", "fountain-plant", "fountain-ui"} {
 		a.file("bin/"+p, filepath.Join(o.bin, p))
 	}
 	a.tree("rig", "testdata/rig")
@@ -119,7 +127,7 @@ func (a *archive) tree(name, from string) {
 func (a *archive) finish() { a.entry("TRAILER!!!", 0, 1, nil) }
 
 // modules packs the wanted modules with what they need and returns the list PID 1 loads, in load order.
-func (a *archive) modules(k kernel) ([]byte, error) {
+func (a *archive) modules(k kernel, wanted []string) ([]byte, error) {
 	b, err := os.ReadFile(filepath.Join(k.modules, "modules.dep"))
 	if err != nil {
 		return nil, err

@@ -36,9 +36,24 @@ func boot(ctx context.Context, b group, k kernel, initrd string, o options) resu
 	if o.sub != "" {
 		line += " device.sub=" + o.sub
 	}
-	c := exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-smp", strconv.Itoa(o.cpus), "-m", "768",
-		"-accel", "tcg,thread=single", "-icount", "shift=2,sleep=off", "-nographic", "-no-reboot", "-nic", "none",
-		"-kernel", k.image, "-initrd", initrd, "-append", strings.TrimSpace(line))
+	args := []string{
+		"-M", "virt", "-cpu", "cortex-a72", "-smp", strconv.Itoa(o.cpus), "-m", "768",
+		"-accel", "tcg,thread=single", "-icount", "shift=" + strconv.Itoa(b.shift()) + ",sleep=off", "-nographic", "-no-reboot", "-nic", "none",
+		"-kernel", k.image, "-initrd", initrd, "-append", strings.TrimSpace(line),
+	}
+	var someone *attendant
+	if b.screen {
+		dir, err := os.MkdirTemp("", "device")
+		if err != nil {
+			return result{group: b, err: err}
+		}
+		defer os.RemoveAll(dir)
+		someone = &attendant{dir: o.logs, boot: b.name, socket: filepath.Join(dir, "qmp")}
+		args = append(args, "-qmp", "unix:"+someone.socket+",server=on,wait=off",
+			"-device", "virtio-gpu-pci,xres=1080,yres=1920", "-device", "pcie-root-port,id=port1,chassis=1,slot=1",
+			"-device", "virtio-tablet-pci,id=touch,bus=port1")
+	}
+	c := exec.CommandContext(ctx, "qemu-system-aarch64", args...)
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	c.WaitDelay = 5 * time.Second
 	r := result{group: b}
@@ -51,6 +66,17 @@ func boot(ctx context.Context, b group, k kernel, initrd string, o options) resu
 	var console bytes.Buffer
 	c.Stdout = io.MultiWriter(&console, f)
 	c.Stderr = c.Stdout
+	if someone != nil {
+		in, err := c.StdinPipe()
+		if err != nil {
+			r.err = err
+			return r
+		}
+		someone.answer = in
+		c.Stdout = io.MultiWriter(&console, f, someone)
+		c.Stderr = c.Stdout
+		defer someone.close()
+	}
 	err = c.Run()
 	r.console, r.took = bytes.ReplaceAll(console.Bytes(), []byte("\r"), nil), time.Since(start)
 	switch {
