@@ -40,6 +40,7 @@ const CornerR = 360
 func Corner(f *theme.Fonts, lines []string, d DomeStyle, k float64) *image.RGBA {
 	r := CornerR * k
 	p := NewPicture(f, int(r+.5), int(r+.5), empty)
+	p.Fixed() // it lies in the same corner in every language, below the nozzle
 	p.disc(r, r, r, d, 17*k, 6*k)
 	cx, y := 215*k, 130*k
 	if d.Icon != "" {

@@ -3,6 +3,7 @@ package art
 import (
 	"image/color"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -31,6 +32,9 @@ var icons = map[string][]glyphPart{
 	"plus":    {{d: "M24 10V38M10 24H38", width: 6}},
 	"minus":   {{d: "M10 24H38", width: 6}},
 	"next":    {line("M20 10 34 24 20 38")},
+	"search":  {loop(21, 21, 13), {d: "m31 31 11 11", width: 6}},
+	"reach":   {line("M16 4H32a5 5 0 0 1 5 5V39a5 5 0 0 1-5 5H16a5 5 0 0 1-5-5V9a5 5 0 0 1 5-5Z"), solid("M16 28H32V39H16Z")},
+	"phone":   {line("M16 4H32a4 4 0 0 1 4 4V40a4 4 0 0 1-4 4H16a4 4 0 0 1-4-4V8a4 4 0 0 1 4-4Z"), ball(24, 36, 3)},
 	"all": {
 		solid("M9 5H17a4 4 0 0 1 4 4V17a4 4 0 0 1-4 4H9a4 4 0 0 1-4-4V9a4 4 0 0 1 4-4Z"),
 		solid("M31 5H39a4 4 0 0 1 4 4V17a4 4 0 0 1-4 4H31a4 4 0 0 1-4-4V9a4 4 0 0 1 4-4Z"),
@@ -38,6 +42,9 @@ var icons = map[string][]glyphPart{
 		solid("M31 27H39a4 4 0 0 1 4 4V39a4 4 0 0 1-4 4H31a4 4 0 0 1-4-4V31a4 4 0 0 1 4-4Z"),
 	},
 }
+
+// directed are the icons that point along the way of reading.
+var directed = []string{"back", "next", "erase"}
 
 type glyphPart struct {
 	d       string
@@ -52,7 +59,10 @@ func loop(x, y, r float64) glyphPart { return glyphPart{x: x, y: y, r: r, width:
 
 // Icon draws a named icon in a square of size at x, y. Unknown names draw nothing.
 func (p *Picture) Icon(name string, x, y, size float64, c color.RGBA) {
-	m := Translate(x, y).Mul(Scale(size / 48))
+	m := Translate(p.at(x, size), y).Mul(Scale(size / 48))
+	if p.turned && slices.Contains(directed, name) {
+		m = m.Mul(Matrix{-1, 0, 0, 1, 48, 0})
+	}
 	for _, g := range icons[name] {
 		p.part(g, m, c)
 	}
@@ -74,6 +84,8 @@ func (p *Picture) part(g glyphPart, m Matrix, c color.RGBA) {
 // Logo draws the machine's own mark and word and returns its width. y is the top of a line of px.
 func (p *Picture) Logo(x, y, px float64, st Style) float64 {
 	s := px * .8
+	x = p.at(x, s+px*.26+p.f.Width("fountain", st.Cut, st.PX, st.Track))
+	defer p.Fixed()() // its place is turned around, the logo is not
 	m := Translate(x, y+(px-s)/2).Mul(Scale(s / 40))
 	p.Fill(NewPath(m).Circle(20, 20, 17).Stroke(Pen{Width: 5}), st.Color)
 	p.Fill(NewPath(m).data("M3 22q8.5-7 17 0t17 0A17 17 0 0 1 3 22Z"), st.Color)

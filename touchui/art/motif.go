@@ -59,9 +59,10 @@ func (p *Picture) Motif(m beverage.Motif, c Colours, r image.Rectangle, outline 
 	if box <= 0 {
 		box = 1000
 	}
+	r = p.box(r) // its place is turned around, what it shows is not
 	k := float64(max(r.Dx(), r.Dy())) / box
 	at := Translate(float64(r.Min.X)+(float64(r.Dx())-box*k)/2, float64(r.Max.Y)-box*k).Mul(Scale(k))
-	defer p.Clip(r)()
+	defer p.clip(r)()
 	d := drawing{p: p, c: c, outline: outline}
 	for i := range m.Shapes {
 		d.shape(&m.Shapes[i], at, 0)

@@ -16,13 +16,15 @@ type Picture struct {
 	*image.RGBA
 	z vector.Rasterizer
 	f *theme.Fonts
-	m Matrix          // applied to every path and text
 	c image.Rectangle // clip
+	// What is placed by its box is placed as for English and turned around when the fonts set a language written from
+	// right to left; raw paths and pictures of things keep their shape (turn.go).
+	turned bool
 }
 
 // NewPicture returns a picture filled with bg.
 func NewPicture(f *theme.Fonts, w, h int, bg color.RGBA) *Picture {
-	p := &Picture{RGBA: image.NewRGBA(image.Rect(0, 0, max(w, 1), max(h, 1))), f: f, m: identity}
+	p := &Picture{RGBA: image.NewRGBA(image.Rect(0, 0, max(w, 1), max(h, 1))), f: f, turned: f.RTL()}
 	p.c = p.Rect
 	draw.Draw(p.RGBA, p.Rect, image.NewUniform(bg), image.Point{}, draw.Src)
 	return p
@@ -30,16 +32,18 @@ func NewPicture(f *theme.Fonts, w, h int, bg color.RGBA) *Picture {
 
 // Box fills a rectangle without anti-aliasing.
 func (p *Picture) Box(x, y, w, h int, c color.RGBA) {
+	x = p.boxX(x, w)
 	draw.Draw(p.RGBA, image.Rect(x, y, x+w, y+h).Intersect(p.c), image.NewUniform(c), image.Point{}, draw.Src)
 }
 
 // Round fills a rounded rectangle.
 func (p *Picture) Round(x, y, w, h, r float64, c color.RGBA) {
-	p.Fill((&Path{}).Rect(x, y, w, h, r), c)
+	p.Fill((&Path{}).Rect(p.at(x, w), y, w, h, r), c)
 }
 
 // Frame draws the inner border of a rounded rectangle, as wide as width.
 func (p *Picture) Frame(x, y, w, h, r, width float64, c color.RGBA) {
+	x = p.at(x, w)
 	q := (&Path{}).Rect(x, y, w, h, r)
 	in := (&Path{}).Rect(x+width, y+width, w-2*width, h-2*width, math.Max(r-width, 0))
 	q.add(reversed(in.contours[0].pts))
@@ -83,7 +87,9 @@ func (p *Picture) Fill(q *Path, c color.RGBA) {
 const farOut = 1e5
 
 // Clip limits drawing to r until the returned function is called.
-func (p *Picture) Clip(r image.Rectangle) (restore func()) {
+func (p *Picture) Clip(r image.Rectangle) (restore func()) { return p.clip(p.box(r)) }
+
+func (p *Picture) clip(r image.Rectangle) (restore func()) {
 	old := p.c
 	p.c = p.c.Intersect(r)
 	return func() { p.c = old }
@@ -91,12 +97,17 @@ func (p *Picture) Clip(r image.Rectangle) (restore func()) {
 
 // Paste copies img opaquely to x, y.
 func (p *Picture) Paste(img *image.RGBA, x, y int) {
+	x = p.boxX(x, img.Rect.Dx())
 	r := img.Bounds().Add(image.Pt(x, y)).Intersect(p.c)
 	draw.Draw(p.RGBA, r, img, r.Min.Sub(image.Pt(x, y)), draw.Src)
+	p.pasted(img, x, y)
 }
 
-// Through draws img at x, y where q is, with q's anti-aliased edge.
+// Through draws img at x, y where q is, with q's anti-aliased edge. Both are turned around together, their shapes kept.
 func (p *Picture) Through(img *image.RGBA, x, y int, q *Path) {
+	to := p.boxX(x, img.Rect.Dx())
+	q.shift(float64(to-x), 0)
+	x = to
 	p.z.Reset(p.Rect.Dx(), p.Rect.Dy())
 	p.z.DrawOp = draw.Over
 	for _, ct := range q.contours {

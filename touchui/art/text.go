@@ -30,12 +30,14 @@ func (p *Picture) Text(s string, x, y float64, st Style, align int) float64 {
 	case Right:
 		x -= w
 	}
-	p.Baseline(s, x, y+p.f.Baseline(st.Cut, st.PX, st.Line), st)
-	return w
+	return p.Baseline(s, x, y+p.f.Baseline(st.Cut, st.PX, st.Line), st)
 }
 
-// Baseline sets one line on a baseline.
+// Baseline sets one line on a baseline from its left edge.
 func (p *Picture) Baseline(s string, x, y float64, st Style) float64 {
+	if p.turned {
+		x = p.at(x, p.f.Width(s, st.Cut, st.PX, st.Track))
+	}
 	q := NewPath(Translate(x, y))
 	open := false
 	w := p.f.Outline(s, st.Cut, st.PX, st.Track, func(o theme.Op) {
@@ -55,6 +57,9 @@ func (p *Picture) Baseline(s string, x, y float64, st Style) float64 {
 		}
 	})
 	p.Fill(q, st.Color)
+	if t := p.f.Tracer(); t != nil && len(q.contours) > 0 {
+		t.Text(p.RGBA, theme.TracedText{Text: s, Size: st.Size, Color: st.Color, Box: q.bounds(), Clip: p.c})
+	}
 	return w
 }
 

@@ -11,7 +11,7 @@ func (p *Picture) Cup(x, y, w, h, fill, pen, lid float64, liquid, outline color.
 	in0, t := w*.07+pen/2, w*.13
 	X := func(v float64) float64 { return in0 + t*(v-y0)/(yb-y0) }
 	yl := yb - (yb-y0)*fill
-	m := Translate(x, y)
+	m := Translate(p.at(x, w), y)
 	p.Fill(NewPath(m).Poly(X(yl), yl, X(yb), yb, w-X(yb), yb, w-X(yl), yl), liquid)
 	body := NewPath(m).Move(X(y0), y0).Line(X(yb), yb).Line(w-X(yb), yb).Line(w-X(y0), y0)
 	p.Fill(body.Stroke(Pen{Width: pen, Round: true}), outline)
@@ -43,7 +43,7 @@ type DomeStyle struct {
 // Glyph draws the sign of a variant in a box of 152·k at x, y: solid with sugar, an outline without. Unknown kinds are a
 // plain arch.
 func (p *Picture) Glyph(kind string, x, y, k float64, filled bool, c, bg color.RGBA) {
-	m := Translate(x, y).Mul(Scale(k))
+	m := Translate(p.at(x, 152*k), y).Mul(Scale(k))
 	draw := func(q *Path, fillWith *color.RGBA) {
 		if fillWith != nil {
 			p.Fill(q, *fillWith)

@@ -148,12 +148,12 @@ func (s *fontSet) metrics(c Cut) metrics {
 }
 
 // pick finds the file that sets r for text of a cut in a language: the cut itself, Noto Sans, the language's own script,
-// then whatever has it. near is the file of the letter before, which keeps signs and spaces with their words; -1: none.
+// then whatever has it. near is the file of the letter before, which keeps signs and spaces with their words, but not digits; -1: none.
 // The lock is held. Without any, the cut shows its replacement mark.
 func (s *fontSet) pick(r rune, c Cut, tag string, near int) int {
 	script := language.LookupScript(r)
 	shared := script == language.Common || script == language.Inherited
-	if shared && near >= 0 && s.has(near, r) {
+	if digit := r >= '0' && r <= '9'; shared && !digit && near >= 0 && s.has(near, r) {
 		return near
 	}
 	if s.has(s.cut[c], r) {

@@ -1,6 +1,7 @@
 package theme
 
 import (
+	"slices"
 	"sync"
 	"unicode"
 
@@ -12,7 +13,7 @@ import (
 	"golang.org/x/text/unicode/bidi"
 )
 
-// foreignScale is the size of scripts outside Latin beside the display face, whose letters are large for their em.
+// foreignScale is the size of bold scripts outside Latin beside the display face, whose letters are large for their em.
 const foreignScale = .86
 
 // glyph is a letter of a shaped line, in em of the line.
@@ -77,8 +78,8 @@ func (f *Fonts) shape(s string, cut Cut) *line {
 	l := &line{}
 	f.set.mu.Lock()
 	defer f.set.mu.Unlock()
-	for _, r := range f.order(text, f.runs(text, cut)) {
-		f.shapeRun(l, text, r, cut)
+	for _, r := range f.order(f.runs(text, cut)) {
+		f.shapeRun(l, text, r)
 	}
 	return l
 }
@@ -148,7 +149,7 @@ func directions(text []rune, rtl bool) []bool {
 }
 
 // order puts runs from left to right. Within a line there are two levels: the language's direction and the other one.
-func (f *Fonts) order(text []rune, runs []run) []run {
+func (f *Fonts) order(runs []run) []run {
 	out := make([]run, 0, len(runs))
 	// Runs of the other direction keep their own order among themselves, the line as a whole has the language's.
 	for i := 0; i < len(runs); {
@@ -158,7 +159,7 @@ func (f *Fonts) order(text []rune, runs []run) []run {
 		}
 		group := append([]run(nil), runs[i:j]...)
 		if runs[i].rtl {
-			reverse(group)
+			slices.Reverse(group)
 		}
 		if f.rtl {
 			out = append(group, out...)
@@ -170,14 +171,8 @@ func (f *Fonts) order(text []rune, runs []run) []run {
 	return out
 }
 
-func reverse(r []run) {
-	for i, j := 0, len(r)-1; i < j; i, j = i+1, j-1 {
-		r[i], r[j] = r[j], r[i]
-	}
-}
-
 // shapeRun appends a run's glyphs. The lock of the set is held.
-func (f *Fonts) shapeRun(l *line, text []rune, r run, cut Cut) {
+func (f *Fonts) shapeRun(l *line, text []rune, r run) {
 	face, err := f.set.parse(r.face)
 	if err != nil {
 		return
@@ -192,7 +187,7 @@ func (f *Fonts) shapeRun(l *line, text []rune, r run, cut Cut) {
 		Script: r.script, Language: language.NewLanguage(f.tag), FontFeatures: noLigatures,
 	})
 	scale := 1.0
-	if f.set.files[r.face].Cut == "" && cut != Sans && cut != SansBold {
+	if file := &f.set.files[r.face]; file.Cut == "" && !file.Regular {
 		scale = foreignScale
 	}
 	k := scale / 64 / upem
