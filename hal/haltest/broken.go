@@ -16,7 +16,7 @@ import (
 // unplugged parts give errors, never a zero that looks like good news.
 func unplugged(t *testing.T, b Bench) {
 	if b.Hooks.Unplug == nil {
-		t.Skip("the bench cannot unplug a chip (Hooks.Unplug)")
+		t.Fatal("the bench cannot unplug a chip (Hooks.Unplug)")
 	}
 	h := open(t, b, hal.OwnerAgent)
 	done := 0
@@ -120,7 +120,7 @@ func sensors(t *testing.T, b Bench) {
 		t.Errorf("Sensor: %v, want ErrUnknownPart", err)
 	}
 	if found == 0 {
-		t.Skip("the bench's rig file has no sensor")
+		t.Fatal("the bench's rig file has no sensor")
 	}
 	if b.Hooks.SetSensor == nil || b.Hooks.BreakSensor == nil {
 		t.Log("the bench cannot set or break its sensors (Hooks.SetSensor, Hooks.BreakSensor): only that they are read was proved")
@@ -188,14 +188,14 @@ func agitators(t *testing.T, b Bench) {
 		b.eventually(t, react, p.ID+" stops with Safe", level(false))
 	}
 	if found == 0 {
-		t.Skip("the bench's rig file has no agitator")
+		t.Fatal("the bench's rig file has no agitator")
 	}
 }
 
 // polarity: an active-low line is high while it is shut, and its twin low; both are so before the first command.
 func polarity(t *testing.T, b Bench) {
 	if b.Hooks.Level == nil {
-		t.Skip("the bench does not show the lines' voltages (Hooks.Level)")
+		t.Fatal("the bench does not show the lines' voltages (Hooks.Level)")
 	}
 	h := open(t, b, hal.OwnerAgent)
 	twins := map[bool]int{}
@@ -214,7 +214,7 @@ func polarity(t *testing.T, b Bench) {
 		ids, bits = append(ids, p.ID), bits|bit
 	}
 	if twins[true] == 0 || twins[false] == 0 {
-		t.Skip("the bench's rig file has no twins: one output active high, one active low")
+		t.Fatal("the bench's rig file has no twins: one output active high, one active low")
 	}
 	for _, open := range []bool{false, true, false} {
 		want := uint64(0)

@@ -75,8 +75,12 @@ func (b Bench) exact() bool { return b.Exact || b.Slack == 0 }
 // react is the time within which a command reaches its line (DESIGN 8: stop ≤ 20 ms).
 const react = 20 * time.Millisecond
 
-// Run proves the contract. newBench makes a machine; within runs a subtest, for example in a synctest bubble (nil: as it is).
-func Run(t *testing.T, newBench func(t *testing.T) Bench, within func(t *testing.T, f func(t *testing.T))) {
+// Without names the rules that a bench cannot prove, each with the reason and where it is proved instead.
+type Without map[string]string
+
+// Run proves the contract. newBench makes a machine; within runs a subtest, for example in a synctest bubble (nil: as it
+// is). Rules that without names are left out; any other rule that the bench lacks the means for fails.
+func Run(t *testing.T, newBench func(t *testing.T) Bench, within func(t *testing.T, f func(t *testing.T)), without Without) {
 	if within == nil {
 		within = func(t *testing.T, f func(t *testing.T)) { f(t) }
 	}
@@ -110,6 +114,9 @@ func Run(t *testing.T, newBench func(t *testing.T) Bench, within func(t *testing
 		{"afterclose", afterClose},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if why, left := without[c.name]; left {
+				t.Skip("left out by this bench: " + why)
+			}
 			within(t, func(t *testing.T) { c.rule(t, newBench(t)) })
 		})
 	}

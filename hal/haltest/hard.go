@@ -63,7 +63,7 @@ func safeIsQuick(t *testing.T, b Bench) {
 // meterAtRates counts every pulse from one to two hundred a second.
 func meterAtRates(t *testing.T, b Bench) {
 	if b.Hooks.Pulse == nil {
-		t.Skip("the bench cannot make single pulses (Hooks.Pulse)")
+		t.Fatal("the bench cannot make single pulses (Hooks.Pulse)")
 	}
 	h := open(t, b, hal.OwnerAgent)
 	id := partOf(t, h.Rig, hal.KindMeter, hal.OwnerAgent)
@@ -95,7 +95,7 @@ func meterAtRates(t *testing.T, b Bench) {
 // meterLoss says how many pulses were missed when nobody read them, and counts them.
 func meterLoss(t *testing.T, b Bench) {
 	if b.Hooks.Pulse == nil || b.Hooks.StallReader == nil {
-		t.Skip("the bench cannot hold up the reader of the pulses (Hooks.Pulse, Hooks.StallReader)")
+		t.Fatal("the bench cannot hold up the reader of the pulses (Hooks.Pulse, Hooks.StallReader)")
 	}
 	h := open(t, b, hal.OwnerAgent)
 	id := partOf(t, h.Rig, hal.KindMeter, hal.OwnerAgent)
@@ -127,7 +127,7 @@ func meterLoss(t *testing.T, b Bench) {
 // debounce ignores chatter and sees what stays.
 func debounce(t *testing.T, b Bench) {
 	if !b.exact() {
-		t.Skip("chatter of milliseconds cannot be made on a live host")
+		t.Fatal("chatter of milliseconds cannot be made on a live host")
 	}
 	guard, agent := open(t, b, hal.OwnerGuard), open(t, b, hal.OwnerAgent)
 	for _, tt := range []struct {

@@ -142,7 +142,14 @@ func TestContractOnModels(t *testing.T) {
 				return true
 			}},
 		}
-	}, nil)
+	}, nil, haltest.Without{
+		"rates":     "the models have no clock of their own: make test-device proves it on a kernel's lines",
+		"loss":      "as rates",
+		"debounce":  "as rates",
+		"sensors":   "the small rig has none: each driver is tested by itself, all of them in make test-device",
+		"agitators": "the small rig has none: make test-device",
+		"polarity":  "the models are set by TestOpenDoesNotGlitch, which looks at every level",
+	})
 }
 
 // No line shows a level it was not told: the request itself carries shut, active high and active low.
