@@ -24,6 +24,8 @@ type drag struct {
 	index int
 	last  fyne.Position // of the finger, up to which the object has moved
 	rest  fyne.Delta    // less than a pixel, not handed on yet
+	over  *stretch      // beyond the end, under the finger; nil: none
+	held  bool          // by a finger
 }
 
 // to moves the object with the finger.
@@ -49,6 +51,10 @@ func (d *drag) by(delta fyne.Delta) bool {
 	case Scroller:
 		return o.ScrollBy(step)
 	case *container.Scroll:
+		if d.held {
+			d.pulled(o, step)
+			return true
+		}
 		before := o.Offset
 		o.Dragged(d.event(step))
 		return o.Offset != before
@@ -90,7 +96,12 @@ type fling struct {
 // release lets go of what the finger dragged.
 func (g *gestures) release(c *contact, at time.Time) {
 	d := c.drag
-	c.drag = nil
+	c.drag, d.held = nil, false
+	if d.over != nil {
+		g.letGo(d)
+		d.end()
+		return
+	}
 	v := c.trail.velocity(at)
 	switch s := d.obj.(type) {
 	case Scroller:
@@ -124,25 +135,32 @@ func along(v fyne.Delta, horizontal, vertical bool) fyne.Delta {
 	return v
 }
 
-func (g *gestures) flinging() bool { return len(g.flings) > 0 }
+// flinging reports whether anything moves without a finger.
+func (g *gestures) flinging() bool { return len(g.flings) > 0 || len(g.swings) > 0 }
 
 // tick moves what is flinging; called once a frame.
 func (g *gestures) tick(now time.Time) {
 	for _, f := range slices.Clone(g.flings) {
-		if !f.tick(now) {
+		moved, over := f.tick(now)
+		if !moved {
+			g.bump(f, now)
+		}
+		if !moved || over {
 			g.endFling(f)
 		}
 	}
+	g.swingOn(now)
 }
 
-// tick follows the closed form of an even deceleration, so the way does not depend on the frame rate.
-func (f *fling) tick(now time.Time) bool {
+// tick follows the closed form of an even deceleration, so the way does not depend on the frame rate. moved is false when
+// there was no more way to go.
+func (f *fling) tick(now time.Time) (moved, over bool) {
 	t, stop := now.Sub(f.start).Seconds(), f.speed/f.brake
 	t = max(0, min(t, stop))
 	way := f.speed*t - f.brake*t*t/2
 	step := float32(way - f.gone)
 	f.gone = way
-	return f.drag.by(fyne.Delta{DX: f.dir.DX * step, DY: f.dir.DY * step}) && t < stop
+	return f.drag.by(fyne.Delta{DX: f.dir.DX * step, DY: f.dir.DY * step}), t >= stop
 }
 
 func (g *gestures) endFling(f *fling) {

@@ -34,6 +34,7 @@ type gestures struct {
 	app       *App
 	contacts  []*contact
 	flings    []*fling
+	swings    []*stretch // swinging back from beyond their ends
 	lastTouch time.Time
 	lost      bool              // the touches that end now are lost by the input, see loseInput
 	tapped    fyne.CanvasObject // for double taps
@@ -162,6 +163,7 @@ func (g *gestures) move(c *contact, pos fyne.Position, at time.Time) {
 			g.cancelTouch(c)
 			c.tap = -1
 			c.drag = d
+			g.catch(d)
 			d.to(pos)
 			return
 		}
@@ -250,6 +252,7 @@ func (g *gestures) check() {
 			g.endFling(f)
 		}
 	}
+	g.dropSwings(false)
 }
 
 // inside reports whether the finger is on path[i], which is still on screen.
@@ -282,6 +285,7 @@ func (g *gestures) lose(c *contact) {
 func (g *gestures) endDrag(c *contact) {
 	if d := c.drag; d != nil {
 		c.drag = nil
+		g.letGo(d)
 		d.end()
 	}
 }
@@ -293,6 +297,7 @@ func (g *gestures) cancelAll() {
 	for len(g.flings) > 0 {
 		g.endFling(g.flings[0])
 	}
+	g.dropSwings(true)
 }
 
 func tappable(o fyne.CanvasObject) bool {
@@ -323,7 +328,7 @@ func (g *gestures) dragFor(c *contact, axis Axis, from fyne.Position) *drag {
 		if g.held(c, o) {
 			return nil
 		}
-		return &drag{app: g.app, obj: o, path: c.path, index: i, last: from}
+		return &drag{app: g.app, obj: o, path: c.path, index: i, last: from, held: true}
 	}
 	return nil
 }

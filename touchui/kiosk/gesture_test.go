@@ -324,11 +324,11 @@ func TestFlingEndsAtTheEndAndAtTopSpeed(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			r.on(func() { s.ScrollToOffset(fyne.NewPos(0, 50)) })
 			r.finger.Swipe(1, 100, 100, 100, 500, 100*time.Millisecond)
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(time.Second) // swings back from beyond the end
 			n := r.screen.Frames()
-			time.Sleep(time.Second)
-			if m := r.screen.Frames() - n; m > 1 {
-				t.Errorf("%d frames while flinging against the end", m)
+			time.Sleep(time.Minute)
+			if m := r.screen.Frames() - n; m > 0 {
+				t.Errorf("%d frames after flinging against the end", m)
 			}
 		})
 	})
