@@ -32,6 +32,7 @@ Examples:
 auto draws on a panel on a device only, which is a machine with /run/fountain (its unit files make it): on the first
 card with a panel, else on a frame buffer. Anywhere else, and without a panel, it is a page in a browser.
 It waits for an agent that is not there yet. FOUNTAIN_SOCKET names the socket too.
+With --assets, or CACHE_DIRECTORY as systemd sets it, tiles are composed once and mapped at every later start.
 
 Flags:
 `

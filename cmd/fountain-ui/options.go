@@ -25,6 +25,7 @@ type options struct {
 	width, height                int  // of displays that have no size of their own
 	wantW, wantH                 int  // --size was given
 	card, connector              string
+	assets                       string // directory of asset packs; "" for none
 	calibration                  evdev.Matrix
 	share                        bool
 	rotation                     paint.Rotation
@@ -52,6 +53,7 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (o optio
 	touch := flags.String("touch-calibration", "", "six `NUMBERS` as libinput has them, or the path of a file with them")
 	flags.BoolVar(&o.share, "share-input", false, "leave touch screen and keys to other programs too")
 	mm := flags.String("panel-mm", "", "`WxH` of the panel's lit part in millimetres; what the panel says of itself when empty")
+	flags.StringVar(&o.assets, "assets", getenv("CACHE_DIRECTORY"), "`DIR` where composed tiles are kept for the next start; none when empty")
 	flags.BoolVar(&o.reduced, "reduced-motion", false, "no animations")
 	if err := cmdline.Parse(flags, args, usage, stdout); err != nil {
 		return o, err

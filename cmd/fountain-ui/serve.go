@@ -16,6 +16,7 @@ import (
 	"fountain/agent/api"
 	"fountain/internal/localhttp"
 	"fountain/internal/logkey"
+	"fountain/touchui/display"
 	"fountain/touchui/display/web"
 	"fountain/touchui/kiosk"
 	"fountain/touchui/screens"
@@ -79,6 +80,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	units := app.Canvas().Size()
 	ui, err := screens.New(screens.Config{
 		Stage: app, Client: client, Width: int(units.Width), Height: int(units.Height), PPMM: ppmm / o.scale, Log: log,
+		Assets: tiles(o, screen.Display),
 	})
 	if err != nil {
 		return err
@@ -100,6 +102,14 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 		return err
 	}
 	return nil
+}
+
+// tiles says how composed tiles are kept. At another scale than 1 the painter scales them, so they cannot be mapped.
+func tiles(o options, d display.Display) screens.Assets {
+	if o.scale != 1 {
+		return screens.Assets{}
+	}
+	return screens.Assets{Dir: o.assets, Rotation: o.rotation, Format: d.Format()}
 }
 
 // listen serves the web display until ctx ends and returns its URL with the token.

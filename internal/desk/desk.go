@@ -289,7 +289,7 @@ func (d *Desk) unit(cfg Config, n int) (*Unit, error) {
 	screen, token := newPort(cfg.HTTP, n), rand.Text()
 	var ui *Child
 	ui, err = d.child(cfg, name+"-ui", "fountain-ui", func() []string {
-		return []string{"--display", "web", "--http", screen.addr(), "--socket", u.Socket(api.AgentSocket), "--token", token}
+		return []string{"--display", "web", "--http", screen.addr(), "--socket", u.Socket(api.AgentSocket), "--token", token, "--assets", u.Dir + "-assets"}
 	}, func(context.Context) error {
 		url := ui.URL()
 		if url == "" {
