@@ -68,19 +68,23 @@ func (p *Picture) Fill(q *Path, c color.RGBA) {
 	}
 	p.z.Reset(r.Dx(), r.Dy())
 	p.z.DrawOp = draw.Over
-	ox, oy := float64(r.Min.X), float64(r.Min.Y)
+	trace(&p.z, q, float64(r.Min.X), float64(r.Min.Y))
+	p.z.Draw(p.RGBA, r, image.NewUniform(c), image.Point{})
+}
+
+// trace hands q to a rasteriser whose upper left corner is at ox, oy.
+func trace(z *vector.Rasterizer, q *Path, ox, oy float64) {
 	for _, ct := range q.contours {
 		for i, a := range ct.pts {
 			x, y := float32(a.X-ox), float32(a.Y-oy)
 			if i == 0 {
-				p.z.MoveTo(x, y)
+				z.MoveTo(x, y)
 			} else {
-				p.z.LineTo(x, y)
+				z.LineTo(x, y)
 			}
 		}
-		p.z.ClosePath()
+		z.ClosePath()
 	}
-	p.z.Draw(p.RGBA, r, image.NewUniform(c), image.Point{})
 }
 
 // farOut is a coordinate no sensible shape reaches.
@@ -110,16 +114,7 @@ func (p *Picture) Through(img *image.RGBA, x, y int, q *Path) {
 	x = to
 	p.z.Reset(p.Rect.Dx(), p.Rect.Dy())
 	p.z.DrawOp = draw.Over
-	for _, ct := range q.contours {
-		for i, a := range ct.pts {
-			if i == 0 {
-				p.z.MoveTo(float32(a.X), float32(a.Y))
-			} else {
-				p.z.LineTo(float32(a.X), float32(a.Y))
-			}
-		}
-		p.z.ClosePath()
-	}
+	trace(&p.z, q, 0, 0)
 	mask := image.NewAlpha(p.Rect)
 	p.z.Draw(mask, p.Rect, image.Opaque, image.Point{})
 	r := img.Bounds().Add(image.Pt(x, y)).Intersect(p.c)

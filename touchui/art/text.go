@@ -58,7 +58,7 @@ func (p *Picture) Baseline(s string, x, y float64, st Style) float64 {
 	})
 	p.Fill(q, st.Color)
 	if t := p.f.Tracer(); t != nil && len(q.contours) > 0 {
-		t.Text(p.RGBA, theme.TracedText{Text: s, Size: st.Size, Color: st.Color, Box: q.bounds(), Clip: p.c})
+		t.Text(p.RGBA, theme.TracedText{Text: s, Size: st.Size, Color: st.Color, Box: q.bounds(), Ink: q.ink(), Clip: p.c})
 	}
 	return w
 }

@@ -3,6 +3,8 @@ package art
 import (
 	"image"
 	"math"
+
+	"golang.org/x/image/vector"
 )
 
 // at is where the left edge of something w wide comes to lie that is placed at x.
@@ -68,4 +70,14 @@ func (p *Path) bounds() image.Rectangle {
 		return image.Rectangle{}
 	}
 	return image.Rect(int(math.Floor(lo.X)), int(math.Floor(lo.Y)), int(math.Ceil(hi.X)), int(math.Ceil(hi.Y)))
+}
+
+// ink is the path filled, in the path's coordinates.
+func (p *Path) ink() *image.Alpha {
+	box := p.bounds()
+	out := image.NewAlpha(box)
+	z := vector.NewRasterizer(box.Dx(), box.Dy())
+	trace(z, p, float64(box.Min.X), float64(box.Min.Y))
+	z.Draw(out, box, image.Opaque, image.Point{})
+	return out
 }

@@ -7,7 +7,7 @@ import (
 
 // Tracer learns what text is drawn, for tests of contrast and overflow (touchui/audit).
 type Tracer interface {
-	// Text was drawn into img, its outline covering mask.
+	// Text was drawn into img.
 	Text(img *image.RGBA, t TracedText)
 	// Paste copied src into dst at a place.
 	Paste(dst, src *image.RGBA, at image.Point)
@@ -19,6 +19,7 @@ type TracedText struct {
 	Size  Size
 	Color color.RGBA
 	Box   image.Rectangle // of its ink, even where the picture is too small for it
+	Ink   *image.Alpha    // how much of each pixel of the box is ink
 	Clip  image.Rectangle // what of the picture could be drawn on
 }
 
