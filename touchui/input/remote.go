@@ -15,6 +15,7 @@ type RemoteEvent struct {
 	ID    int           // the browser's pointer
 	X, Y  int           // display pixels
 	Clock time.Duration // the browser's clock; only differences count
+	Key   KeyCode       // one of the keyboard instead of a finger; ID, X and Y mean nothing then, Move only keeps it down
 }
 
 // Remote merges browsers into one source. One client controls: the first, until its stream is gone; then whoever
@@ -22,6 +23,7 @@ type RemoteEvent struct {
 // All methods may be called from any goroutine.
 type Remote struct {
 	s       *Queue[Touch]
+	k       *Queue[Key]
 	silence time.Duration
 
 	mu      sync.Mutex
@@ -33,6 +35,7 @@ type Remote struct {
 type client struct {
 	streams int // open streams; 0 for one that only posts
 	down    map[int]finger
+	keys    []KeyCode // that are down
 	timer   *time.Timer
 	epoch   int // invalidates timers that fired late
 	offset  time.Duration
@@ -42,18 +45,21 @@ type client struct {
 
 type finger struct{ id, x, y int }
 
-var _ Source = (*Remote)(nil)
+var _ KeySource = (*Remote)(nil)
 
 // NewRemote returns a source without clients; silence 0 means Silence.
 func NewRemote(silence time.Duration) *Remote {
 	if silence <= 0 {
 		silence = Silence
 	}
-	return &Remote{s: NewTouches(), silence: silence, clients: map[string]*client{}}
+	return &Remote{s: NewTouches(), k: NewQueue[Key](), silence: silence, clients: map[string]*client{}}
 }
 
 // Events delivers the touches of whoever controls.
 func (r *Remote) Events() <-chan Touch { return r.s.Out() }
+
+// Keys delivers the keys of whoever controls.
+func (r *Remote) Keys() <-chan Key { return r.k.Out() }
 
 // Close cancels nothing more: the reader sees the channel close, which ends all touches.
 func (r *Remote) Close() error {
@@ -65,6 +71,7 @@ func (r *Remote) Close() error {
 	r.control = ""
 	r.mu.Unlock()
 	r.s.Close()
+	r.k.Close()
 	return nil
 }
 
@@ -103,7 +110,7 @@ func (r *Remote) Take(name string) bool {
 	if c == nil {
 		return false
 	}
-	if held := r.clients[r.control]; held != nil && r.control != name && len(held.down) > 0 {
+	if held := r.clients[r.control]; held != nil && r.control != name && held.holds() {
 		return false
 	}
 	r.control = name
@@ -135,7 +142,7 @@ func (r *Remote) Report(name string, events []RemoteEvent) (controls bool) {
 		r.event(c, e, now)
 	}
 	r.watch(name, c)
-	if len(c.down) == 0 && c.streams == 0 {
+	if !c.holds() && c.streams == 0 {
 		r.forget(name) // it only posts; nothing else tells when it is gone
 	}
 	return true
@@ -146,6 +153,10 @@ func touches(events []RemoteEvent) bool {
 }
 
 func (r *Remote) event(c *client, e RemoteEvent, now time.Time) {
+	if e.Key != 0 {
+		r.key(c, e, now)
+		return
+	}
 	t := Touch{Phase: e.Phase, X: e.X, Y: e.Y, At: c.when(e.Clock, now)}
 	f, isDown := c.down[e.ID]
 	switch {
@@ -168,10 +179,24 @@ func (r *Remote) event(c *client, e RemoteEvent, now time.Time) {
 	r.s.Push(t)
 }
 
-// watch arms the silence of a client that has fingers down.
+// key hands on one of the keyboard. One that repeats itself is down once.
+func (r *Remote) key(c *client, e RemoteEvent, now time.Time) {
+	i := slices.Index(c.keys, e.Key)
+	switch {
+	case e.Phase == Move || e.Phase == Down == (i >= 0):
+		return // it stays as it is
+	case e.Phase == Down:
+		c.keys = append(c.keys, e.Key)
+	default:
+		c.keys = slices.Delete(c.keys, i, i+1)
+	}
+	r.k.Push(Key{Phase: e.Phase, Code: e.Key, At: now})
+}
+
+// watch arms the silence of a client that has fingers or keys down.
 func (r *Remote) watch(name string, c *client) {
 	c.stop()
-	if len(c.down) == 0 {
+	if !c.holds() {
 		return
 	}
 	epoch := c.epoch
@@ -201,6 +226,10 @@ func (r *Remote) drop(c *client) {
 		r.s.Push(Touch{Phase: Cancel, ID: f.id, X: f.x, Y: f.y, At: time.Now()})
 	}
 	clear(c.down)
+	for _, k := range c.keys {
+		r.k.Push(Key{Phase: Cancel, Code: k, At: time.Now()})
+	}
+	c.keys = nil
 }
 
 // forget removes a client and passes control on to no one: the next to touch gets it.
@@ -220,6 +249,9 @@ func (r *Remote) client(name string) *client {
 	}
 	return c
 }
+
+// holds reports whether the client has a finger or a key down.
+func (c *client) holds() bool { return len(c.down)+len(c.keys) > 0 }
 
 func (c *client) stop() {
 	c.epoch++

@@ -9,21 +9,37 @@ import (
 // Script is a finger moved by a program: tests and replays. Its methods may be called from one goroutine.
 type Script struct {
 	s    *Queue[Touch]
+	k    *Queue[Key]
 	once sync.Once
 }
 
-var _ Source = (*Script)(nil)
+var _ KeySource = (*Script)(nil)
 
 // NewScript returns a source without touches.
-func NewScript() *Script { return &Script{s: NewTouches()} }
+func NewScript() *Script { return &Script{s: NewTouches(), k: NewQueue[Key]()} }
 
 // Events delivers the touches in order.
 func (s *Script) Events() <-chan Touch { return s.s.Out() }
 
 // Close closes the channel, as a device that was unplugged.
 func (s *Script) Close() error {
-	s.once.Do(s.s.Close)
+	s.once.Do(func() {
+		s.s.Close()
+		s.k.Close()
+	})
 	return nil
+}
+
+// Keys delivers the keys in order.
+func (s *Script) Keys() <-chan Key { return s.k.Out() }
+
+// Key queues one event of a key.
+func (s *Script) Key(p Phase, c KeyCode) { s.k.Push(Key{Phase: p, Code: c, At: time.Now()}) }
+
+// Press puts a key down and lets it up at once.
+func (s *Script) Press(c KeyCode) {
+	s.Key(Down, c)
+	s.Key(Up, c)
 }
 
 // Send queues one touch; a zero time becomes now.

@@ -227,6 +227,7 @@ func (g *gestures) focus(p path) {
 
 // check ends what lost its ground: after any call into widgets the tree may be another.
 func (g *gestures) check() {
+	g.app.keys.check()
 	for _, c := range slices.Clone(g.contacts) {
 		if c.changes != g.app.canvas.changes {
 			g.lose(c)

@@ -1,6 +1,7 @@
 package kiosk
 
 import (
+	"slices"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -76,11 +77,17 @@ func (k *keys) event(e input.Key) {
 	k.app.gest.lastTouch = e.At
 	switch e.Phase {
 	case input.Down:
+		if k.down[e.Code] { // its Up was lost
+			k.lose()
+		}
 		k.down[e.Code] = true
-		if k.handle != nil && k.handle(e) {
+		if f := k.app.focus; e.Code == input.KeyBack && f.adjusting {
+			f.toggle()
 			return
 		}
-		k.pressed(e)
+		if k.handle == nil || !k.handle(e) {
+			k.pressed(e)
+		}
 	case input.Up:
 		delete(k.down, e.Code)
 		if e.Code == input.KeySelect {
@@ -138,9 +145,6 @@ func (k *keys) released(held bool) {
 	}
 	if pad, ok := p.obj.(Holdable); ok {
 		pad.KeyUp(held)
-		if !pad.KeyHolding() {
-			k.pad = nil
-		}
 		return
 	}
 	e, ok := k.app.focus.current()
@@ -157,13 +161,29 @@ func (k *keys) released(held bool) {
 	}
 }
 
+// check lets go of what is not on the screen any more, or lies under an overlay.
+func (k *keys) check() {
+	p := k.press
+	if p == nil || p.changes == k.app.canvas.changes && slices.ContainsFunc(k.app.reading(), func(e entry) bool { return e.obj == p.obj }) {
+		return
+	}
+	k.press = nil
+	if pad, ok := p.obj.(Holdable); ok {
+		pad.KeyUp(true)
+		return
+	}
+	if t, ok := p.obj.(mobile.Touchable); ok {
+		t.TouchCancel(&mobile.TouchEvent{})
+	}
+}
+
 // lose ends what keys began: their device is gone.
 func (k *keys) lose() {
 	clear(k.down)
 	p, pad := k.press, k.pad
 	k.press, k.pad = nil, nil
 	k.app.gest.loseInput(func() {
-		if pad != nil {
+		if pad != nil && pad.KeyHolding() {
 			pad.KeyLost()
 			return
 		}

@@ -106,6 +106,11 @@ type touchEvent struct {
 	X     float64 `json:"x"` // display pixels
 	Y     float64 `json:"y"`
 	T     float64 `json:"t"` // browser clock, ms
+	Key   string  `json:"k"` // next, previous, select, back: a key instead of a finger
+}
+
+var keyNames = map[string]input.KeyCode{
+	"": 0, "next": input.KeyNext, "previous": input.KeyPrevious, "select": input.KeySelect, "back": input.KeyBack,
 }
 
 func (d *Display) serveTouch(w http.ResponseWriter, r *http.Request) {
@@ -156,6 +161,15 @@ func (d *Display) events(rep *touchReport) ([]input.RemoteEvent, error) {
 			v.Phase = input.Cancel
 		default:
 			return nil, bad("unknown phase " + e.Phase)
+		}
+		key, known := keyNames[e.Key]
+		if !known {
+			return nil, bad("unknown key " + e.Key)
+		}
+		if key != 0 {
+			v.Key = key
+			out = append(out, v)
+			continue
 		}
 		if fingers[e.ID] = true; len(fingers) > maxFingers {
 			return nil, bad("too many fingers")

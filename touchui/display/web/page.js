@@ -1,6 +1,6 @@
 'use strict';
-// Shows the frames of GET /stream and sends fingers by POST /touch: all in order, one request at a time, the state
-// repeated every 100 ms while a finger is down. The server cancels every touch after 300 ms without a report.
+// Shows the frames of GET /stream and sends fingers and keys by POST /touch: all in order, one request at a time, the
+// state repeated every 100 ms while one is down. The server cancels every touch and key after 300 ms without a report.
 const screen = document.getElementById('screen');
 const pen = screen.getContext('2d', { alpha: false });
 const veil = document.querySelector('#veil span');
@@ -156,18 +156,49 @@ screen.addEventListener('pointercancel', lift('cancel'));
 screen.addEventListener('lostpointercapture', lift('cancel'));
 screen.addEventListener('contextmenu', e => e.preventDefault());
 
-function drop() { // forgets fingers the server has cancelled or will
+// Four keys drive the screen. Whoever only watches keeps the browser's own.
+const meanings = {
+  Tab: 'next', ArrowRight: 'next', ArrowDown: 'next', ArrowLeft: 'previous', ArrowUp: 'previous',
+  Enter: 'select', ' ': 'select', Escape: 'back', Backspace: 'back',
+};
+const keys = new Map(); // of the keyboard -> what it means
+function key(p, k, t) {
+  outbox.push({ p, k, t });
+  flush();
+}
+addEventListener('keydown', e => {
+  if (!state.live || !state.controls || e.ctrlKey || e.altKey || e.metaKey || !meanings[e.key]) return;
+  e.preventDefault();
+  const k = e.key === 'Tab' && e.shiftKey ? 'previous' : meanings[e.key];
+  if (e.repeat || keys.has(e.code)) return;
+  if (![...keys.values()].includes(k)) key('down', k, e.timeStamp);
+  keys.set(e.code, k);
+});
+addEventListener('keyup', e => {
+  const k = keys.get(e.code);
+  if (!keys.delete(e.code) || [...keys.values()].includes(k)) return;
+  e.preventDefault();
+  key('up', k, e.timeStamp);
+});
+
+function drop() { // forgets fingers and keys the server has cancelled or will
   fingers.clear();
+  keys.clear();
   outbox = [];
 }
 function cancelAll() {
   for (const f of fingers.values()) report('cancel', f, performance.now());
+  for (const k of new Set(keys.values())) key('cancel', k, performance.now());
   fingers.clear();
+  keys.clear();
 }
 addEventListener('blur', cancelAll);
 addEventListener('pagehide', cancelAll);
 document.addEventListener('visibilitychange', () => { if (document.hidden) cancelAll(); });
-setInterval(() => { for (const f of fingers.values()) report('move', f, performance.now()); }, 100);
+setInterval(() => {
+  for (const f of fingers.values()) report('move', f, performance.now());
+  for (const k of new Set(keys.values())) key('move', k, performance.now());
+}, 100);
 
 take.addEventListener('click', async () => {
   const answer = await fetch('control', {
