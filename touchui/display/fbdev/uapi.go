@@ -30,7 +30,7 @@ type varInfo struct {
 	bitsPerPixel, grayscale                                uint32
 	red, green, blue, transp                               bitfield
 	nonstd, activate, height, width, accel                 uint32 // height, width in mm
-	timing                                                 [11]uint32
+	timing                                                 [10]uint32
 	colorspace                                             uint32
 	_                                                      [4]uint32
 }
