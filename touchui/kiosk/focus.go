@@ -198,13 +198,13 @@ func (f *focus) layer() fyne.CanvasObject {
 	}
 	s := f.app.fyne.settings
 	colour := func(n fyne.ThemeColorName) color.Color { return s.Theme().Color(n, s.ThemeVariant()) }
-	place(f.line, r, ringWidth, ringRound, colour(theme.ColorNameFocus))
-	width := float32(ringGap)
+	inside := theme.ColorNameBackground
 	if f.adjusting { // no gap: the ring holds what it is around
-		place(f.band, r.Grow(-ringWidth), width, ringRound-ringWidth, colour(theme.ColorNameFocus))
-	} else {
-		place(f.band, r.Grow(-ringWidth), width, ringRound-ringWidth, colour(theme.ColorNameBackground))
+		inside = theme.ColorNameFocus
 	}
+	// Fyne draws a stroke half on each side of the edge
+	place(f.line, r.Grow(-ringWidth/2), ringWidth, ringRound, colour(theme.ColorNameFocus))
+	place(f.band, r.Grow(-ringWidth-ringGap/2), ringGap, ringRound-ringWidth, colour(inside))
 	return f.ring
 }
 

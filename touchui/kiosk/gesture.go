@@ -132,8 +132,11 @@ func (g *gestures) down(t input.Touch, pos fyne.Position) {
 	}
 }
 
-// held reports whether another finger holds o.
+// held reports whether another finger, or a key, holds o.
 func (g *gestures) held(by *contact, o fyne.CanvasObject) bool {
+	if p := g.app.keys.press; p != nil && p.obj == o {
+		return true
+	}
 	for _, c := range g.contacts {
 		if c != by && (c.touch >= 0 && c.path[c.touch] == o || c.drag != nil && c.drag.obj == o) {
 			return true

@@ -121,6 +121,9 @@ func (k *keys) take() {
 		a.focus.step(1)
 		return
 	}
+	if a.gest.held(nil, e.obj) {
+		return
+	}
 	switch o := e.obj.(type) {
 	case Holdable:
 		k.press, k.pad = &pressing{e.id, e.obj, a.canvas.changes}, o
