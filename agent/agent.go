@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -97,6 +98,8 @@ type Agent struct {
 	pin       *access.PIN
 	sessions  *sessions
 	audit     *audit
+	logs      *logRing
+	page      http.Handler // of the metrics; nil: switched off
 	setup     *setup
 	ops       *ops
 
@@ -104,6 +107,7 @@ type Agent struct {
 	boot    string
 	thing   atomic.Pointer[string]
 	started time.Time
+	known   func() bool  // the wall clock can be believed
 	stocked atomic.Bool  // every cartridge slot was read once
 	uiAlive atomic.Int64 // wall clock of the last PUT /v1/ui/alive, ns
 
@@ -128,8 +132,10 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 	if deps.LastBeat == nil {
 		deps.LastBeat = func() (beat.Last, error) { return beat.ReadLast(filepath.Join(cfg.Run, beat.LastName)) }
 	}
+	logs := newLogRing()
+	deps.Log = slog.New(tee{Handler: deps.Log.Handler(), ring: logs})
 	a := &Agent{
-		cfg: cfg, deps: deps, log: deps.Log, board: alarm.New(nil), started: time.Now(),
+		cfg: cfg, deps: deps, log: deps.Log, logs: logs, known: func() bool { return clockQuality() != record.ClockUnknown }, board: alarm.New(nil), started: time.Now(),
 		refold: make(chan struct{}, 1), rewatch: make(chan struct{}, 1), retend: make(chan struct{}, 1), marked: map[string]uint64{},
 	}
 	rig := a.openRig(ctx)
@@ -216,9 +222,12 @@ func (a *Agent) wire() (err error) {
 		return err
 	}
 	a.setup.lines = a.ops.Lines
-	reg := apiserver.Config{Dir: a.cfg.Run, Log: a.log, Ops: a.ops, Sessions: a.sessions, Admin: apiserver.Admin{Cartridges: a.slots, Alarms: alarmDesk{a}, Setup: a.setup, Audit: a.audit}}
+	reg := apiserver.Config{Dir: a.cfg.Run, Log: a.log, Ops: a.ops, Sessions: a.sessions, Admin: apiserver.Admin{
+		Cartridges: a.slots, Alarms: alarmDesk{a}, Setup: a.setup, Audit: a.audit, Home: home{a}, Logs: a.logs, Settings: settings{a}, Diag: diag{a},
+	}}
 	if a.cfg.Config.API.Metrics {
-		reg.Metrics = a.metrics()
+		a.page = a.metrics()
+		reg.Metrics = a.page
 	}
 	a.server = apiserver.New(reg, a.view, commands{a})
 	return nil

@@ -62,7 +62,8 @@ type cloud struct {
 
 	mu      sync.Mutex
 	now     api.Cloud
-	name    string // thing of the identity; empty before
+	name    string    // thing of the identity; empty before
+	synced  time.Time // when the cloud last confirmed records; zero: not since the start
 	link    *mqttlink.Link
 	sources map[string]*logSource
 	uplinks map[[2]string]*uplink.Uplink // by thing and log
@@ -143,7 +144,7 @@ func (c *cloud) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	link, err := mqttlink.New(mqttlink.Config{Addr: ep.MQTT, ClientID: id.Thing, TLS: tlsCfg, Dial: c.a.deps.Dial, Log: c.a.log})
+	link, err := mqttlink.New(mqttlink.Config{Addr: ep.MQTT, ClientID: id.Thing, TLS: tlsCfg, Dial: c.dialer(), Log: c.a.log})
 	if err != nil {
 		return err
 	}
@@ -176,7 +177,7 @@ func (c *cloud) provision(ctx context.Context, ep endpoints, roots *x509.CertPoo
 			if err != nil {
 				return nil, err
 			}
-			conn, err := mqttlink.Dial(ctx, mqttlink.Config{Addr: ep.MQTT, ClientID: clientID, TLS: cfg, Dial: c.a.deps.Dial, Log: c.a.log})
+			conn, err := mqttlink.Dial(ctx, mqttlink.Config{Addr: ep.MQTT, ClientID: clientID, TLS: cfg, Dial: c.dialer(), Log: c.a.log})
 			if err != nil {
 				return nil, err // not conn: a nil *Conn in the interface is not nil
 			}
@@ -360,6 +361,24 @@ func (c *cloud) status() api.Cloud {
 		s.LastErr = ""
 	}
 	return s
+}
+
+// confirmed notes that the cloud has confirmed records.
+func (c *cloud) confirmed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.synced = time.Now()
+}
+
+// lastSync is when it last did; nil: not since the start.
+func (c *cloud) lastSync() *time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.synced.IsZero() {
+		return nil
+	}
+	at := c.synced.UTC()
+	return &at
 }
 
 func (c *cloud) online() bool { return c.status().State == cloudOnline }

@@ -106,7 +106,7 @@ func (c *cloud) source(log string) *logSource {
 	defer c.mu.Unlock()
 	s := c.sources[log]
 	if s == nil {
-		s = &logSource{store: c.a.store, log: log, notify: make(chan struct{}, 1)}
+		s = &logSource{store: c.a.store, log: log, notify: make(chan struct{}, 1), confirmed: c.confirmed}
 		c.sources[log] = s
 	}
 	return s

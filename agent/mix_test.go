@@ -90,7 +90,7 @@ func TestMixIsRecorded(t *testing.T) {
 		if now, _ := v.a.book.Remaining("syrup.sugar"); poured == 0 || left-now != poured {
 			t.Errorf("the cartridge gave %d µL, the record says %d", left-now, poured)
 		}
-		for _, f := range v.a.book.Favourites(time.Now(), favouriteDays, 100, nil) {
+		for _, f := range v.a.book.Favourites(v.a.now(), 100, nil) {
 			if f == beverage.MixID {
 				t.Error("a mix is a favourite")
 			}

@@ -6,6 +6,7 @@ import (
 
 	"fountain/agent/alarm"
 	"fountain/agent/beverage"
+	"fountain/agent/inventory"
 )
 
 // What a unit offers: this file is the part of the view that follows inventory, alarms and dry lines.
@@ -33,10 +34,11 @@ func (v *view) restock() {
 		_, known := v.a.menu.index[id]
 		return known && blocked[id] == ""
 	}
-	favours := v.a.menu.favourites(v.a.book.Favourites(time.Now(), favouriteDays, favouriteMost, pourable), favouriteMost, pourable)
+	favours := v.a.menu.favourites(v.a.book.Favourites(v.a.now(), favouriteMost, pourable), favouriteMost, pourable)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.blocked, v.favours = blocked, favours
+	v.hour = time.Now().In(v.a.cfg.Config.Location()).Hour()
 }
 
 // line says why a carrier's line does not pour; "" when it does.
@@ -71,6 +73,19 @@ func (v *view) dryLines() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// turned tells whether favourites were last weighed in another hour of the venue.
+func (v *view) turned() bool {
+	hour := time.Now().In(v.a.cfg.Config.Location()).Hour()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return hour != v.hour
+}
+
+// now is the time as favourites and the day's drinks are counted by.
+func (a *Agent) now() inventory.When {
+	return inventory.When{Now: time.Now(), Days: favouriteDays, Known: a.known()}
 }
 
 // expire offers lines again whose time is up, and reports whether any was.

@@ -113,10 +113,12 @@ func (l lockStore) SaveLocks(locks []machine.Fault) error {
 
 // logSource is one log of the store as the uplink sees it.
 type logSource struct {
-	store   *store.Store
-	log     string
-	notify  chan struct{}   // one signal: an append
-	rejects map[uint64]bool // read from the store at first use; owned by the uplink's goroutine
+	store *store.Store
+	log   string
+
+	confirmed func()          // called after the mark has moved
+	notify    chan struct{}   // one signal: an append
+	rejects   map[uint64]bool // read from the store at first use; owned by the uplink's goroutine
 }
 
 var _ uplink.Source = (*logSource)(nil)
@@ -178,7 +180,13 @@ func (s *logSource) rejected() (map[uint64]bool, error) {
 }
 
 // SetAcked moves the settled mark.
-func (s *logSource) SetAcked(upto uint64) error { return s.store.SetAckedLog(s.log, upto) }
+func (s *logSource) SetAcked(upto uint64) error {
+	err := s.store.SetAckedLog(s.log, upto)
+	if err == nil && s.confirmed != nil {
+		s.confirmed()
+	}
+	return err
+}
 
 // Quarantine notes a record the cloud refuses; its bytes stay in the store.
 func (s *logSource) Quarantine(seq uint64, reason string, _ []byte) error {

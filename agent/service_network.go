@@ -38,7 +38,7 @@ func (c *cloud) reach(ctx context.Context, ep endpoints) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dial := c.a.deps.Dial
+	dial := c.dialer()
 	if dial == nil {
 		if err := resolve(ctx, host); err != nil {
 			return "", err
@@ -48,6 +48,10 @@ func (c *cloud) reach(ctx context.Context, ep endpoints) (string, error) {
 	dctx, cancel := context.WithTimeout(ctx, dialPatience)
 	defer cancel()
 	conn, err := dial(dctx, "tcp", ep.MQTT)
+	var known *problem.Problem // the proxy's
+	if errors.As(err, &known) {
+		return "", known
+	}
 	if err != nil {
 		return "", dialProblem(ep.MQTT, port, err)
 	}

@@ -30,7 +30,7 @@ func (a *Agent) openBook() error {
 	if err != nil {
 		return fmt.Errorf("read inventory: %w", err)
 	}
-	a.book, err = inventory.New(a.planogram, saved)
+	a.book, err = inventory.New(a.planogram, saved, a.cfg.Config.Location())
 	return err
 }
 

@@ -44,6 +44,7 @@ type view struct {
 	changed chan struct{}
 	blocked map[beverage.ID]string // replaced as a whole
 	favours []beverage.ID          // replaced as a whole
+	hour    int                    // of the venue's day that they were weighed in
 	dry     map[beverage.IngredientID]dryness
 	recent  map[string]api.Pour
 	order   []string // of recent, oldest first
@@ -92,7 +93,11 @@ func (v *view) run(ctx context.Context) error {
 		case <-board:
 		case <-cloud:
 		case <-again.C:
-			if !v.expire() && v.a.board.Rev() == judged {
+			turned := v.turned()
+			if turned {
+				v.restock()
+			}
+			if !v.expire() && !turned && v.a.board.Rev() == judged {
 				continue
 			}
 		}
@@ -293,6 +298,13 @@ func (v *view) alarms() []api.Alarm {
 	return out
 }
 
+// blockedNow is what cannot be poured and why; nobody changes it.
+func (v *view) blockedNow() map[beverage.ID]string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.blocked
+}
+
 // Brands lists every brand.
 func (v *view) Brands() []api.Brand {
 	state, reason := v.state(v.a.machine.State())
@@ -303,10 +315,7 @@ func (v *view) Brands() []api.Brand {
 			unit = reason
 		}
 	}
-	v.mu.Lock()
-	blocked := v.blocked
-	v.mu.Unlock()
-	return v.a.menu.brands(blocked, unit)
+	return v.a.menu.brands(v.blockedNow(), unit)
 }
 
 // Catalogue is the catalogue in use.

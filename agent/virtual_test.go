@@ -113,6 +113,7 @@ type virtual struct {
 	leases sync.WaitGroup
 
 	readers map[string]*tagReader
+	knows   atomic.Bool // the wall clock can be believed
 }
 
 // tagReader is a slot's tag reader, which may be missing.
@@ -194,6 +195,7 @@ func newVirtual(t *testing.T, dir string, rig *rigfile.Rig, edit func(*config.Co
 	}
 	a := v.a
 	a.slots.sure, a.slots.atMost = func() bool { return true }, func() time.Time { return time.Time{} }
+	a.known = v.knows.Load
 	v.readers = map[string]*tagReader{}
 	for id, s := range a.slots.slots {
 		v.readers[id] = &tagReader{CartridgeSlot: s}

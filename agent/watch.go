@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"fountain/agent/alarm"
 	"fountain/agent/api"
 	"fountain/agent/machine"
@@ -245,10 +243,7 @@ func (a *Agent) observe(up time.Duration) watched {
 	for _, p := range a.cfg.Config.Refused {
 		in.refused = append(in.refused, p.Where+": "+p.What)
 	}
-	var fs unix.Statfs_t
-	if unix.Statfs(a.cfg.State, &fs) == nil { // else the store itself will tell
-		in.free, in.size = fs.Bavail*uint64(fs.Bsize), fs.Blocks*uint64(fs.Bsize)
-	}
+	in.free, in.size = a.disk() // if that is not known the store itself will tell
 	return in
 }
 

@@ -58,6 +58,7 @@ const (
 	ActionClean     = "clean"     // start OpClean of Line
 	ActionCalibrate = "calibrate" // start OpCalibrate of Line
 	ActionPrime     = "prime"     // start OpPrime of Line
+	ActionBrix      = "brix"      // start OpBrix
 	ActionSelfTest  = "selftest"  // start OpSelfTest
 	ActionNetwork   = "network"   // the network page
 	ActionShow      = "show"      // the alarm's page: its remedy, and clearing where a person has to

@@ -13,12 +13,16 @@ import (
 // maxPerson bounds the name of the person who acts, in bytes.
 const maxPerson = 64
 
-// Admin is what the service socket serves beside operations. A part that is nil is answered with unavailable.
+// Admin is what the service API has beside operations. A part that is nil is answered with unavailable.
 type Admin struct {
 	Cartridges Cartridges
 	Alarms     Alarms
 	Setup      Setup
 	Audit      Audit
+	Home       Home
+	Logs       Logs
+	Settings   Settings
+	Diag       Diag
 }
 
 // Cartridges are the slots and what sits in them.

@@ -248,6 +248,7 @@ type Value struct {
 	Value  any    `json:"value"`
 	Origin Origin `json:"origin"`
 	Doc    string `json:"doc"`
+	Tech   bool   `json:"tech"` // a technician may set it on the unit
 }
 
 // Values lists every key in the order of the table.
@@ -258,10 +259,7 @@ func (c *Config) Values() []Value {
 		if d, ok := v.(time.Duration); ok {
 			v = d.String()
 		}
-		if s, ok := v.(string); ok {
-			v = redact(s)
-		}
-		out = append(out, Value{k.path, v, c.origins[k.path], k.doc})
+		out = append(out, Value{k.path, Masked(v), c.origins[k.path], k.doc, k.tech})
 	}
 	return out
 }
@@ -283,6 +281,17 @@ func (c *Config) Print(w io.Writer) error {
 	}
 	return nil
 }
+
+// Masked is a value without the secrets that may be in it.
+func Masked(v any) any {
+	if s, ok := v.(string); ok {
+		return redact(s)
+	}
+	return v
+}
+
+// Show formats a value as one would write it, secrets masked.
+func Show(v any) string { return show(v) }
 
 // show formats a value as one would write it.
 func show(v any) string {

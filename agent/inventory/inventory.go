@@ -81,7 +81,15 @@ type state struct {
 	Cartridges map[string]cartridge      `json:"cartridges"`
 	Slots      map[string]string         `json:"slots"` // slot -> cartridge
 	Seen       int64                     `json:"seen"`
-	Poured     map[string]map[string]int `json:"poured"` // day -> beverage -> pours
+	Poured     map[string]map[string]int `json:"poured"`           // day -> beverage -> pours: what has no hour, "" for no day
+	Habits     map[string]string         `json:"habits,omitempty"` // beverage -> hours, see encodeHabits
+	Today      today                     `json:"today,omitzero"`
+}
+
+// today counts the drinks of one day in the venue's zone.
+type today struct {
+	Day string `json:"day"`
+	N   int    `json:"n"`
 }
 
 // Book is the inventory of one unit.
@@ -90,12 +98,16 @@ type Book struct {
 	order []string // slots in planogram order
 	slots map[string]*slot
 	st    state
+
+	zone   *time.Location
+	habits map[beverage.ID][]tick // hours in order; st has them for Save only
+	ticks  int                    // of all habits
 }
 
 // New makes the book of a planogram from saved state (nil: none). A slot the state says nothing about starts empty:
-// Insert puts a cartridge there.
-func New(p *beverage.Planogram, saved []byte) (*Book, error) {
-	b := &Book{slots: map[string]*slot{}, st: state{V: stateVersion}}
+// Insert puts a cartridge there. zone is the venue's: whose midnight and hours count.
+func New(p *beverage.Planogram, saved []byte, zone *time.Location) (*Book, error) {
+	b := &Book{slots: map[string]*slot{}, st: state{V: stateVersion}, zone: zone}
 	if len(saved) > 0 {
 		if err := json.Unmarshal(saved, &b.st); err != nil {
 			return nil, fmt.Errorf("read inventory: %w", err)
@@ -121,6 +133,11 @@ func New(p *beverage.Planogram, saved []byte) (*Book, error) {
 	if b.st.Poured == nil {
 		b.st.Poured = map[string]map[string]int{}
 	}
+	var err error
+	if b.habits, b.ticks, err = decodeHabits(b.st.Habits); err != nil { // no unit stands still for want of its favourites
+		b.habits, b.ticks = map[beverage.ID][]tick{}, 0
+	}
+	b.st.Habits = nil
 	for _, s := range p.Slots {
 		if _, dup := b.slots[s.Slot]; dup {
 			return nil, fmt.Errorf("read planogram %s: cartridge slot %s appears twice", p.Name, s.Slot)
@@ -135,7 +152,9 @@ func New(p *beverage.Planogram, saved []byte) (*Book, error) {
 func (b *Book) Save() ([]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out, err := json.Marshal(b.st)
+	st := b.st
+	st.Habits = encodeHabits(b.habits)
+	out, err := json.Marshal(st)
 	if err != nil {
 		return nil, fmt.Errorf("save inventory: %w", err)
 	}
@@ -315,16 +334,4 @@ func (b *Book) forget() {
 			delete(b.st.Cartridges, id)
 		}
 	}
-}
-
-// day names the day of a record's start; "" when its clock was not known.
-func day(r *wire.Record) string {
-	if r.Clock == "unknown" {
-		return ""
-	}
-	t, err := time.Parse(time.RFC3339, r.Started)
-	if err != nil {
-		return ""
-	}
-	return t.UTC().Format(time.DateOnly)
 }

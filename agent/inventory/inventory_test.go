@@ -24,7 +24,7 @@ func planogram() *beverage.Planogram {
 
 func book(t testing.TB, saved []byte) *Book {
 	t.Helper()
-	b, err := New(planogram(), saved)
+	b, err := New(planogram(), saved, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestSourceAndMissing(t *testing.T) {
 // Saving and loading anywhere in a history changes nothing.
 func TestSaveAnywhere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a, err := New(planogram(), nil)
+		a, err := New(planogram(), nil, time.UTC)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +199,7 @@ func TestSaveAnywhere(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if b, err = New(planogram(), saved); err != nil {
+				if b, err = New(planogram(), saved, time.UTC); err != nil {
 					t.Fatal(err)
 				}
 				b.Apply(poured(seq, id, ul)) // folded again
@@ -213,15 +213,15 @@ func TestSaveAnywhere(t *testing.T) {
 }
 
 func TestStateRefused(t *testing.T) {
-	if _, err := New(planogram(), []byte(`{"v":2}`)); problem.From(err).Code != problem.CodeNewerSchema {
+	if _, err := New(planogram(), []byte(`{"v":2}`), time.UTC); problem.From(err).Code != problem.CodeNewerSchema {
 		t.Errorf("newer state: %v", err)
 	}
-	if _, err := New(planogram(), []byte(`{`)); err == nil {
+	if _, err := New(planogram(), []byte(`{`), time.UTC); err == nil {
 		t.Error("broken state was taken")
 	}
 	p := planogram()
 	p.Slots = append(p.Slots, p.Slots[0])
-	if _, err := New(p, nil); err == nil || !strings.Contains(err.Error(), "s1") {
+	if _, err := New(p, nil, time.UTC); err == nil || !strings.Contains(err.Error(), "s1") {
 		t.Errorf("slot twice: %v", err)
 	}
 }
@@ -238,42 +238,4 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	left(t, b, "lemon", 500_000)
 	left(t, b, "cola", 1_000_000)
-}
-
-func TestFavourites(t *testing.T) {
-	b := book(t, nil)
-	seq := uint64(0)
-	pour := func(id, started, source string, ul int64, times int) {
-		for range times {
-			seq++
-			clock := "trusted"
-			if started == "" {
-				clock = "unknown"
-			}
-			b.Apply(&wire.Record{Log: "la", Seq: seq, Beverage: id, Started: started, Clock: clock, Source: source, CountedUL: ul})
-		}
-	}
-	const day = "2026-03-04T05:06:07.000Z"
-	pour("b.two", day, wire.SourceTouch, 300_000, 2)
-	pour("a.two", day, wire.SourcePhone, 300_000, 2)
-	pour("c.three", "2026-03-01T23:59:59.000Z", wire.SourceTouch, 300_000, 3)
-	pour("d.old", "2026-02-01T12:00:00.000Z", wire.SourceTouch, 300_000, 9)
-	pour("e.service", day, wire.SourceService, 300_000, 9)
-	pour("f.taste", day, wire.SourceTouch, 10_000, 9)
-	pour("g.noclock", "", wire.SourceTouch, 300_000, 1)
-	now := time.Date(2026, 3, 5, 8, 0, 0, 0, time.UTC)
-	got := b.Favourites(now, 14, 8, nil)
-	if want := []beverage.ID{"c.three", "a.two", "b.two", "g.noclock"}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	got = b.Favourites(now, 14, 2, func(id beverage.ID) bool { return id != "c.three" })
-	if want := []beverage.ID{"a.two", "b.two"}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	for i := range 3 * maxDays {
-		pour("h.many", now.AddDate(0, 0, i).Format(time.RFC3339), wire.SourceTouch, 300_000, 1)
-	}
-	if n := len(b.st.Poured); n > maxDays {
-		t.Errorf("%d days kept", n)
-	}
 }

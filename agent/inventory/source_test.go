@@ -13,7 +13,7 @@ func twoSlots(t *testing.T) *Book {
 		{Slot: "s1", Ingredient: "syrup.sugar", VolumeML: 1000},
 		{Slot: "s2", Ingredient: "syrup.sugar", VolumeML: 1000},
 		{Slot: "s3", Ingredient: "juice.lemon", VolumeML: 1000},
-	}}, nil)
+	}}, nil, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestRefilledTagIsNoted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := New(&beverage.Planogram{Slots: []beverage.Slot{{Slot: "s1", Ingredient: "syrup.sugar", VolumeML: 1000}}}, saved)
+	again, err := New(&beverage.Planogram{Slots: []beverage.Slot{{Slot: "s1", Ingredient: "syrup.sugar", VolumeML: 1000}}}, saved, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}
