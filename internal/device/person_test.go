@@ -36,7 +36,8 @@ type person struct {
 	ui      *process
 	client  *http.Client
 	console *os.File
-	w, h    int
+	w, h    int  // of the panel
+	turned  bool // the picture is turned clockwise by a quarter on it
 }
 
 const lookOn = "http://127.0.0.1:8088"
@@ -203,14 +204,20 @@ func (p *person) until(limit time.Duration, what string, cond func() bool) {
 	}
 }
 
+// where is the middle of an element that can be touched, in the panel's pixels.
+func (p *person) where(id string) (x, y int, ok bool) {
+	e, ok := p.find(id)
+	x, y = e.Bounds.X+e.Bounds.W/2, e.Bounds.Y+e.Bounds.H/2
+	if p.turned {
+		x, y = p.w-1-y, x
+	}
+	return x, y, ok && e.Bounds.W > 0
+}
+
 // middle waits for an element that can be touched and returns where.
 func (p *person) middle(id string) (x, y int) {
 	p.t.Helper()
-	p.until(30*time.Second, id+" can be touched", func() bool {
-		e, ok := p.find(id)
-		x, y = e.Bounds.X+e.Bounds.W/2, e.Bounds.Y+e.Bounds.H/2
-		return ok && e.Bounds.W > 0
-	})
+	p.until(30*time.Second, id+" can be touched", func() (ok bool) { x, y, ok = p.where(id); return ok })
 	return x, y
 }
 
@@ -232,8 +239,11 @@ func (p *person) tap(id string) {
 func (p *person) home() {
 	p.t.Helper()
 	p.until(60*time.Second, "the home page", func() bool {
-		if _, ok := p.find("attract.start"); ok {
-			p.tap("attract.start")
+		for _, id := range []string{"attract.start", "pour.done", "nav.back"} {
+			if x, y, ok := p.where(id); ok {
+				p.host("touch", "down", x, y, p.w, p.h)
+				p.release()
+			}
 		}
 		_, ok := p.find("home.water")
 		return ok
@@ -250,6 +260,7 @@ func (p *person) pours(ul int64) {
 func (p *person) shut() int64 {
 	p.t.Helper()
 	p.until(20*time.Second, "everything shut", func() bool { return !p.u.state().Master.Open })
+	time.Sleep(200 * time.Millisecond) // what is behind MASTER runs out
 	return p.u.state().Cup.TotalUL
 }
 
