@@ -109,7 +109,7 @@ func TestFavouritesFollowTheDay(t *testing.T) {
 	clock := func(d, h, m int) When {
 		return at(time.Date(2026, 11, d, h, m, 0, 0, berlin), 28) // the clocks went back on 25 October
 	}
-	likes(t, b, clock(2, 8, 0), "tea.morning", "juice.brunch", "cola.evening", "water.always") // a Monday
+	likes(t, b, clock(2, 8, 0), "tea.morning", "juice.brunch", "cola.evening", "water.always")  // a Monday
 	likes(t, b, clock(2, 7, 30), "tea.morning", "cola.evening", "juice.brunch", "water.always") // half an hour early
 	likes(t, b, clock(1, 8, 59), "juice.brunch", "tea.morning", "cola.evening", "water.always") // a Sunday
 	likes(t, b, clock(2, 19, 0), "cola.evening", "tea.morning", "juice.brunch", "water.always")
