@@ -103,8 +103,7 @@ func (c *Control) TouchDown(*mobile.TouchEvent) {
 	c.veil.Resize(sizeOf(c.img))
 	c.veil.Move(fyne.NewPos(0, pressShift))
 	c.pic.Move(fyne.NewPos(0, pressShift))
-	c.veil.Show()
-	c.Refresh()
+	c.veil.Show() // the picture has not changed: refreshing the whole would compare it again
 }
 
 // TouchUp implements mobile.Touchable.
@@ -125,7 +124,6 @@ func (c *Control) released() {
 	c.down = false
 	c.veil.Hide()
 	c.pic.Move(fyne.NewPos(0, 0))
-	c.Refresh()
 }
 
 // SetPicture changes the picture; nil takes it away.

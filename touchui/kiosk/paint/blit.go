@@ -60,9 +60,12 @@ func composite(dst *display.Frame, t *texture, p image.Point, clip image.Rectang
 				continue
 			}
 			d, f := line[(int(x0)+p.X)*4:(int(x1)+p.X)*4], src[x0*4:x1*4]
-			if s.opaque {
+			switch {
+			case s.opaque:
 				copy(d, f)
-			} else {
+			case s.even:
+				blendSolid(d, pixel(f[:4]))
+			default:
 				blend(d, f)
 			}
 		}
@@ -91,11 +94,19 @@ func blend(dst, src []byte) {
 	}
 }
 
+// blendSolid puts c over dst, two pixels at once.
 func blendSolid(dst []byte, c pixel) {
-	s := binary.LittleEndian.Uint32(c[:])
+	s := uint64(binary.LittleEndian.Uint32(c[:]))
+	s |= s << 32
 	a := 255 - uint64(c[3])
-	for len(dst) >= 4 {
-		binary.LittleEndian.PutUint32(dst, s+times(binary.LittleEndian.Uint32(dst), a))
-		dst = dst[4:]
+	for len(dst) >= 8 {
+		v := binary.LittleEndian.Uint64(dst)
+		x, y := (v&lanes)*a+0x00800080_00800080, (v>>8&lanes)*a+0x00800080_00800080
+		x, y = (x+x>>8&lanes)>>8&lanes, (y+y>>8&lanes)&^lanes
+		binary.LittleEndian.PutUint64(dst, s+(x|y))
+		dst = dst[8:]
+	}
+	if len(dst) >= 4 {
+		binary.LittleEndian.PutUint32(dst, uint32(s)+times(binary.LittleEndian.Uint32(dst), a))
 	}
 }

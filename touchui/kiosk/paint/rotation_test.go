@@ -1,6 +1,7 @@
 package paint
 
 import (
+	"bytes"
 	"image"
 	"image/color"
 	"testing"
@@ -65,6 +66,11 @@ func TestBlend(t *testing.T) {
 				part := func(d int) byte { return byte(s + (d*(255-a)*2+255)/510) }
 				if want := [4]byte{part(v), part(255 - v), byte((7*(255-a)*2 + 255) / 510), 255}; [4]byte(dst) != want {
 					t.Fatalf("%d over %d with alpha %d: %v, want %v", s, v, a, dst, want)
+				} else {
+					flat := bytes.Repeat([]byte{byte(v), byte(255 - v), 7, 255}, 3)
+					if blendSolid(flat, pixel(src)); !bytes.Equal(flat, bytes.Repeat(want[:], 3)) {
+						t.Fatalf("evenly: %d over %d with alpha %d: %v, want %v", s, v, a, flat, want)
+					}
 				}
 			}
 		}

@@ -31,7 +31,11 @@ type texture struct {
 type span struct {
 	x0, x1 int16
 	opaque bool
+	even   bool // all of one translucent colour
 }
+
+// evenMin is how many equal translucent pixels are worth a span of their own.
+const evenMin = 16
 
 // empty tells that the primitive has no visible pixels.
 func (t *texture) empty() bool { return t.size.X == 0 || t.size.Y == 0 }
@@ -127,8 +131,11 @@ func (t *texture) index() {
 			for e < t.size.X && kind(row[e*4+3]) == k {
 				e++
 			}
-			if k != 0 {
-				t.spans = append(t.spans, span{int16(x), int16(e), k == 2})
+			switch k {
+			case 2:
+				t.spans = append(t.spans, span{x0: int16(x), x1: int16(e), opaque: true})
+			case 1:
+				t.blended(row, x, e)
 			}
 			t.opaque = t.opaque && k == 2
 			x = e
@@ -141,6 +148,29 @@ func (t *texture) index() {
 	}
 	t.spans = slices.Clip(t.spans)
 	t.findCore()
+}
+
+// blended adds the spans of a translucent run: of what is even in it, and of the rest.
+func (t *texture) blended(row []byte, x, e int) {
+	add := func(a, b int, even bool) {
+		if a < b {
+			t.spans = append(t.spans, span{x0: int16(a), x1: int16(b), even: even})
+		}
+	}
+	from := x
+	for x < e {
+		n := x + 1
+		for n < e && [4]byte(row[n*4:]) == [4]byte(row[x*4:]) {
+			n++
+		}
+		if n-x >= evenMin {
+			add(from, x, false)
+			add(x, n, true)
+			from = n
+		}
+		x = n
+	}
+	add(from, e, false)
 }
 
 // findCore takes the widest opaque run of the middle row and follows it upwards and downwards.
