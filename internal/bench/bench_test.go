@@ -5,8 +5,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -42,8 +42,8 @@ var groups = []group{
 	{[]string{"stop/busy_p50", "stop/busy_p99", "stop/busy_late"}, measureBusyStop},
 	{[]string{"store/append", "store/append_backlog"}, measureAppend},
 	{[]string{"store/open_backlog"}, measureOpen},
-	{[]string{"ui/scroll_1080x1920", "ui/still"}, measurePainter},
-	{[]string{"ui/press", "ui/idle_frames", "size/agent_rss", "size/guard_rss", "size/ui_rss"}, measureDesk},
+	{painterNames(), measurePainter},
+	{[]string{"ui/press", "ui/idle_frames", "ui/first_frame", "size/agent_rss", "size/guard_rss", "size/ui_rss"}, measureDesk},
 	{[]string{"ingest/put"}, measureIngest},
 	{[]string{"size/agent_arm64", "size/guard_arm64"}, measureSize},
 }
@@ -94,10 +94,10 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// goBench runs benchmarks that stand beside the code they measure, three times.
-func goBench(t *testing.T, pkg, pattern, benchtime string) Results {
+// goBench runs benchmarks that stand beside the code they measure, count times.
+func goBench(t *testing.T, pkg, pattern, benchtime string, count int) Results {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", benchtime, "-count", "3", pkg)
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", benchtime, "-count", strconv.Itoa(count), pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -120,32 +120,8 @@ func median(t *testing.T, r Results, name, unit string) float64 {
 	return x
 }
 
-// painter runs the painter's benchmarks once, with Fyne's own painter in the same run: the base of the screen's figures.
-var painter = func() func(*testing.T) Results {
-	var once sync.Once
-	var r Results
-	return func(t *testing.T) Results {
-		once.Do(func() {
-			r = goBench(t, "fountain/touchui/kiosk/paint", "^Benchmark(Scroll|Unchanged|FynePainterNaive)1080x1920$", "0.5s")
-		})
-		return r
-	}
-}()
-
-const naive = "Fyne's software painter on the naive grid"
-
-func fyneMS(t *testing.T) float64 {
-	return median(t, painter(t), "FynePainterNaive1080x1920", "ns/op") / 1e6
-}
-
-func measurePainter(t *testing.T, emit func(Figure)) {
-	r := painter(t)
-	emit(Figure{Name: "ui/scroll_1080x1920", Value: median(t, r, "Scroll1080x1920", "ns/op") / 1e6, Unit: "ms", Goal: "ratio<=0.002"}.Over(naive, fyneMS(t)))
-	emit(Figure{Name: "ui/still", Value: median(t, r, "Unchanged1080x1920", "allocs/op"), Unit: "allocations per unchanged frame", Goal: "value==0"})
-}
-
 func measureAppend(t *testing.T, emit func(Figure)) {
-	r := goBench(t, "fountain/agent/store", "^BenchmarkAppend$", "1s")
+	r := goBench(t, "fountain/agent/store", "^BenchmarkAppend$", "1s", 3)
 	const empty, full = "Append/empty", "Append/after_50k_unacknowledged"
 	x, xFull := median(t, r, empty, "x-floor"), median(t, r, full, "x-floor")
 	emit(Figure{Name: "store/append", Value: median(t, r, empty, "append-p50-µs") / 1000, Unit: "ms p50", Goal: "ratio<=1.25"}.

@@ -233,16 +233,22 @@ func measureSize(t *testing.T, emit func(Figure)) {
 // rss of a process in MB, as the kernel says.
 func rss(t *testing.T, pid int) float64 {
 	t.Helper()
+	return status(t, pid, "VmRSS")
+}
+
+// status is a size of a process, in MB.
+func status(t *testing.T, pid int, what string) float64 {
+	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(b)) {
 		var kb float64
-		if n, _ := fmt.Sscanf(line, "VmRSS: %f kB", &kb); n == 1 {
+		if n, _ := fmt.Sscanf(line, what+": %f kB", &kb); n == 1 {
 			return kb * 1024 / 1e6
 		}
 	}
-	t.Fatalf("process %d has no VmRSS", pid)
+	t.Fatalf("process %d has no %s", pid, what)
 	return 0
 }
