@@ -134,7 +134,7 @@ func (s *sessions) Use(id string, prolong bool) (person string, err error) {
 	now := time.Now()
 	if !s.is(id, now) {
 		return "", &problem.Problem{
-			Code: problem.CodeForbidden, Status: http.StatusUnauthorized, Where: api.SessionHeader, What: "nobody is logged in with this session", Remedy: "give the service PIN",
+			Code: problem.CodeForbidden, Status: http.StatusUnauthorized, Where: api.SessionHeader, What: "nobody is logged in with this session", Remedy: "give the service PIN; on a terminal use " + api.ServiceSocket,
 		}
 	}
 	if prolong {

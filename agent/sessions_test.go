@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,19 +50,29 @@ func (s *memory) PutSetting(key string, v []byte) error {
 // door is sessions without a unit.
 type door struct {
 	*sessions
-	trail         []string
-	busyNow, work bool
+	busyNow, work atomic.Bool
+
+	mu    sync.Mutex // of trail: a session ends by itself on another goroutine
+	trail []string
+}
+
+func (d *door) lines() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.trail)
 }
 
 func newDoor(t *testing.T, mem *memory) *door {
 	t.Helper()
 	d := &door{}
 	d.sessions = &sessions{
-		pin: access.Open(mem, access.Config{}), busy: func() bool { return d.busyNow || d.work }, working: func() bool { return d.work },
+		pin: access.Open(mem, access.Config{}), busy: func() bool { return d.busyNow.Load() || d.work.Load() }, working: d.work.Load,
 		noted: func(person, action, _ string, err error) {
 			if err != nil {
 				action += ": " + err.Error()
 			}
+			d.mu.Lock()
+			defer d.mu.Unlock()
 			d.trail = append(d.trail, person+" "+action)
 		}, changed: func() {},
 	}
@@ -100,8 +111,8 @@ func TestSessionEnds(t *testing.T) {
 		if _, err := d.Use(s.ID, true); err == nil || problem.From(err).Status != http.StatusUnauthorized || d.open() {
 			t.Errorf("idle, and open: %v", err)
 		}
-		if last := d.trail[len(d.trail)-1]; last != "screen session timed out" {
-			t.Errorf("the trail says %q", last)
+		if lines := d.lines(); lines[len(lines)-1] != "screen session timed out" {
+			t.Errorf("the trail says %q", lines)
 		}
 
 		s = d.must(t)
@@ -117,12 +128,12 @@ func TestSessionEnds(t *testing.T) {
 		}
 
 		s = d.must(t)
-		d.work = true
+		d.work.Store(true)
 		time.Sleep(2 * api.SessionLimit)
 		if _, err := d.Use(s.ID, true); err != nil {
 			t.Errorf("its work was cut: %v", err)
 		}
-		d.work = false
+		d.work.Store(false)
 		time.Sleep(2 * time.Second)
 		if d.lives(s.ID) || d.open() {
 			t.Error("the limit is forgotten")
@@ -133,11 +144,11 @@ func TestSessionEnds(t *testing.T) {
 		if first.ID == second.ID || d.lives(first.ID) || !d.lives(second.ID) {
 			t.Error("two sessions")
 		}
-		d.work = true
+		d.work.Store(true)
 		if _, err := d.Open(api.OpenSession{PIN: testPIN}); err == nil || problem.From(err).Code != problem.CodeBusy {
 			t.Errorf("took over a session whose work is under way: %v", err)
 		}
-		d.work = false
+		d.work.Store(false)
 		d.Close("nobody")
 		if !d.lives(second.ID) {
 			t.Error("a wrong id closed it")
@@ -171,11 +182,11 @@ func TestSessionRefuses(t *testing.T) {
 		if st := d.State(); st.Setup || !st.PINSet {
 			t.Errorf("with a PIN: %+v", st)
 		}
-		d.busyNow = true
+		d.busyNow.Store(true)
 		if _, err := d.Open(api.OpenSession{PIN: "000000"}); problem.From(err).Code != problem.CodeBusy {
 			t.Errorf("during a pour: %v", err)
 		}
-		d.busyNow = false
+		d.busyNow.Store(false)
 		says := map[string]bool{}
 		for _, pin := range []string{"482914", "999999", "1"} {
 			_, err := d.Open(api.OpenSession{PIN: pin})
@@ -211,7 +222,7 @@ func TestSessionRefuses(t *testing.T) {
 		if st := d.State(); !st.Locked || st.WaitMS != time.Hour.Milliseconds() {
 			t.Errorf("a restart ends the lock-out: %+v", st)
 		}
-		for _, line := range d.trail {
+		for _, line := range d.lines() {
 			if strings.Contains(line, testPIN) || strings.Contains(line, "9999") {
 				t.Errorf("a PIN is on record: %s", line)
 			}
@@ -238,8 +249,10 @@ func TestSessionNeverOutlivesItsLimits(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDoor(t, &memory{})
 			now := time.Now()
-			d.id, d.by, d.since, d.until = "X", "ada", now, now.Add(api.SessionIdle) // opened: the hash is another test's matter
+			d.sessions.mu.Lock() // opened: the hash is another test's matter
+			d.id, d.by, d.since, d.until = "X", "ada", now, now.Add(api.SessionIdle)
 			d.timer = time.AfterFunc(api.SessionIdle, d.expire)
+			d.sessions.mu.Unlock()
 			opened, sign := now, now
 			for _, s := range steps {
 				time.Sleep(s.wait)

@@ -43,7 +43,9 @@ func TestScripts(t *testing.T) {
 			u := &unit{changed: make(chan struct{})}
 			f := newFakeService()
 			s := apiserver.New(apiserver.Config{
-				Dir: dir, Log: slog.New(slog.DiscardHandler), Admin: apiserver.Admin{Cartridges: fakeSlots{f}, Alarms: fakeAlarms{f}, Setup: fakeSetup{f}, Audit: fakeTrail{f}},
+				Dir: dir, Log: slog.New(slog.DiscardHandler), Admin: apiserver.Admin{
+					Cartridges: fakeSlots{f}, Alarms: fakeAlarms{f}, Setup: fakeSetup{f}, Audit: fakeTrail{f}, Settings: fakeSettings{f}, Diag: fakeDiag{},
+				},
 			}, u, u)
 			ctx, cancel := context.WithCancel(context.Background())
 			ready, done := make(chan struct{}), make(chan error, 1)

@@ -66,6 +66,7 @@ func reply(status int, f func(*http.Request) (any, error)) http.HandlerFunc {
 
 // fakeService is the unit's service side: every beat lets 10 ml flow.
 type fakeService struct {
+	units    string // set by config set
 	mu       sync.Mutex
 	req      api.StartOp
 	op       api.Op
@@ -334,3 +335,36 @@ func (s fakeSetup) Answer(ctx context.Context, step string, a api.SetupAnswer) (
 }
 
 func (s fakeTrail) List() ([]api.AuditEntry, error) { return s.f.trail, nil }
+
+type (
+	fakeSettings struct{ f *fakeService }
+	fakeDiag     struct{}
+)
+
+func (s fakeSettings) List() ([]api.ConfigValue, error) {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	list := []api.ConfigValue{
+		{Key: "unit.units", Value: "ml", Origin: "file", Where: "unit.yaml:4", Doc: "volumes are shown in ml, fl_oz or both", Tech: true},
+		{Key: "unit.languages", Value: []string{"en", "de"}, Origin: "default", Doc: "languages offered", Tech: true},
+		{Key: "pour.sizes", Value: []map[string]any{{"id": "small", "ml": 355}}, Origin: "default", Doc: "portions offered"},
+	}
+	if s.f.units != "" {
+		list[0].Next = s.f.units
+	}
+	return list, nil
+}
+
+func (s fakeSettings) Set(key string, in api.SetConfig) (api.ConfigValue, error) {
+	if key != "unit.units" || in.Person == "" {
+		return api.ConfigValue{}, &problem.Problem{Code: problem.CodeBadRequest, Where: key, What: "this key is not a technician's to set", Remedy: "set it in the configuration file"}
+	}
+	s.f.mu.Lock()
+	s.f.units = in.Value
+	s.f.mu.Unlock()
+	list, err := s.List()
+	return list[0], err
+}
+
+func (fakeDiag) File(context.Context) ([]byte, error)  { return []byte("\x1f\x8bpacked"), nil }
+func (fakeDiag) Short(context.Context) (string, error) { return "FN1 V-1\nunit ready\n", nil }

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"fountain/agent/api"
+	"fountain/agent/config"
+	"fountain/internal/problem"
+)
+
+func (t *tool) configCmd() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Show, explain, check and set the configuration",
+		Long: `config shows every key with its value and where it comes from, secrets masked. A technician may set some keys on the unit
+itself; they win over the file, the environment and the cloud, and count from the next start on.`,
+		Example: `  fountainctl config get
+  fountainctl config explain unit.panel_mm
+  fountainctl config set unit.units both
+  fountainctl config check fountaind.yaml`,
+		Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(t.configGetCmd(), t.configSetCmd(), t.configExplainCmd(), t.configCheckCmd())
+	return c
+}
+
+func (t *tool) configGetCmd() *cobra.Command {
+	c := &cobra.Command{
+		Use: "get [KEY]", Short: "Show every key, or one",
+		Example: `  fountainctl config get
+  fountainctl config get unit.timezone
+  fountainctl config get --json | jq -r '.[] | select(.origin == "technician") | .key'`,
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: t.read(func(ctx context.Context, c *api.Client, a []string) error {
+			list, err := c.Config(ctx)
+			if err != nil {
+				return err
+			}
+			if len(a) == 1 {
+				v, err := keyOf(list, a[0])
+				if err != nil {
+					return err
+				}
+				if t.json {
+					return t.printJSON(v)
+				}
+				fmt.Fprintln(t.out, plain(v.Value))
+				return nil
+			}
+			if t.json {
+				return t.printJSON(list)
+			}
+			w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "KEY\tVALUE\tFROM")
+			for _, v := range list {
+				fmt.Fprintf(w, "%s\t%s\t%s\n", v.Key, or(plain(v.Value), "-"), from(v))
+			}
+			return flush(w)
+		}),
+	}
+	t.jsonFlag(c, "[{key, value, origin, where, doc, tech, next}], or one of them")
+	return c
+}
+
+func (t *tool) configSetCmd() *cobra.Command {
+	c := &cobra.Command{
+		Use: "set KEY VALUE", Short: "Set a key on this unit, from its next start on",
+		Example: `  fountainctl config set unit.timezone Europe/Berlin
+  fountainctl config set unit.languages en,de,fr
+  fountainctl config set cloud.proxy http://proxy.venue:3128`,
+		Args: args(cobra.ExactArgs(2)),
+		RunE: t.do(func(ctx context.Context, c *api.Client, a []string) error {
+			person, err := t.who()
+			if err != nil {
+				return err
+			}
+			v, err := c.SetConfig(ctx, a[0], api.SetConfig{Value: a[1], Person: person})
+			if err != nil {
+				return err
+			}
+			if t.json {
+				return t.printJSON(v)
+			}
+			if v.Next == nil {
+				fmt.Fprintf(t.out, "%s is %s\n", v.Key, or(plain(v.Value), "empty"))
+				return nil
+			}
+			fmt.Fprintf(t.out, "%s is %s from the next start on\n", v.Key, or(plain(v.Next), "empty"))
+			return nil
+		}),
+	}
+	t.personFlag(c)
+	t.jsonFlag(c, "the key as it stands")
+	return c
+}
+
+func (t *tool) configExplainCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "explain KEY", Short: "Say what a key means, what it is, why, and who may set it",
+		Example: "  fountainctl config explain pour.max_ml",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: t.read(func(ctx context.Context, c *api.Client, a []string) error {
+			list, err := c.Config(ctx)
+			if err != nil {
+				return err
+			}
+			v, err := keyOf(list, a[0])
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+			row := func(name, value string) { fmt.Fprintf(w, "%s\t%s\n", name, value) } // errors surface in Flush
+			row("key", v.Key)
+			row("means", v.Doc)
+			row("value", or(plain(v.Value), "empty"))
+			row("from", from(v))
+			if v.Next != nil {
+				row("next", or(plain(v.Next), "empty")+", from the next start on")
+			}
+			row("set it", map[bool]string{
+				true:  "fountainctl config set " + v.Key + " VALUE, or in the configuration file",
+				false: "in the configuration file",
+			}[v.Tech])
+			return flush(w)
+		}),
+	}
+}
+
+func (t *tool) configCheckCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "check FILE", Short: "Name every problem of a configuration file; no unit is needed",
+		Example: "  fountainctl config check fountaind.yaml",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(_ *cobra.Command, a []string) error {
+			t.ran = true
+			_, problems := config.Check(a[0], os.Environ())
+			for _, p := range problems[:max(0, len(problems)-1)] {
+				fmt.Fprintln(t.err, p)
+			}
+			if len(problems) > 0 {
+				return problems[len(problems)-1]
+			}
+			fmt.Fprintln(t.out, a[0]+": good")
+			return nil
+		},
+	}
+}
+
+// keyOf finds a key, or says which was probably meant.
+func keyOf(list []api.ConfigValue, key string) (api.ConfigValue, error) {
+	var like []string
+	for _, v := range list {
+		if v.Key == key {
+			return v, nil
+		}
+		if strings.HasSuffix(v.Key, "."+key) || strings.HasPrefix(v.Key, key+".") {
+			like = append(like, v.Key)
+		}
+	}
+	remedy := "see fountainctl config get"
+	if len(like) > 0 {
+		slices.Sort(like)
+		remedy = "did you mean " + strings.Join(like, " or ") + "?"
+	}
+	return api.ConfigValue{}, &problem.Problem{Code: problem.CodeNotFound, Where: key, What: "there is no such key", Remedy: remedy}
+}
+
+// plain is a value as one types it.
+func plain(v any) string {
+	list, ok := v.([]any)
+	if !ok {
+		return fmt.Sprint(v)
+	}
+	parts := make([]string, len(list))
+	for i, e := range list {
+		parts[i] = fmt.Sprint(e)
+		if m, ok := e.(map[string]any); ok { // a size
+			parts[i] = fmt.Sprintf("%v:%v", m["id"], m["ml"])
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+func from(v api.ConfigValue) string {
+	out := v.Origin
+	if v.Where != "" {
+		out += " " + v.Where
+	}
+	if v.Next != nil {
+		out += "; next start: " + or(plain(v.Next), "empty")
+	}
+	return out
+}
