@@ -51,7 +51,7 @@ func TestWall(t *testing.T) {
 	n := len(c.Brands)
 	p := NewPicture(f, 1810, 24*2+(n+6)/7*320-16, r.BG)
 	for i := range c.Brands {
-		p.Paste(Tile(f, &c.Brands[i], TileFull, r.BG, i%10 == 7, r), 24+i%7*254, 24+i/7*320)
+		p.Paste(Tile(f, &c.Brands[i], c.Brands[i].Kind, TileFull, r.BG, i%10 == 7, r), 24+i%7*254, 24+i/7*320)
 	}
 	keep(t, p.RGBA, "wall.png")
 }
@@ -61,8 +61,8 @@ func TestCards(t *testing.T) {
 	r := theme.Light()
 	p := NewPicture(f, 1080, 1100, r.BG)
 	b := &c.Brands[1]
-	p.Paste(FavouriteCard(b, "Black Cherry Zero", "No sugar").Draw(f, r.BG), 40, 20)
-	p.Paste(SubstituteCard(b, "Black Cherry Zero", "No sugar, same caffeine").Draw(f, r.BG), 40, 300)
+	p.Paste(FavouriteCard(b, "Black Cherry Zero", "No sugar").Draw(f, r.BG, r), 40, 20)
+	p.Paste(SubstituteCard(b, "Black Cherry Zero", "No sugar, same caffeine").Draw(f, r.BG, r), 40, 300)
 	x := 40.0
 	for _, k := range []string{"back", "tap", "hold", "zero", "moon", "bubbles", "still", "star", "check", "x", "all"} {
 		p.Icon(k, x, 720, 84, r.Ink)
@@ -84,7 +84,7 @@ func BenchmarkTile(b *testing.B) {
 	r := theme.Light()
 	i := 0
 	for b.Loop() {
-		Tile(f, &c.Brands[i%len(c.Brands)], TileFull, r.BG, false, r)
+		Tile(f, &c.Brands[i%len(c.Brands)], "Cola", TileFull, r.BG, false, r)
 		i++
 	}
 }

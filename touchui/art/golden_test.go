@@ -25,8 +25,8 @@ func brand(t *testing.T, id beverage.BrandID) *beverage.Brand {
 
 func TestGolden(t *testing.T) {
 	f, r := fonts(t), theme.Light()
-	golden.PNG(t, Tile(f, brand(t, "lemonpark"), TileFull, r.BG, false, r), "testdata/tile.png", tolerance)
-	golden.PNG(t, Tile(f, brand(t, "yuzu-ferry"), TileFull, r.BG, true, r), "testdata/tile-drained.png", tolerance)
-	golden.PNG(t, Tile(f, brand(t, "orchard-clock"), TileSmall, r.BG, false, r), "testdata/tile-small.png", tolerance)
-	golden.PNG(t, FavouriteCard(brand(t, "night-tram"), "Black Cherry Zero", "No sugar").Draw(f, r.BG), "testdata/favourite.png", tolerance)
+	golden.PNG(t, Tile(f, brand(t, "lemonpark"), "Lemonade", TileFull, r.BG, false, r), "testdata/tile.png", tolerance)
+	golden.PNG(t, Tile(f, brand(t, "yuzu-ferry"), "Back soon", TileFull, r.BG, true, r), "testdata/tile-drained.png", tolerance)
+	golden.PNG(t, Tile(f, brand(t, "orchard-clock"), "Apple juice", TileSmall, r.BG, false, r), "testdata/tile-small.png", tolerance)
+	golden.PNG(t, FavouriteCard(brand(t, "night-tram"), "Black Cherry Zero", "No sugar").Draw(f, r.BG, r), "testdata/favourite.png", tolerance)
 }

@@ -33,13 +33,17 @@ func (t TileSpec) Scaled(k float64) TileSpec {
 	}
 }
 
-// Tile composes a brand tile on a page of bg. A drained tile shows that nothing of the brand can be poured.
-func Tile(f *theme.Fonts, b *beverage.Brand, t TileSpec, bg color.RGBA, drained bool, r theme.Roles) *image.RGBA {
+// Tile composes a brand tile on a page of bg. kind is what stands under the name. A drained tile shows that nothing of the
+// brand can be poured. In high contrast it is a frame with the name on top.
+func Tile(f *theme.Fonts, b *beverage.Brand, kind string, t TileSpec, bg color.RGBA, drained bool, r theme.Roles) *image.RGBA {
+	if r.Plain {
+		return plainTile(f, b, kind, t, drained, r)
+	}
 	c := ColoursOf(b.Palette)
-	field, ink, kind := c.Primary, c.Ink, b.Kind
+	field, ink := c.Primary, c.Ink
 	var outline *color.RGBA
 	if drained {
-		field, ink, kind = r.Sunk, r.InkSoft, "Back soon"
+		field, ink = r.Sunk, r.InkSoft
 		outline = &r.DrainedTile
 	}
 	p := NewPicture(f, t.W, t.H, field)
@@ -53,14 +57,34 @@ func Tile(f *theme.Fonts, b *beverage.Brand, t TileSpec, bg color.RGBA, drained 
 		y -= t.KindPX / 3
 	}
 	cut := theme.CutNamed(b.Wordmark.Cut)
-	px := t.NamePX
-	if len(b.Wordmark.Lines) > 1 {
-		px = t.NamePX2
-	}
-	px = f.Fit(b.Wordmark.Lines, cut, -.01, float64(t.W)-2*t.Pad, px, 14)
+	px := f.Fit(b.Wordmark.Lines, cut, -.01, float64(t.W)-2*t.Pad, t.nameOf(b), 14)
 	st := Style{theme.Size{PX: px, Line: .9, Cut: cut, Track: -.01}, ink}
 	p.Lines(b.Wordmark.Lines, t.Pad, y-px*.9*float64(len(b.Wordmark.Lines)), st, Left)
 	return p.Corners(t.Radius, bg).RGBA
+}
+
+func (t TileSpec) nameOf(b *beverage.Brand) float64 {
+	if len(b.Wordmark.Lines) > 1 {
+		return t.NamePX2
+	}
+	return t.NamePX
+}
+
+// plainTile is a tile without a picture: the name as large as it goes on top, the kind below, a line around both.
+func plainTile(f *theme.Fonts, b *beverage.Brand, kind string, t TileSpec, drained bool, r theme.Roles) *image.RGBA {
+	p := NewPicture(f, t.W, t.H, r.BG)
+	line := max(2, t.Pad/7)
+	p.Frame(0, 0, float64(t.W), float64(t.H), t.Pad*2/7, line, r.Line)
+	room := float64(t.W) - 2*t.Pad
+	px := f.Fit(b.Wordmark.Lines, theme.Condensed, -.01, room, t.nameOf(b), 14)
+	p.Lines(b.Wordmark.Lines, t.Pad, t.Pad, Style{theme.Size{PX: px, Line: .95, Cut: theme.Condensed, Track: -.01}, r.Ink}, Left)
+	if t.KindPX == 0 && !drained {
+		return p.RGBA
+	}
+	st := Style{theme.Size{PX: max(t.KindPX, t.NamePX2*.6), Line: 1, Cut: theme.Text}, r.InkSoft}
+	st.PX = f.Fit([]string{kind}, st.Cut, 0, room, st.PX, 14)
+	p.Text(kind, t.Pad, float64(t.H)-t.Pad-st.PX*1.1, st, Left)
+	return p.RGBA
 }
 
 // Porthole draws a motif through a circle of radius r on well, the circle's box at x, y.
@@ -120,11 +144,16 @@ func (c Card) Scaled(k float64) Card {
 	return c
 }
 
-// Draw composes the card on a page of bg.
-func (c Card) Draw(f *theme.Fonts, bg color.RGBA) *image.RGBA {
-	col := ColoursOf(c.Brand.Palette)
+// Draw composes the card on a page of bg. In high contrast it is a frame with the words alone.
+func (c Card) Draw(f *theme.Fonts, bg color.RGBA, r theme.Roles) *image.RGBA {
+	col := ColoursIn(c.Brand.Palette, r)
+	if r.Plain {
+		c.TextW, c.Radius = c.W-2*c.Pad, c.Radius*theme.RadiusPlain/theme.RadiusCard
+	}
 	p := NewPicture(f, c.W, c.H, col.Primary)
-	p.Porthole(c.Brand, c.Hole.X, c.Hole.Y, c.HoleR)
+	if !r.Plain {
+		p.Porthole(c.Brand, c.Hole.X, c.Hole.Y, c.HoleR)
+	}
 	x := float64(c.Pad)
 	brand := Style{theme.Size{PX: c.BrandPX, Line: 1, Cut: theme.Text}, col.Ink}
 	p.Text(c.Brand.Name, x, float64(c.Top), brand, Left)
@@ -136,6 +165,9 @@ func (c Card) Draw(f *theme.Fonts, bg color.RGBA) *image.RGBA {
 	lines, px := FitName(f, c.Name, sz, float64(c.TextW), c.MaxNameH, 20, c.MaxLines)
 	sz.PX = px
 	p.Lines(lines, x, y-c.NoteGap-px*sz.Line*float64(len(lines)), Style{sz, col.Ink}, Left)
+	if r.Plain {
+		p.Frame(0, 0, float64(c.W), float64(c.H), c.Radius, max(2, float64(c.Pad)/7), r.Line)
+	}
 	return p.Corners(c.Radius, bg).RGBA
 }
 

@@ -15,45 +15,9 @@ const (
 	whySoldOut    = "sold_out"
 	whyNotStocked = "not_stocked"
 	whyNoFizz     = "no_fizz"
+	whyTooWarm    = "too_warm"
 	whyRecalled   = "recalled"
 )
-
-// Filter narrows the wall.
-type Filter string
-
-// The filters of the home screen, in order.
-const (
-	FilterAll        Filter = "all"
-	FilterNoSugar    Filter = "no-sugar"
-	FilterNoCaffeine Filter = "no-caffeine"
-	FilterFizzy      Filter = "fizzy"
-	FilterStill      Filter = "still"
-)
-
-// Filters lists the filters in the order of the dock.
-var Filters = [...]Filter{FilterAll, FilterNoSugar, FilterNoCaffeine, FilterFizzy, FilterStill}
-
-// Match reports whether a beverage passes. Sugar and caffeine are judged by the figures, not by tags, so that a screen
-// never promises what the nutrition line denies; 0.5 g in 100 ml is the legal limit of "sugar free".
-func (f Filter) Match(v *beverage.Beverage) bool {
-	switch f {
-	case FilterNoSugar:
-		return noSugar(v)
-	case FilterNoCaffeine:
-		return noCaffeine(v)
-	case FilterFizzy:
-		return sparkling(v)
-	case FilterStill:
-		return !sparkling(v)
-	}
-	return true
-}
-
-func noSugar(v *beverage.Beverage) bool    { return v.Sugar <= .5 }
-func noCaffeine(v *beverage.Beverage) bool { return v.Caffeine == 0 }
-func sparkling(v *beverage.Beverage) bool {
-	return v.Recipe.Carrier == "sparkling" || slices.Contains(v.Tags, beverage.TagSparkling)
-}
 
 // Offer is a beverage with its brand and whether it can be poured now.
 type Offer struct {
@@ -71,15 +35,16 @@ type Menu struct {
 	brands  map[beverage.BrandID][]Offer // stocked, in catalogue order
 	order   []*beverage.Brand            // of the wall, everything
 	favs    []Offer
-	history bool // favs come from what was poured here
-	fizz    bool // fizz is there, or none was ever stocked
+	history bool   // favs come from what was poured here
+	fizz    bool   // fizz is there, or none was ever stocked
+	fizzWhy string // why it is not
 }
 
 // NewMenu combines a catalogue and a snapshot. What the unit does not stock, or what was recalled, is not in it.
 func NewMenu(c *beverage.Catalogue, s api.Snapshot) *Menu {
 	m := &Menu{offers: map[beverage.ID]Offer{}, brands: map[beverage.BrandID][]Offer{}, fizz: true}
 	var open, out []*beverage.Brand
-	fizzy, noFizz := 0, 0
+	fizzy, noFizz, warm := 0, 0, 0
 	for i := range c.Brands {
 		b := &c.Brands[i]
 		pourable := false
@@ -94,8 +59,11 @@ func NewMenu(c *beverage.Catalogue, s api.Snapshot) *Menu {
 			pourable = pourable || o.Pourable()
 			if sparkling(v) {
 				fizzy++
-				if o.Why == whyNoFizz {
+				switch o.Why {
+				case whyNoFizz:
 					noFizz++
+				case whyTooWarm:
+					warm++
 				}
 			}
 		}
@@ -106,7 +74,12 @@ func NewMenu(c *beverage.Catalogue, s api.Snapshot) *Menu {
 			out = append(out, b) // sold-out brands go last
 		}
 	}
-	m.fizz = noFizz == 0 || fizzy == 0
+	switch {
+	case noFizz > 0:
+		m.fizz, m.fizzWhy = false, whyNoFizz
+	case warm > 0 && warm == fizzy:
+		m.fizz, m.fizzWhy = false, whyTooWarm
+	}
 	m.order = append(apart(open), apart(out)...)
 	m.favourites(s)
 	return m
@@ -150,7 +123,7 @@ func (m *Menu) Offer(id beverage.ID) (Offer, bool) { o, ok := m.offers[id]; retu
 func (m *Menu) Variants(id beverage.BrandID, fs ...Filter) []Offer {
 	var out []Offer
 	for _, o := range m.brands[id] {
-		if !slices.ContainsFunc(fs, func(f Filter) bool { return !f.Match(o.Beverage) }) {
+		if !slices.ContainsFunc(fs, func(f Filter) bool { return !f.Takes(o) }) {
 			out = append(out, o)
 		}
 	}
@@ -185,7 +158,7 @@ func (m *Menu) Brands(f Filter) []BrandRow {
 func (m *Menu) Count(f Filter) int {
 	n := 0
 	for _, o := range m.offers {
-		if o.Pourable() && f.Match(o.Beverage) {
+		if o.Pourable() && f.Takes(o) {
 			n++
 		}
 	}

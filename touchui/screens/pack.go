@@ -18,6 +18,7 @@ import (
 	"fountain/touchui/display"
 	"fountain/touchui/kiosk/paint"
 	"fountain/touchui/theme"
+	"fountain/touchui/words"
 )
 
 // Assets says where composed tiles are kept between starts, and how the panel has its pixels.
@@ -104,7 +105,7 @@ func (u *UI) usePack(p *assets.Pack) {
 func (u *UI) buildPack(meta assets.Meta, spec art.TileSpec) {
 	ctx, cancel := context.WithCancel(context.Background())
 	u.packs.building = cancel
-	fonts, roles, brands := u.Fonts, u.Roles, map[string]*beverage.Brand{}
+	fonts, roles, book, brands := u.Fonts, u.Roles, u.Words, map[string]*beverage.Brand{}
 	var keys []string
 	for i := range u.cat.Brands {
 		b := &u.cat.Brands[i]
@@ -132,7 +133,7 @@ func (u *UI) buildPack(meta assets.Meta, spec art.TileSpec) {
 				}
 			}
 		}, func(key string) *image.RGBA {
-			return drawTile(fonts, roles, BrandRow{Brand: brands[key]}, spec)
+			return drawTile(fonts, roles, book, BrandRow{Brand: brands[key]}, spec)
 		})
 		u.stage.Do(func() { u.packBuilt(meta, p, err) })
 	})
@@ -162,13 +163,17 @@ func (u *UI) packBusy() {
 
 // tile is a brand's tile, ready or composed now.
 func (u *UI) tile(r BrandRow, spec art.TileSpec) image.Image {
-	return u.Composed(func() *image.RGBA { return drawTile(u.Fonts, u.Roles, r, spec) }, "%s", tileKey(r, spec))
+	return u.Composed(func() *image.RGBA { return drawTile(u.Fonts, u.Roles, u.Words, r, spec) }, "%s", tileKey(r, spec))
 }
 
 func tileKey(r BrandRow, spec art.TileSpec) string {
 	return fmt.Sprintf("tile/%s/%v/%d", r.Brand.ID, r.Drained, spec.W)
 }
 
-func drawTile(f *theme.Fonts, r theme.Roles, row BrandRow, spec art.TileSpec) *image.RGBA {
-	return art.Tile(f, row.Brand, spec, r.BG, row.Drained, r)
+func drawTile(f *theme.Fonts, r theme.Roles, w *words.Book, row BrandRow, spec art.TileSpec) *image.RGBA {
+	kind := w.Name(row.Brand.Kind)
+	if row.Drained {
+		kind = w.T("home.soon")
+	}
+	return art.Tile(f, row.Brand, kind, spec, r.BG, row.Drained, r)
 }

@@ -141,5 +141,5 @@ func (u *UI) speak() {
 	})
 }
 
-// short is how a language is called where there is no room: EN.
-func short(tag string) string { return strings.ToUpper(tag) }
+// tagOf is how a language is called where there is no room: EN.
+func tagOf(tag string) string { return strings.ToUpper(tag) }

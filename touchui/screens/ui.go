@@ -74,6 +74,7 @@ type UI struct {
 	page   page
 	pour   pourer
 	idle   Idle
+	veiled bool // the page lies under the veil of a screen that is about to forget
 	filter Filter
 	cups   []Cup
 	cup    int
@@ -224,7 +225,7 @@ func (u *UI) take(cat *beverage.Catalogue, s api.Snapshot) {
 		}
 		u.show(newOutage(u))
 	case !down && isPage[*outagePage](u.page):
-		u.goHome()
+		u.afterOutage()
 	default:
 		u.page.update(changed || was.Reason != s.Reason)
 	}
@@ -253,6 +254,7 @@ func (u *UI) poured() {
 func (u *UI) show(p page) {
 	old := u.page
 	u.page = p // before release, which tells the page of it
+	u.veiled = false
 	if old != nil {
 		u.pour.release(false)
 		u.stage.CancelTouches()
@@ -260,9 +262,6 @@ func (u *UI) show(p page) {
 	u.stage.SetContent(p.content())
 	if old == nil {
 		return
-	}
-	if f, ok := old.(*pourPage); ok {
-		f.animate(false)
 	}
 	if l, ok := old.(leaver); ok {
 		l.left()
@@ -304,20 +303,6 @@ func (u *UI) open(id beverage.ID) {
 	default:
 		u.show(newSoldOut(u, o))
 	}
-}
-
-// tick runs every second on the Fyne thread.
-func (u *UI) tick() {
-	u.packBusy()
-	if !u.idle.Due(u.now(), u.stage.LastTouch(), u.snap.Cup, u.pour.active(), u.stage.Touching()) {
-		return
-	}
-	switch u.page.(type) {
-	case *outagePage, *attractPage, *servicePage:
-		return
-	}
-	u.reset()
-	u.show(newAttract(u))
 }
 
 // reset forgets what the last person chose.

@@ -26,6 +26,12 @@ type ButtonStyle struct {
 
 // Button composes a flat rounded rectangle with an icon and text.
 func (l *Look) Button(text string, b ButtonStyle) *image.RGBA {
+	if l.Roles.Plain { // a line around every target, and nothing round
+		b.Radius = theme.RadiusPlain * l.Geo.K
+		if b.Fill == l.Roles.BG && b.Border == 0 {
+			b.Border = theme.LinePlain * l.Geo.K
+		}
+	}
 	return l.Compose(func() *image.RGBA {
 		tw := l.Fonts.Width(text, theme.Text, b.PX, 0)
 		inner := tw
