@@ -1,0 +1,62 @@
+package service
+
+import (
+	"fountain/agent/api"
+	"fountain/touchui/sheet"
+)
+
+// menuPage leads to every page that is not a job of the home.
+type menuPage struct {
+	s      *Service
+	scroll scroller
+}
+
+func newMenu(s *Service) *menuPage { return &menuPage{s: s} }
+
+func (s *Service) showMenu() { s.show(newMenu(s)) }
+
+func (p *menuPage) name() string { return "menu" }
+func (p *menuPage) close()       {}
+
+func (p *menuPage) build(sh *sheet.Sheet) {
+	s, d := p.s, p.s.on(sh)
+	m := d.m
+	area := d.header(d.T("service.menu"), "", s.showHome)
+	entries := []struct {
+		id, icon string
+		tap      func()
+	}{
+		{"alarms", "warn", func() { s.show(newAlarms(s)) }},
+		{"lines", "still", func() { s.show(newLines(s)) }},
+		{"cartridges", "swap", func() { s.show(newSlots(s)) }},
+		{"selftest", "check", func() { s.show(newSelfTest(s)) }},
+		{"rinse", "prime", func() { s.show(newOperation(s, api.StartOp{Kind: api.OpRinse}, s.showMenu)) }},
+		{"purge", "down", func() { s.show(newChoice(s, api.OpPurge)) }},
+		{"brix", "bars", func() { s.show(newChoice(s, api.OpBrix)) }},
+		{"agitate", "zero", func() { s.show(newChoice(s, api.OpAgitate)) }},
+		{"network", "up", func() { s.show(newNetwork(s)) }},
+		{"content", "star", func() { s.show(newContent(s)) }},
+		{"display", "target", func() { s.show(newDisplayTest(s)) }},
+		{"logs", "all", func() { s.show(newLogs(s)) }},
+		{"audit", "check", func() { s.show(newAudit(s)) }},
+		{"diag", "tap", func() { s.show(newDiag(s)) }},
+		{"setup", "next", func() { s.show(newSetup(s, "")) }},
+	}
+	n := 2
+	if m.wide {
+		n = 3
+	}
+	h := max(m.v(168, 72), m.key)
+	up := d.within()
+	for i, e := range entries {
+		r := rect{0, i / n * (h + m.gap), area.w, h}.columns(n, m.gap)[i%n]
+		up.entry("service.menu."+e.id, up.T("service.menu."+e.id), e.icon, r, e.tap)
+	}
+	p.scroll.add(d, up, area, (len(entries)+n-1)/n*(h+m.gap)-m.gap)
+}
+
+// entry is a card that leads to another page: its icon, then its name.
+func (d *draw) entry(id, text, icon string, r rect, tap func()) *sheet.Control {
+	m := d.m
+	return d.card(id, text, "", icon, r, d.Roles.Ink, func() { tap() }, m.heading)
+}
