@@ -173,7 +173,7 @@ func (l *loop) key(e input.Key, ok bool) {
 // render paints what changed and presents it.
 func (l *loop) render() {
 	a := l.app
-	start := time.Now()
+	start, was := time.Now(), l.next
 	l.next = start.Add(a.cfg.FrameTime)
 	stale := a.canvas.takeStale()
 	for o := range stale {
@@ -187,6 +187,9 @@ func (l *loop) render() {
 	oldest := l.oldest
 	l.oldest = time.Time{}
 	if len(dirty) == 0 {
+		if !a.anims.running() && !a.gest.flinging() {
+			l.next = was // nothing was shown: the next press need not wait
+		}
 		return
 	}
 	err := a.cfg.Display.Present(a.painter.Buffer(), dirty)

@@ -487,3 +487,27 @@ func crop(im *image.RGBA, r image.Rectangle) []byte {
 	}
 	return out
 }
+
+// What changes nothing on the screen does not hold up the press that comes after it, and what floods the loop with such
+// things does not starve it.
+func TestPressDoesNotWaitForNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 400, 300)
+		p := newPad("a", 100, 100)
+		r.app.SetContent(row(placed(p, 50, 50, 100, 100)))
+		r.run(func() {
+			for i := range 20 {
+				time.Sleep(time.Second)
+				r.app.Do(func() {})
+				time.Sleep(time.Millisecond)
+				r.finger.Down(1, 100, 100)
+				synctest.Wait()
+				if f := r.frames[len(r.frames)-1]; f.Latency != 0 || r.screen.Frames() != 2*i+2 {
+					t.Fatalf("press %d was shown after %v, %d frames", i, f.Latency, r.screen.Frames())
+				}
+				time.Sleep(time.Second)
+				r.finger.Up(1, 100, 100)
+			}
+		})
+	})
+}
