@@ -5,6 +5,7 @@ package device
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"image"
@@ -14,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -279,4 +281,44 @@ func (p *person) leave() {
 	if code := p.ui.cmd.ProcessState.ExitCode(); code != 0 {
 		p.t.Errorf("the screen ended with %d", code)
 	}
+}
+
+// rest lets the machine stand for a while and tells what its programs cost then: nothing moves on the screen.
+func (p *person) rest() {
+	p.t.Helper()
+	list := []*process{p.ui, p.u.agent, p.u.guard, p.u.plant}
+	ticks := func() (out []int) {
+		for _, q := range list {
+			fields := strings.Fields(read(p.t, fmt.Sprintf("/proc/%d/stat", q.cmd.Process.Pid)))
+			user, err1 := strconv.Atoi(fields[13])
+			system, err2 := strconv.Atoi(fields[14])
+			if err := errors.Join(err1, err2); err != nil {
+				p.t.Fatal(err)
+			}
+			out = append(out, user+system)
+		}
+		return out
+	}
+	const span, hz = 5 * time.Second, 100
+	before := ticks()
+	time.Sleep(span)
+	after := ticks()
+	for i, q := range list {
+		used := time.Duration(after[i]-before[i]) * time.Second / hz
+		p.t.Logf("figure: %s at rest: %.1f %% of the processor, %s", q.name, 100*used.Seconds()/span.Seconds(), rss(p.t, q))
+		if q == p.ui && used > span/100 {
+			p.t.Errorf("the screen takes %v of %v while nothing moves", used, span)
+		}
+	}
+}
+
+// rss is how much memory a process has resident.
+func rss(t *testing.T, q *process) string {
+	t.Helper()
+	for line := range strings.Lines(read(t, fmt.Sprintf("/proc/%d/status", q.cmd.Process.Pid))) {
+		if v, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			return strings.TrimSpace(v)
+		}
+	}
+	return "unknown"
 }

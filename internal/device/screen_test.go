@@ -75,6 +75,7 @@ func TestFrameBuffer(t *testing.T) {
 	}
 	p.home()
 	p.picture("fbdev-home")
+	p.rest()
 	p.tap("home.water")
 	p.newCup()
 	p.press("beverage.pour")
