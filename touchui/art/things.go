@@ -3,6 +3,8 @@ package art
 import (
 	"image/color"
 	"math"
+
+	"fountain/touchui/theme"
 )
 
 // Cup draws a paper cup seen from the side in a box of w×h at x, y, filled to fill (0..1), the lid lid high.
@@ -94,4 +96,19 @@ func (p *Picture) Glyph(kind string, x, y, k float64, filled bool, c, bg color.R
 		draw(NewPath(m).data("M12 132A64 64 0 0 1 140 132Z"), f)
 		draw(NewPath(m).data("M46 132A30 30 0 0 1 106 132Z"), inner)
 	}
+}
+
+// Foam is the colour of the foam on a drink of the brand: its lightest colour, half way to white.
+func (c Colours) Foam() color.RGBA {
+	best := c.Ink
+	light := func(x color.RGBA) int { return 2*int(x.R) + 5*int(x.G) + int(x.B) }
+	for _, x := range [...]color.RGBA{c.Primary, c.Secondary, c.Third, c.OnSecondary} {
+		if light(x) > light(best) {
+			best = x
+		}
+	}
+	if c.Plain {
+		return c.Primary
+	}
+	return theme.Mix(best, color.RGBA{R: 255, G: 255, B: 255, A: 255}, .5)
 }

@@ -14,15 +14,16 @@ func TestUnknownReasonIsShownPlainly(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := cat.Brands[0].Beverages[0].ID
+	book := english(t)
 	for why, want := range map[string]string{
-		"sold_out": "has run out", "too_warm": "is not cold yet", "line_fault": "takes a break", "something_new": "takes a break",
+		"sold_out": "It has run out", "too_warm": "It is not cold yet", "line_fault": "It takes a break", "something_new": "It takes a break",
 	} {
 		m := NewMenu(cat, api.Snapshot{Blocked: map[beverage.ID]string{id: why}})
 		o, ok := m.Offer(id)
 		if !ok || o.Pourable() || o.Why != why {
 			t.Errorf("%s: offer %+v, %v", why, o.Why, ok)
 		}
-		if got := away(why); got != want {
+		if got := away(book, "It", why); got != want {
 			t.Errorf("%s: %q, want %q", why, got, want)
 		}
 	}

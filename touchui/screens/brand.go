@@ -2,7 +2,7 @@ package screens
 
 import (
 	"image"
-	"image/color"
+	"slices"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -17,14 +17,18 @@ import (
 // brandPage shows a brand as large as it goes and what the unit stocks of it.
 type brandPage struct {
 	ui    *UI
+	l     *sheet.Look // of the present build
 	brand *beverage.Brand
 	c     art.Colours
 	only  []Filter // of the pills: FilterNoSugar, FilterNoCaffeine
 	root  *fyne.Container
 }
 
+// maxVariants is how many variants stand on the page without scrolling.
+const maxVariants = 6
+
 func newBrand(u *UI, b *beverage.Brand) *brandPage {
-	p := &brandPage{ui: u, brand: b, c: art.ColoursOf(b.Palette), root: container.NewWithoutLayout()}
+	p := &brandPage{ui: u, brand: b, root: container.NewWithoutLayout()}
 	if u.filter == FilterNoSugar || u.filter == FilterNoCaffeine {
 		p.only = []Filter{u.filter}
 	}
@@ -50,34 +54,32 @@ func (p *brandPage) update(menuChanged bool) {
 
 func (p *brandPage) build() {
 	u := p.ui
-	s := u.Sheet(p.c.Primary, p.c.Ink)
+	p.l, p.c = u.leaf(), u.Colours(p.brand.Palette)
+	s := p.l.Sheet(p.c.Primary, p.c.Ink)
 	s.Box(0, 0, u.Geo.W, u.Geo.H, p.c.Primary)
 	if u.Geo.Wide {
 		p.wide(s)
 	} else {
 		p.tall(s)
 	}
-	p.root.Objects = s.Objects()
-	p.root.Resize(fyne.NewSize(float32(u.Geo.W), float32(u.Geo.H)))
-	p.root.Refresh()
+	s.Fill(p.root)
 }
 
-// hero composes the brand's motif over the full width.
-func (u *UI) hero(b *beverage.Brand, w, h int) *image.RGBA {
-	return u.Compose(func() *image.RGBA {
-		c := art.ColoursOf(b.Palette)
-		q := u.Picture(w, h, c.Primary)
+// hero composes a brand's motif over w×h.
+func hero(l *sheet.Look, b *beverage.Brand, c art.Colours, w, h int) *image.RGBA {
+	return l.Compose(func() *image.RGBA {
+		q := l.Picture(w, h, c.Primary)
 		q.Motif(b.Motif, c, image.Rect(0, 0, w, h), nil)
 		return q.RGBA
 	}, "hero/%s/%dx%d", b.ID, w, h)
 }
 
 // wordmarkLines sets the wordmark on one line or broken where the brand says, whichever is larger.
-func (u *UI) wordmarkLines(b *beverage.Brand, width, height, maxPX, line float64) ([]string, theme.Size) {
+func wordmarkLines(l *sheet.Look, b *beverage.Brand, width, height, maxPX, line float64) ([]string, theme.Size) {
 	sz := theme.Size{Line: line, Cut: theme.CutNamed(b.Wordmark.Cut), Track: -.01}
 	best := b.Wordmark.Lines
 	for _, ls := range [][]string{{strings.Join(b.Wordmark.Lines, " ")}, b.Wordmark.Lines} {
-		px := u.Fonts.Fit(ls, sz.Cut, sz.Track, width, min(maxPX, height/(line*float64(len(ls)))), 12)
+		px := l.Fonts.Fit(ls, sz.Cut, sz.Track, width, min(maxPX, height/(line*float64(len(ls)))), 12)
 		if px > sz.PX {
 			best, sz.PX = ls, px
 		}
@@ -85,135 +87,182 @@ func (u *UI) wordmarkLines(b *beverage.Brand, width, height, maxPX, line float64
 	return best, sz
 }
 
-func (p *brandPage) tall(s *sheet.Sheet) {
-	u, g := p.ui, p.ui.Geo
-	offers := u.menu.Variants(p.brand.ID, p.only...)
-	all := u.menu.Variants(p.brand.ID)
-	rows := max((len(all)+1)/2, 1)
-	cardH, stride := 240.0, 256.0
-	if rows > 3 {
-		stride = 768 / float64(rows)
-		cardH = stride - 16
-	}
-	down := 0.0
-	if rows < 3 {
-		down = float64(3-rows) * 256
-	}
-	lift := float64(g.H)/g.K - 1920 // taller panels get a taller poster
-	down += lift
-	s.Pic(u.hero(p.brand, g.W, g.I(640+down)), 0, 0)
-	lines, sz := u.wordmarkLines(p.brand, 1000*g.K, 186*g.K, 208*g.K, .86)
-	y := 676 + down
-	h := float64(len(lines)) * sz.PX * sz.Line / g.K
-	for i, l := range lines {
-		t := s.Text(l, g.X(40), g.Y(y)+float64(i)*sz.PX*sz.Line, sz, art.Left)
+// title adds wordmark and tone and returns where they end.
+func (p *brandPage) title(s *sheet.Sheet, x, y, width, height, maxPX, tonePX float64) float64 {
+	lines, sz := wordmarkLines(p.l, p.brand, width, height, maxPX, .86)
+	for i, t := range lines {
+		at := s.Text(t, x, y+float64(i)*sz.PX*sz.Line, sz, art.Left)
 		if i == 0 {
-			s.Sign("brand.title", p.brand.Name, t)
+			s.Sign("brand.title", p.brand.Name, at)
 		}
 	}
-	tone := g.At(34, 1.3, theme.Text, 0)
-	tone.PX = u.Fonts.Fit([]string{p.brand.Tone}, tone.Cut, 0, 990*g.K, tone.PX, 24*g.K)
-	s.Text(p.brand.Tone, g.X(44), g.Y(max(y+h+10, y+190)), tone, art.Left)
-	p.cards(s, offers, 960+down, cardH, stride)
+	tone := p.ui.Words.Name(p.brand.Tone)
+	st := p.l.At(tonePX, 1.25, theme.Text, 0)
+	y = max(y+float64(len(lines))*sz.PX*sz.Line+tonePX*.3*p.l.Geo.K, y+height)
+	ls := art.Wrap(p.l.Fonts, tone, st, width)
+	if len(ls) > 2 {
+		st = fitted(p.l, tone, st, width*1.9)
+		ls = art.Wrap(p.l.Fonts, tone, st, width)
+	}
+	return y + s.Lines(ls, x+4*p.l.Geo.K, y, st, art.Left)
+}
+
+// tall is the portrait page: poster, name, variants in two columns; one column of larger ones with large text.
+func (p *brandPage) tall(s *sheet.Sheet) {
+	u, g := p.ui, p.l.Geo
+	all := len(u.menu.Variants(p.brand.ID))
+	cols, cardH, titleH := 2, 240.0, 190.0
+	if p.l.Large {
+		cols, cardH = 1, 180
+	}
+	rows := min((all+cols-1)/cols, maxVariants/cols)
+	bottom := 1920 + lift(g) - 188
+	if p.c.Plain && cols == 2 {
+		cardH = 300
+	}
+	y0 := bottom - float64(max(rows, 1))*(cardH+16) + 16
+	top := y0 - titleH - 94
+	if !p.c.Plain {
+		s.Pic(hero(p.l, p.brand, p.c, g.W, g.I(top-36)), 0, 0)
+	}
+	p.title(s, g.X(40), g.Y(top), g.S(1000), g.S(titleH), g.S(208), 34)
+	area := image.Rect(int(g.X(40)+.5), g.I(y0), int(g.X(1040)+.5), g.I(bottom))
+	p.cards(s, area, cols, g.I(cardH), g.I(16), g.K)
 	p.pills(s)
 }
 
-func (p *brandPage) cards(s *sheet.Sheet, offers []Offer, y0, cardH, stride float64) {
-	g := p.ui.Geo
-	for i, o := range offers {
-		x, y := 40+float64(i%2)*508, y0+float64(i/2)*stride
-		p.card(s, o, int(g.X(x)+.5), int(g.Y(y)+.5), g.I(492), g.I(cardH), g.K)
-	}
+// cards adds the variants in an area; more than fit scroll.
+func (p *brandPage) cards(s *sheet.Sheet, area image.Rectangle, cols, cardH, gap int, k float64) {
+	offers := p.ui.menu.Variants(p.brand.ID, p.only...)
 	if len(offers) == 0 {
-		s.Text("Nothing here without "+p.without()+".", g.X(44), g.Y(y0+40), g.At(40, 1.3, theme.Text, 0), art.Left)
+		s.Text(p.ui.T("brand.none"), float64(area.Min.X), float64(area.Min.Y)+24*k, p.l.At(40, 1.3, theme.Text, 0), art.Left)
+		return
 	}
+	rows := (len(offers) + cols - 1) / cols
+	w := (area.Dx() - (cols-1)*gap) / cols
+	high := rows*(cardH+gap) - gap
+	if high <= area.Dy()+gap {
+		for i, o := range offers {
+			p.card(s, o, area.Min.X+i%cols*(w+gap), area.Min.Y+i/cols*(cardH+gap), w, cardH, k)
+		}
+		return
+	}
+	in := p.l.Sheet(s.BG, s.Ink)
+	for i, o := range offers {
+		p.card(in, o, i%cols*(w+gap), i/cols*(cardH+gap), w, cardH, k)
+	}
+	sc := container.NewVScroll(in.Container(area.Dx(), high+gap))
+	sc.Move(fyne.NewPos(float32(area.Min.X), float32(area.Min.Y)))
+	sc.Resize(fyne.NewSize(float32(area.Dx()), float32(area.Dy()+gap)))
+	s.Add(sc)
 }
 
-func (p *brandPage) without() string {
-	var w []string
-	for _, f := range p.only {
-		w = append(w, map[Filter]string{FilterNoSugar: "sugar", FilterNoCaffeine: "caffeine"}[f])
-	}
-	return strings.Join(w, " and ")
-}
-
-// card adds one variant. What cannot be poured is an outline and leads to what comes closest.
+// card adds one variant. What cannot be poured is an outline and leads to what comes closest. k is panel pixels per pixel
+// of the portrait card.
 func (p *brandPage) card(s *sheet.Sheet, o Offer, x, y, w, h int, k float64) {
-	u, v := p.ui, o.Beverage
-	img := u.Compose(func() *image.RGBA {
+	l, v := p.l, o.Beverage
+	name := drinkName(l.Words, o)
+	img := l.Compose(func() *image.RGBA {
 		well, ink := p.c.Well, p.c.Ink
-		q := u.Picture(w, h, p.c.Primary)
-		if o.Pourable() {
+		q := l.Picture(w, h, p.c.Primary)
+		switch {
+		case p.c.Plain:
+			q.Frame(0, 0, float64(w), float64(h), theme.RadiusPlain*k, max(theme.LinePlain*k, 2), ink)
+		case o.Pourable():
 			q.Round(0, 0, float64(w), float64(h), theme.RadiusCard*k, well)
-		} else {
+		default:
 			well = p.c.Primary
 			q.Frame(0, 0, float64(w), float64(h), theme.RadiusCard*k, 4*k, p.c.Tint(.45))
 		}
-		gk := min(k, float64(h)*.92/152)
-		nameW := 300 * k
+		note := l.At(28, 1, theme.Text, 0)
+		note.PX *= k / l.Geo.K
+		noteY := float64(h) - 28*k - note.PX
+		gk := min(k, (float64(h)-40*k)/152)
+		both := noSugar(v) && noCaffeine(v) && p.caffeinated()
 		gy := (float64(h) - 152*gk) / 2
-		if noSugar(v) && noCaffeine(v) && p.caffeinated() {
-			gy = 26 * k // two notes stand below it
+		if both || l.Large {
+			gk = min(gk, (noteY-30*k)/152) // the notes stand below it
+			gy = max(14*k, (noteY-152*gk)/2)
 		}
-		if u.Geo.Wide {
-			gk *= .62
-			gy = 14 * k
-			nameW = float64(w) - 76*k - 150*gk
-		}
-		if float64(h) >= 150*k {
+		if p.c.Plain {
+			q.Glyph(glyphOf(o), float64(w)-30*k-150*gk, gy, gk, !noSugar(v) && o.Pourable(), ink, p.c.Primary)
+		} else {
 			q.Glyph(glyphOf(o), float64(w)-30*k-150*gk, gy, gk, !noSugar(v), p.c.Secondary, well)
 		}
 		sz := theme.Size{PX: 66 * k, Line: .92, Cut: theme.Condensed, Track: -.015}
-		lines, px := art.FitName(u.Fonts, v.Name, sz, nameW, float64(h)-96*k, 24*k, 2)
+		if l.Large {
+			sz.PX = 84 * k
+		}
+		lines, px := art.FitName(l.Fonts, name, sz, float64(w)-62*k-30*k-150*gk, noteY-44*k, 20*k, 2)
 		sz.PX = px
 		q.Lines(lines, 32*k, 30*k, art.Style{Size: sz, Color: ink}, art.Left)
-		p.notes(q, o, 32*k, float64(h)-58*k, k, ink)
+		p.notes(q, o, 32*k, noteY, float64(w)-64*k, art.Style{Size: note, Color: ink})
 		return q.RGBA
 	}, "variant/%s/%s/%dx%d", v.ID, o.Why, w, h)
-	c := sheet.NewControl("brand.beverage."+string(v.ID), sheet.RoleTile, v.Name, img, x, y, func() { u.open(v.ID) })
+	c := sheet.NewControl("brand.beverage."+string(v.ID), sheet.RoleTile, name, img, x, y, func() { p.ui.open(v.ID) })
 	c.Value = o.Why
+	c.Radius = float32(theme.RadiusCard * k)
 	s.Control(c)
 }
 
-// notes sets the line of words under a variant's name.
-func (p *brandPage) notes(q *art.Picture, o Offer, x, y, k float64, ink color.RGBA) {
-	st := art.Style{Size: theme.Size{PX: 28 * k, Line: 1, Cut: theme.Text}, Color: ink}
+// notes sets the line of words under a variant's name, at most width wide.
+func (p *brandPage) notes(q *art.Picture, o Offer, x, y, width float64, st art.Style) {
+	w := p.ui.Words
+	var parts [][2]string // icon, words
 	switch o.Why {
 	case whySoldOut:
-		q.Text("Back soon", x, y, st, art.Left)
-		return
+		parts = [][2]string{{"", w.T("note.back_soon")}}
 	case whyNoFizz:
-		q.Text("No fizz just now", x, y, st, art.Left)
-		return
+		parts = [][2]string{{"", w.T("note.no_fizz")}}
 	case "":
+		icon := ""
+		if noSugar(o.Beverage) {
+			icon = "zero"
+		}
+		parts = [][2]string{{icon, sugarWords(w, o.Beverage)}}
+		if noCaffeine(o.Beverage) && p.caffeinated() {
+			parts = append(parts, [2]string{"moon", w.T("note.no_caffeine")})
+		}
 	default:
-		q.Text("Not just now", x, y, st, art.Left)
-		return
+		parts = [][2]string{{"", w.T("note.away")}}
 	}
-	if p.ui.Geo.Wide && noSugar(o.Beverage) && noCaffeine(o.Beverage) && p.caffeinated() {
-		q.Text("No sugar, no caffeine", x, y, st, art.Left)
-		return
+	measure := func() (sum float64) {
+		for i, n := range parts {
+			if i > 0 {
+				sum += st.PX * .8
+			}
+			if n[0] != "" {
+				sum += st.PX * 1.55
+			}
+			sum += p.l.Fonts.Width(n[1], st.Cut, st.PX, 0)
+		}
+		return sum
 	}
-	if noSugar(o.Beverage) {
-		q.Icon("zero", x, y-2*k, 32*k, ink)
-		x += 44 * k
+	if len(parts) == 2 && measure() > width {
+		parts = [][2]string{{"zero", w.T("note.neither")}}
+		if !noSugar(o.Beverage) {
+			parts = [][2]string{{"", sugarWords(w, o.Beverage)}}
+		}
 	}
-	x += q.Text(sugarWords(o.Beverage), x, y, st, art.Left)
-	if noCaffeine(o.Beverage) && p.caffeinated() {
-		x += 22 * k
-		q.Icon("moon", x, y-2*k, 32*k, ink)
-		q.Text("No caffeine", x+44*k, y, st, art.Left)
+	if m := measure(); m > width {
+		y += st.PX * (1 - width/m)
+		st.PX *= width / m
+	}
+	for i, n := range parts {
+		if i > 0 {
+			x += st.PX * .8
+		}
+		if n[0] != "" {
+			q.Icon(n[0], x, y-st.PX*.07, st.PX*1.14, st.Color)
+			x += st.PX * 1.55
+		}
+		x += q.Text(n[1], x, y, st, art.Left)
 	}
 }
 
 // caffeinated reports whether caffeine tells variants of this brand apart.
 func (p *brandPage) caffeinated() bool {
-	for i := range p.brand.Beverages {
-		if !noCaffeine(&p.brand.Beverages[i]) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.brand.Beverages, func(v beverage.Beverage) bool { return !noCaffeine(&v) })
 }
 
 // glyphOf picks the sign of a variant by what it tastes of.
@@ -250,79 +299,111 @@ func glyphOf(o Offer) string {
 	return "plain"
 }
 
-func (p *brandPage) pills(s *sheet.Sheet) {
-	u, g := p.ui, p.ui.Geo
-	st := sheet.ButtonStyle{H: g.I(112), PadL: g.I(28), PadR: g.I(34), Gap: g.I(14), Radius: g.S(56), PX: g.S(30), IconPX: g.S(44), Icon: "back", Fill: p.c.Ink, FG: p.c.Primary}
-	y := int(g.B(156) + .5)
-	s.Control(sheet.NewControl("nav.back", sheet.RoleButton, "All brands", u.Look.Button("All brands", st), int(g.X(40)), y, u.goHome))
-	x := int(g.R(40))
-	st.IconPX = g.S(40)
-	offered := u.menu.Variants(p.brand.ID)
-	for _, f := range []Filter{FilterNoCaffeine, FilterNoSugar} {
-		if n := len(u.menu.Variants(p.brand.ID, f)); n == 0 || n == len(offered) {
-			continue // it would hide nothing, or everything: no dead buttons
-		}
-		b := st
-		b.Icon = chipText[f][0]
-		on := p.has(f)
-		if !on {
-			b.FG, b.Border = p.c.Ink, 4*g.K
-		}
-		img := u.Look.Button(chipText[f][1], b)
-		x -= img.Rect.Dx()
-		c := sheet.NewControl("brand.filter."+string(f), sheet.RoleSwitch, chipText[f][1], img, x, y, func() { p.toggle(f) })
-		c.Value = onOff(on)
-		s.Control(c)
-		x -= g.I(16)
+// pillStyle is how the pills of the page look; h and px as drawn.
+func (p *brandPage) pillStyle(h, px float64) sheet.ButtonStyle {
+	g := p.l.Geo
+	ph := target(g, h)
+	return sheet.ButtonStyle{
+		H: ph, PadL: ph / 4, PadR: ph * 3 / 10, Gap: ph / 8, Radius: float64(ph) / 2, PX: p.l.At(px, 1, theme.Text, 0).PX, IconPX: float64(ph) * .38,
+		Fill: p.c.Ink, FG: p.c.Primary,
 	}
 }
 
-func (p *brandPage) has(f Filter) bool {
-	for _, x := range p.only {
-		if x == f {
-			return true
+func (p *brandPage) backPill(st sheet.ButtonStyle) (string, *image.RGBA) {
+	st.Icon = "back"
+	t := p.ui.T("brand.all")
+	return t, p.l.Button(t, pill(p.l, p.c, st, false))
+}
+
+func (p *brandPage) pills(s *sheet.Sheet) {
+	g := p.l.Geo
+	st := p.pillStyle(112, 30)
+	y := g.H - g.I(44) - st.H
+	t, img := p.backPill(st)
+	s.Control(sheet.NewControl("nav.back", sheet.RoleButton, t, img, int(g.X(40)), y, p.ui.goHome))
+	room := int(g.R(40)) - int(g.X(40)) - img.Rect.Dx() - g.I(16)
+	p.filters(s, st, int(g.R(40)), y, room)
+}
+
+// filters adds the filter pills that tell variants of this brand apart, from the right edge on, at most room wide.
+func (p *brandPage) filters(s *sheet.Sheet, st sheet.ButtonStyle, right, y, room int) {
+	u, g := p.ui, p.l.Geo
+	offered := u.menu.Variants(p.brand.ID)
+	var imgs []*image.RGBA
+	var fs []Filter
+	for tight := range 3 {
+		imgs, fs = nil, nil
+		sum := 0
+		for _, f := range []Filter{FilterNoCaffeine, FilterNoSugar} {
+			if n := len(u.menu.Variants(p.brand.ID, f)); n == 0 || n == len(offered) {
+				continue // it would hide nothing, or everything: no dead buttons
+			}
+			b := st
+			b.Icon = f.icon()
+			if tight > 0 {
+				b.Icon = ""
+			}
+			if tight > 1 {
+				b.PX *= .8
+			}
+			if on := slices.Contains(p.only, f); p.c.Plain {
+				b = pill(p.l, p.c, b, on)
+			} else if !on {
+				b.FG, b.Border = p.c.Ink, 4*g.K
+			}
+			img := p.l.Button(u.T("filter."+string(f)), b)
+			imgs, fs = append(imgs, img), append(fs, f)
+			sum += img.Rect.Dx() + g.I(16)
+		}
+		if sum <= room {
+			break
 		}
 	}
-	return false
+	for i, f := range fs {
+		right -= imgs[i].Rect.Dx()
+		c := sheet.NewControl("brand.filter."+string(f), sheet.RoleSwitch, u.T("filter."+string(f)), imgs[i], right, y, func() { p.toggle(f) })
+		c.Value = onOff(slices.Contains(p.only, f))
+		c.Radius = float32(st.Radius)
+		s.Control(c)
+		right -= g.I(16)
+	}
 }
 
 func (p *brandPage) toggle(f Filter) {
-	var next []Filter
-	for _, x := range p.only {
-		if x != f {
-			next = append(next, x)
-		}
+	if i := slices.Index(p.only, f); i >= 0 {
+		p.only = slices.Delete(slices.Clone(p.only), i, i+1)
+	} else {
+		p.only = append(slices.Clone(p.only), f)
 	}
-	if len(next) == len(p.only) {
-		next = append(next, f)
-	}
-	p.only = next
 	p.build()
 }
 
-// wide is the page of landscape panels: poster on the left, variants scroll on the right.
+// wide is the page of landscape panels: poster, name and way back on one side, filters and variants on the other.
 func (p *brandPage) wide(s *sheet.Sheet) {
-	u, g := p.ui, p.ui.Geo
-	left := g.I(300)
-	s.Pic(u.hero(p.brand, left, g.I(250)), 0, 0)
-	lines, sz := u.wordmarkLines(p.brand, g.S(260), g.S(100), g.S(72), .88)
-	for i, l := range lines {
-		t := s.Text(l, g.S(20), g.S(264)+float64(i)*sz.PX*sz.Line, sz, art.Left)
-		if i == 0 {
-			s.Sign("brand.title", p.brand.Name, t)
-		}
+	g := p.l.Geo
+	left, poster, nameH, px, tonePX, pillH, pillPX := 300.0, 180.0, 84.0, 72.0, 18.0, 60.0, 20.0
+	area, cardH, gap, k, pad := image.Rect(g.I(312), g.I(92), g.W-g.I(20), g.H-g.I(16)), 116.0, 12.0, .56, 20.0
+	cols := 2
+	if roomy(g) {
+		left, poster, nameH, px, tonePX, pillH, pillPX = 470, 330, 150, 120, 24, 76, 22
+		area, cardH, gap, k, pad = image.Rect(g.I(500), g.I(132), g.W-g.I(32), g.H-g.I(28)), 176, 16, .78, 32
+	} else if p.l.Large {
+		cols = 1
 	}
-	st := sheet.ButtonStyle{H: g.I(74), PadL: g.I(18), PadR: g.I(24), Gap: g.I(10), Radius: g.S(37), PX: g.S(22), IconPX: g.S(30), Icon: "back", Fill: p.c.Ink, FG: p.c.Primary}
-	s.Control(sheet.NewControl("nav.back", sheet.RoleButton, "All brands", u.Look.Button("All brands", st), g.I(20), g.H-g.I(94), u.goHome))
-	in := u.Sheet(p.c.Primary, p.c.Ink)
-	w := (g.W - left - g.I(32) - g.I(12)) / 2
-	h := g.I(132)
-	offers := u.menu.Variants(p.brand.ID)
-	for i, o := range offers {
-		p.card(in, o, g.I(12)+i%2*(w+g.I(12)), g.I(20)+i/2*(h+g.I(12)), w, h, g.K*.62)
+	st := p.pillStyle(pillH, pillPX)
+	if lower := g.I(20) + st.H + g.I(14); lower > area.Min.Y {
+		area.Min.Y = lower // targets are larger than drawn
 	}
-	sc := container.NewVScroll(in.Container(g.W-left, g.I(32)+(len(offers)+1)/2*(h+g.I(12))))
-	sc.Move(fyne.NewPos(float32(left), 0))
-	sc.Resize(fyne.NewSize(float32(g.W-left), float32(g.H)))
-	s.Add(sc)
+	rows := maxVariants / cols
+	if cols == 2 {
+		cardH = min(cardH, (float64(area.Dy())/g.K-gap*float64(rows-1))/float64(rows))
+	}
+	if !p.c.Plain {
+		s.Pic(hero(p.l, p.brand, p.c, g.I(left), g.I(poster)), 0, 0)
+	}
+	p.title(s, g.S(pad), g.S(poster+16), g.S(left-pad-14), g.S(nameH), g.S(px), tonePX)
+	t, img := p.backPill(st)
+	s.Control(sheet.NewControl("nav.back", sheet.RoleButton, t, img, g.I(pad), g.H-g.I(pad)-st.H, p.ui.goHome))
+	p.filters(s, st, area.Max.X, g.I(20), area.Dx())
+	p.cards(s, area, cols, g.I(cardH), g.I(gap), g.K*k)
 }

@@ -14,6 +14,7 @@ import (
 	"fountain/touchui/art"
 	"fountain/touchui/kiosk"
 	"fountain/touchui/sheet"
+	"fountain/touchui/theme"
 )
 
 // dome is the push pad above the nozzle. It reports fingers; it decides nothing. The kiosk gives an object to one
@@ -39,7 +40,7 @@ var (
 func newDome(u *UI, id, role string, down, up func()) *dome {
 	d := &dome{ui: u, id: id, role: role, pic: sheet.Picture(image.NewRGBA(image.Rect(0, 0, 1, 1)), 0, 0), down: down, up: up}
 	d.ExtendBaseWidget(d)
-	g := u.Geo
+	g := u.leaf().Geo
 	if g.Wide {
 		r := g.I(art.CornerR)
 		d.Resize(fyne.NewSize(float32(r), float32(r)))
@@ -55,24 +56,20 @@ func newDome(u *UI, id, role string, down, up func()) *dome {
 // look changes what the dome shows.
 func (d *dome) look(st art.DomeStyle, value string, disabled bool) {
 	d.style, d.value, d.disabled = st, value, disabled
-	u := d.ui
-	img := u.Compose(func() *image.RGBA {
-		if u.Geo.Wide {
-			return art.Corner(u.Fonts, corners(st.Label), st, u.Geo.K)
+	l := d.ui.leaf()
+	img := l.Compose(func() *image.RGBA {
+		if l.Geo.Wide {
+			return art.Corner(l.Fonts, corners(l.Fonts, st.Label), st, l.Geo.K)
 		}
-		return art.Dome(u.Fonts, u.Geo.I(1920-art.DomeTop), st, u.Geo.K)
+		return art.Dome(l.Fonts, l.Geo.I(1920-art.DomeTop), st, l.Geo.K)
 	}, "dome/%s", fmt.Sprint(st))
 	sheet.Replace(d.pic, img)
 }
 
-// corners breaks a label for the corner pad: it has no room for three words on a line.
-func corners(label string) []string {
-	w := strings.Fields(label)
-	if len(w) < 2 {
-		return w
-	}
-	n := len(w) / 2
-	return []string{strings.Join(w[:n], " "), strings.Join(w[n:], " ")}
+// corners breaks a label for the corner pad, so that it can be set as large as its round allows.
+func corners(f *theme.Fonts, label string) []string {
+	lines, _ := art.FitName(f, label, theme.Size{PX: 46, Line: 1, Cut: theme.Display, Track: -.015}, 230, 150, 12, 3)
+	return lines
 }
 
 // Forget drops the picture of a dome that is not shown again.
@@ -81,9 +78,9 @@ func (d *dome) Forget() { d.pic.Image = nil }
 // CreateRenderer implements fyne.Widget.
 func (d *dome) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRenderer(d.pic) }
 
-// inside reports whether a point lies on the round pad, not only in its box.
-func (d *dome) inside(p fyne.Position) bool {
-	g := d.ui.Geo
+// Covers reports whether a point lies on the round pad, not only in its box.
+func (d *dome) Covers(p fyne.Position) bool {
+	g := d.ui.leaf().Geo
 	if g.Wide {
 		r := art.CornerR * g.K
 		return math.Hypot(float64(p.X)-r, float64(p.Y)-r) <= r
@@ -94,7 +91,7 @@ func (d *dome) inside(p fyne.Position) bool {
 
 // TouchDown implements mobile.Touchable.
 func (d *dome) TouchDown(e *mobile.TouchEvent) {
-	if !d.disabled && d.down != nil && d.inside(e.Position) {
+	if !d.disabled && d.down != nil && d.Covers(e.Position) {
 		d.down()
 	}
 }
@@ -113,7 +110,7 @@ func (d *dome) lifted() {
 
 // Tapped implements fyne.Tappable.
 func (d *dome) Tapped(e *fyne.PointEvent) {
-	if d.tap != nil && !d.disabled && d.inside(e.Position) {
+	if d.tap != nil && !d.disabled && d.Covers(e.Position) {
 		d.tap()
 	}
 }

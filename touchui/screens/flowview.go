@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"strconv"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -44,11 +44,25 @@ func (f flowPlan) levelAt(share float64) int {
 	return f.bottom - int(float64(f.bottom-f.top)*share+.5)
 }
 
+// planFor is where the level goes on a panel.
+func planFor(g sheet.Geo) flowPlan {
+	switch {
+	case !g.Wide:
+		return flowPlan{top: g.I(200), bottom: int(g.B(420)), sink: g.I(530), above: g.I(348), under: g.I(44), numberH: g.I(288), nameGap: g.I(92), limit: int(g.B(400))}
+	case roomy(g):
+		return flowPlan{top: g.I(96), bottom: g.I(690), sink: g.I(350), above: g.I(238), under: g.I(36), numberH: g.I(205), nameGap: g.I(60), limit: g.I(704)}
+	}
+	return flowPlan{top: g.I(20), bottom: g.I(440), sink: g.I(156), above: g.I(166), under: g.I(24), numberH: g.I(141), nameGap: g.I(46), limit: g.I(472)}
+}
+
 // flowView is the rising level with the measured number on it. level moves what there is; nothing is composed anew
 // but digits seen for the first time.
 type flowView struct {
 	p       *pourPage
+	l       *sheet.Look
 	plan    flowPlan
+	x       int // left edge of number and names, within part; the other edge where reading goes leftward
+	part    int // width of what is beside the dome; portrait: of the panel
 	field   *canvas.Rectangle
 	liquid  *canvas.Rectangle
 	edge    *canvas.Image
@@ -61,14 +75,18 @@ type flowView struct {
 	names   []*canvas.Image
 	lines   []string
 	nameSz  theme.Size
+	notes   []*canvas.Image // figures of the full cup
+	words   []string
+	noteSz  theme.Size
 	marks   []mark
 	bubbles []bubble
-	at      int // present level, -1 before the first
+	foam    *foamView // while foam settles
+	at      int       // present level, -1 before the first
 }
 
 type mark struct {
 	y    int
-	ml   int
+	text string
 	line *canvas.Rectangle
 	num  *canvas.Image
 }
@@ -79,41 +97,53 @@ type bubble struct {
 }
 
 func newFlowView(p *pourPage, s *sheet.Sheet) *flowView {
-	g := p.ui.Geo
-	f := &flowView{p: p, at: -1, edgeH: p.ui.edgeH()}
-	f.plan = flowPlan{
-		top: g.I(200), bottom: int(g.B(420)), sink: g.I(530), above: g.I(348), under: g.I(44), numberH: g.I(288),
-		nameGap: g.I(92), limit: int(g.B(400)),
-	}
+	l, g := p.l, p.l.Geo
+	f := &flowView{p: p, l: l, at: -1, edgeH: edgeH(g), plan: planFor(g), x: int(g.X(48)), part: g.W}
 	if g.Wide {
-		f.plan = flowPlan{top: g.I(20), bottom: g.I(440), sink: g.I(156), above: g.I(166), under: g.I(24), numberH: g.I(141), nameGap: g.I(46), limit: g.I(472)}
+		f.part = g.W - g.I(art.CornerR)
+		s.Rail(f.part)
 	}
-	if p.done() {
+	if g.Wide && !roomy(g) {
+		f.x = g.I(28)
+	}
+	if l.RTL() && f.scaled() {
+		f.x = g.I(200) // the jug scale keeps its side
+	}
+	paused := p.active() && p.ui.pour.portion && p.ui.pour.state == paused
+	if p.done() || paused {
 		f.plan.limit = int(g.B(626)) // above the way home
 		if p.trouble() != "" {
 			f.plan.limit = int(g.B(750)) // and above the note
 		}
 		if g.Wide {
-			f.plan.limit = g.I(396)
+			f.plan.limit = g.H - target(g, 60) - g.I(24)
 		}
 	}
 	f.field = s.Box(0, 0, g.W, 0, p.c.Secondary)
 	f.liquid = s.Box(0, 0, g.W, 0, p.c.Primary)
-	f.edge = s.Pic(p.strip(), 0, 0)
-	if !g.Wide {
-		f.bubblesAndScale(s)
+	f.edge = s.Pic(strip(l, p.c, p.c.Secondary, p.offer), 0, 0)
+	s.Fixed(f.field, f.liquid, f.edge)
+	if f.scaled() {
+		f.addBubbles(s)
+		f.addScale(s)
 	}
-	f.texts(s)
-	s.Add(p.dome)
-	if p.done() {
+	f.full(s)
+	if v := p.serving(); p.done() && v.state == settling {
+		f.foam = newFoamView(f, s, v)
+	} else {
+		f.texts(s)
+	}
+	s.Add(s.Fixed(p.dome))
+	if p.done() || paused {
 		f.finish(s)
 	}
 	return f
 }
 
-func (f *flowView) period() int {
-	return f.p.ui.Geo.I(art.WavePeriod)
-}
+// scaled reports whether there is room for a jug scale and bubbles.
+func (f *flowView) scaled() bool { return !f.l.Geo.Wide }
+
+func (f *flowView) period() int { return f.l.Geo.I(art.WavePeriod) }
 
 // wave moves the surface sideways, once round in 2.4 s at 15 frames a second.
 func (f *flowView) wave() {
@@ -121,92 +151,164 @@ func (f *flowView) wave() {
 	f.edge.Move(fyne.NewPos(float32(-f.phase), float32(f.at-f.edgeH/2)))
 }
 
-func (f *flowView) bubblesAndScale(s *sheet.Sheet) {
-	p, u, g := f.p, f.p.ui, f.p.ui.Geo
-	if sparkling(p.offer.Beverage) && !p.done() {
-		for _, b := range [...][3]float64{{130, 1380, 26}, {250, 1220, 14}, {180, 1110, 34}, {860, 1330, 20}, {760, 1160, 30}, {860, 1040, 14}, {420, 1090, 18}, {640, 1270, 12}, {330, 1400, 12}} {
-			r := g.I(b[2])
-			img := u.Compose(func() *image.RGBA {
-				q := u.Picture(2*r, 2*r, p.c.Primary)
-				q.Round(0, 0, float64(2*r), float64(2*r), float64(r), p.c.Tint(.22))
-				return q.RGBA
-			}, "bubble/%s/%d", p.offer.Brand.ID, r)
-			f.bubbles = append(f.bubbles, bubble{y: g.I(b[1]), r: r, pic: s.Pic(img, int(g.X(b[0]))-r, g.I(b[1])-r)})
-		}
+func (f *flowView) addBubbles(s *sheet.Sheet) {
+	p, l, g := f.p, f.l, f.l.Geo
+	if !sparkling(p.offer.Beverage) || p.done() || p.c.Plain {
+		return
 	}
-	size := p.size().ML
-	for ml := 25; ml < size; ml += 25 {
-		m := mark{ml: ml, y: f.plan.levelAt(float64(ml) / float64(size))}
+	for _, b := range [...][3]float64{{130, 1380, 26}, {250, 1220, 14}, {180, 1110, 34}, {860, 1330, 20}, {760, 1160, 30}, {860, 1040, 14}, {420, 1090, 18}, {640, 1270, 12}, {330, 1400, 12}} {
+		r := g.I(b[2])
+		img := l.Compose(func() *image.RGBA {
+			q := l.Picture(2*r, 2*r, p.c.Primary)
+			q.Round(0, 0, float64(2*r), float64(2*r), float64(r), p.c.Tint(.22))
+			return q.RGBA
+		}, "bubble/%s/%d", p.offer.Brand.ID, r)
+		y := g.I(b[1] + lift(g))
+		pic := s.Pic(img, int(g.X(b[0]))-r, y-r)
+		s.Fixed(pic)
+		f.bubbles = append(f.bubbles, bubble{y: y, r: r, pic: pic})
+	}
+}
+
+// scale lists the marks of the jug: every 25 ml with a number at each 100, or every ounce with one at each fourth.
+func scaleOf(l *sheet.Look, ml int) (shares []float64, texts []string) {
+	step, whole, most, each := 25.0, 4, float64(ml), 100
+	if l.Units == sheet.FluidOunces {
+		step, most, each = 1, float64(ml)/mlPerFlOz, 4
+	}
+	for i := 1; float64(i)*step < most-step/4; i++ {
+		shares = append(shares, float64(i)*step/most)
+		t := ""
+		if i%whole == 0 {
+			t = l.Words.Number(float64(i/whole*each), 0)
+		}
+		texts = append(texts, t)
+	}
+	return shares, texts
+}
+
+func (f *flowView) addScale(s *sheet.Sheet) {
+	p, l, g := f.p, f.l, f.l.Geo
+	shares, texts := scaleOf(l, p.size().ML)
+	if len(shares) > 40 { // a pitcher: the marks would run into each other
+		return
+	}
+	for i, share := range shares {
+		m := mark{text: texts[i], y: f.plan.levelAt(share)}
 		w := 32.0
-		if ml%100 == 0 {
+		if m.text != "" {
 			w = 64
-			img, over := u.Label(strconv.Itoa(ml), f.numStyle(p.c.OnSecondary))
-			tw := u.Fonts.Width(strconv.Itoa(ml), theme.Text, g.S(34), 0)
+			img, over := l.Label(m.text, f.numStyle(p.c.OnSecondary))
+			tw := l.Fonts.Width(m.text, theme.Text, g.S(34), 0)
 			m.num = s.Pic(img, g.W-g.I(76)-int(tw+.5)-g.I(2), m.y-g.I(20)-over)
+			s.Fixed(m.num)
 		}
 		m.line = s.Box(g.W-g.I(w), m.y-g.I(3), g.I(w), g.I(6), p.c.OnSecondary)
+		s.Fixed(m.line)
 		f.marks = append(f.marks, m)
 	}
-	// the mark of a full cup
-	dash := u.Compose(func() *image.RGBA {
-		q := u.Picture(g.W, g.I(6), p.c.Secondary)
+}
+
+func (f *flowView) numStyle(c color.RGBA) art.Style {
+	return art.Style{Size: f.l.Geo.At(34, 40.0/34, theme.Text, 0), Color: c}
+}
+
+// full adds the mark of a full cup and what it means.
+func (f *flowView) full(s *sheet.Sheet) {
+	p, l, g := f.p, f.l, f.l.Geo
+	s.BG, s.Ink = p.c.Secondary, p.c.OnSecondary
+	text := l.T("pour.full_at", "size", p.size().Name(l.Words), "volume", oneUnit(l, p.size().ML))
+	if g.Wide && !roomy(g) {
+		st := fitted(l, text, l.At(22, 1.2, theme.Text, 0), g.S(340))
+		s.Fixed(s.Text(text, float64(g.W)-g.S(20), g.S(30), st, art.Right)) // above the dome
+		return
+	}
+	dash := l.Compose(func() *image.RGBA {
+		q := l.Picture(g.W, g.I(6), p.c.Secondary)
 		for x := 0.0; x < float64(g.W); x += 40 * g.K {
 			q.Box(int(x), 0, g.I(22), g.I(6), p.c.OnSecondary)
 		}
 		return q.RGBA
 	}, "dash/%s/%d", p.offer.Brand.ID, g.W)
-	s.Pic(dash, 0, f.plan.top-g.I(3))
-	s.BG, s.Ink = p.c.Secondary, p.c.OnSecondary
-	s.Text(fmt.Sprintf("%s, full at %d ml", p.size().Name, size), g.X(48), float64(f.plan.top)-g.S(62), g.At(36, 1, theme.Text, 0), art.Left)
-}
-
-func (f *flowView) numStyle(c color.RGBA) art.Style {
-	return art.Style{Size: f.p.ui.Geo.At(34, 40.0/34, theme.Text, 0), Color: c}
+	s.Fixed(s.Pic(dash, 0, f.plan.top-g.I(3)))
+	px := 36.0
+	if roomy(g) {
+		px = 26
+	}
+	st := fitted(l, text, l.At(px, 1, theme.Text, 0), g.S(900))
+	s.Text(text, float64(f.x), float64(f.plan.top)-st.PX*1.3-g.S(14), st, art.Left)
 }
 
 // texts adds number, unit and name; level moves and colours them.
 func (f *flowView) texts(s *sheet.Sheet) {
-	p, u, g := f.p, f.p.ui, f.p.ui.Geo
+	p, l, g := f.p, f.l, f.l.Geo
 	s.BG, s.Ink = p.c.Primary, p.c.Ink
 	width, px, height := g.S(860), g.S(150), g.S(280)
-	brandPX := g.S(40)
-	if g.Wide {
-		width, px, height, brandPX = g.S(380), g.S(80), g.S(80), g.S(24)
-		s.BG, s.Ink = p.c.Secondary, p.c.OnSecondary
-		if t := fmt.Sprintf("%s, full at %d ml", p.size().Name, p.size().ML); true {
-			s.Text(t, float64(g.W)-g.S(20), g.S(30), g.At(22, 1.2, theme.Text, 0), art.Right)
-		}
+	brandPX, notePX := f.brandPX(), 30.0
+	switch {
+	case roomy(g):
+		width, px, height, notePX = g.S(700), g.S(110), g.S(110), 24
+	case g.Wide:
+		width, px, height, notePX = g.S(380), g.S(80), g.S(80), 20
+	case l.RTL():
+		width = g.S(800)
 	}
-	f.lines, f.nameSz = p.nameLines(theme.Condensed, width, height, px, .9)
+	name := drinkName(l.Words, p.offer)
+	sz := theme.Size{PX: px, Line: .9, Cut: theme.Condensed, Track: -.015}
+	f.lines, sz.PX = art.FitName(l.Fonts, name, sz, width, height, 12, 3)
 	if len(f.lines) > 1 { // one line if it does not get too small for it
-		one := theme.Size{PX: px, Line: .9, Cut: theme.Condensed, Track: -.015}
-		one.PX = u.Fonts.Fit([]string{p.offer.Beverage.Name}, one.Cut, one.Track, width, px, 1)
-		if one.PX >= px*.6 {
-			f.lines, f.nameSz = []string{p.offer.Beverage.Name}, one
+		if one := l.Fonts.Fit([]string{name}, sz.Cut, sz.Track, width, px, 1); one >= px*.6 {
+			f.lines, sz.PX = []string{name}, one
 		}
 	}
-	f.plan.nameH = int(brandPX*1.35 + f.nameSz.PX*.95*float64(len(f.lines)))
-	f.brand = s.Pic(image.NewRGBA(image.Rect(0, 0, 1, 1)), 0, 0)
+	f.nameSz = sz
+	f.noteSz = l.At(notePX, 1.3, theme.Text, 0)
+	note := l.T("facts.when_full", "kcal", kcal(p.offer.Beverage, p.size().ML), "sugar", sugarG(p.offer.Beverage, p.size().ML))
+	f.noteSz = fitted(l, note, f.noteSz, width)
+	f.words = []string{note}
+	f.plan.nameH = int(brandPX*1.35 + f.nameSz.PX*.95*float64(len(f.lines)) + f.noteSz.PX*1.6)
+	blank := image.NewRGBA(image.Rect(0, 0, 1, 1))
+	pic := func() *canvas.Image {
+		c := s.Pic(blank, 0, 0)
+		s.Fixed(c)
+		return c
+	}
+	f.brand = pic()
 	for range f.lines {
-		f.names = append(f.names, s.Pic(image.NewRGBA(image.Rect(0, 0, 1, 1)), 0, 0))
+		f.names = append(f.names, pic())
 	}
-	for range 4 {
-		f.digits = append(f.digits, s.Pic(image.NewRGBA(image.Rect(0, 0, 1, 1)), 0, 0))
+	for range f.words {
+		f.notes = append(f.notes, pic())
 	}
-	f.unit = s.Pic(image.NewRGBA(image.Rect(0, 0, 1, 1)), 0, 0)
-	f.value = sheet.NewControl("pour.volume", sheet.RoleValue, "Millilitres in the cup", image.NewRGBA(image.Rect(0, 0, 1, 1)), 0, 0, nil)
+	for range 5 {
+		f.digits = append(f.digits, pic())
+	}
+	f.unit = pic()
+	f.value = sheet.NewControl("pour.volume", sheet.RoleValue, l.T("pour.in_cup"), blank, 0, 0, nil)
 	f.value.SetPicture(nil)
-	s.Add(f.value)
+	s.Add(s.Fixed(f.value))
+}
+
+func (f *flowView) brandPX() float64 {
+	switch g := f.l.Geo; {
+	case roomy(g):
+		return g.S(30)
+	case g.Wide:
+		return g.S(24)
+	default:
+		return g.S(40)
+	}
 }
 
 // level shows ul microlitres.
 func (f *flowView) level(ul int64) {
-	p, g := f.p, f.p.ui.Geo
-	ml := int(ul / 1000)
-	f.value.Value = strconv.Itoa(ml)
+	p, g := f.p, f.l.Geo
 	y := f.plan.levelAt(float64(ul) / 1000 / float64(p.size().ML))
 	number, name, numberDry, nameDry := f.plan.place(y)
-	f.number(ml, number, numberDry)
+	if f.foam == nil {
+		f.value.Value = fmt.Sprint(ul / 1000)
+		f.number(ul, number, numberDry)
+	}
 	if y == f.at {
 		return
 	}
@@ -215,9 +317,14 @@ func (f *flowView) level(ul int64) {
 	f.liquid.Move(fyne.NewPos(0, float32(y)))
 	f.liquid.Resize(fyne.NewSize(float32(g.W), float32(g.H-y)))
 	f.edge.Move(fyne.NewPos(float32(-f.phase), float32(y-f.edgeH/2)))
-	f.title(name, nameDry)
+	clear := name + f.plan.nameH + g.I(12)
+	if f.foam != nil {
+		f.foam.level(y)
+	} else {
+		f.title(name, nameDry)
+	}
 	for _, b := range f.bubbles {
-		shown(b.pic, b.y-b.r > max(y+f.edgeH/2, name+f.plan.nameH+g.I(12)))
+		shown(b.pic, b.y-b.r > max(y+f.edgeH/2, clear))
 	}
 	for _, m := range f.marks {
 		f.mark(m, y)
@@ -237,8 +344,11 @@ func shown(o fyne.CanvasObject, yes bool) {
 
 // mark colours a mark of the scale for its side of the level, and hides it in the surface.
 func (f *flowView) mark(m mark, level int) {
-	p, u, g := f.p, f.p.ui, f.p.ui.Geo
+	p, g := f.p, f.l.Geo
 	near := m.y-level < g.I(30) && level-m.y < g.I(30)
+	if f.foam != nil { // foam stands there
+		near = near || m.y < level && m.y > level-f.foam.high-g.I(20)
+	}
 	shown(m.line, !near)
 	fg := p.c.Ink
 	if m.y < level {
@@ -250,97 +360,146 @@ func (f *flowView) mark(m mark, level int) {
 	}
 	if m.num != nil {
 		shown(m.num, !near)
-		img, _ := u.Label(strconv.Itoa(m.ml), f.numStyle(fg))
+		img, _ := f.l.Label(m.text, f.numStyle(fg))
 		sheet.Replace(m.num, img)
 	}
 }
 
-// number sets the volume in cells of one width, so that it does not dance.
-func (f *flowView) number(ml, y int, dry bool) {
-	p, u, g := f.p, f.p.ui, f.p.ui.Geo
-	fg := p.c.Ink
-	if dry {
-		fg = p.c.OnSecondary
+// put places a picture of width w that reading begins at x with.
+func (f *flowView) put(c *canvas.Image, x, w, y float64) {
+	if f.l.RTL() {
+		x = float64(f.part) - x - w
 	}
-	sz := u.digitSize()
-	x := int(g.X(48))
-	if g.Wide {
-		x = g.I(28)
-	}
-	text := strconv.Itoa(ml)
-	x0 := x
-	for i, c := range f.digits {
-		shown(c, i < len(text))
-		if i >= len(text) {
-			continue
-		}
-		img, cell := u.digit(text[i:i+1], fg)
-		sheet.Replace(c, img)
-		c.Move(fyne.NewPos(float32(x), float32(y)))
-		x += cell
-	}
-	us := theme.Size{PX: sz.PX * .3, Line: 1, Cut: theme.Display, Track: -.015}
-	img := u.Compose(func() *image.RGBA {
-		q, _ := art.Label(u.Fonts, "ml", art.Style{Size: us, Color: fg})
-		return q.RGBA
-	}, "unit/%v/%v", us.PX, fg)
-	sheet.Replace(f.unit, img)
-	base := u.Fonts.Baseline(sz.Cut, sz.PX, sz.Line) - u.Fonts.Baseline(us.Cut, us.PX, us.Line)
-	f.unit.Move(fyne.NewPos(float32(x)+float32(g.S(14)), float32(float64(y)+base-float64(int(us.PX*.2)))))
-	f.value.Move(fyne.NewPos(float32(x0), float32(y)))
-	f.value.Resize(fyne.NewSize(float32(x-x0), float32(sz.PX*sz.Line)))
+	c.Move(fyne.NewPos(float32(int(x)), float32(int(y))))
 }
 
-// title sets brand and name at y.
-func (f *flowView) title(y int, dry bool) {
-	p, u, g := f.p, f.p.ui, f.p.ui.Geo
+// number sets the volume in cells of one width, so that it does not dance.
+func (f *flowView) number(ul int64, y int, dry bool) {
+	p, l, g := f.p, f.l, f.l.Geo
 	fg := p.c.Ink
 	if dry {
 		fg = p.c.OnSecondary
 	}
-	x, px := g.X(48), 40.0
-	if g.Wide {
-		x, px = g.S(28), 24
+	sz := digitSize(g)
+	text, unit := reading(l, ul)
+	cells := make([]*image.RGBA, 0, len(f.digits))
+	wide := 0
+	widths := make([]int, 0, len(f.digits))
+	for _, r := range text {
+		if len(cells) == len(f.digits) {
+			break
+		}
+		img, cell := digit(l, string(r), fg)
+		cells, widths = append(cells, img), append(widths, cell)
+		wide += cell
 	}
-	sz := g.At(px, 1, theme.Text, 0)
-	img, over := u.Label(p.offer.Brand.Name, art.Style{Size: sz, Color: fg})
-	sheet.Replace(f.brand, img)
-	f.brand.Move(fyne.NewPos(float32(int(x-sz.PX*.05)), float32(y-over)))
-	top := float64(y) + sz.PX*1.35
-	for i, l := range f.lines {
-		img, over := u.Label(l, art.Style{Size: f.nameSz, Color: fg})
-		sheet.Replace(f.names[i], img)
-		f.names[i].Move(fyne.NewPos(float32(int(x-f.nameSz.PX*.05)), float32(int(top+float64(i)*f.nameSz.PX*.9)-over)))
+	us := theme.Size{PX: sz.PX * .3, Line: 1, Cut: theme.Display, Track: -.015}
+	uimg, over := l.Label(unit, art.Style{Size: us, Color: fg})
+	uw, gap := l.Fonts.Width(unit, us.Cut, us.PX, us.Track), g.S(14)
+	x := float64(f.x)
+	ux := x + float64(wide) + gap
+	if l.RTL() { // digits go rightward in every language; the unit follows as reading goes
+		x = float64(f.part - f.x - wide)
+		ux = x - gap - uw
+	}
+	x0 := x
+	for i, c := range f.digits {
+		shown(c, i < len(cells))
+		if i >= len(cells) {
+			continue
+		}
+		sheet.Replace(c, cells[i])
+		c.Move(fyne.NewPos(float32(int(x)), float32(y)))
+		x += float64(widths[i])
+	}
+	sheet.Replace(f.unit, uimg)
+	base := l.Fonts.Baseline(sz.Cut, sz.PX, sz.Line) - l.Fonts.Baseline(us.Cut, us.PX, us.Line)
+	f.unit.Move(fyne.NewPos(float32(int(ux-us.PX*.05)), float32(int(float64(y)+base)-over)))
+	f.value.Move(fyne.NewPos(float32(int(x0)), float32(y)))
+	f.value.Resize(fyne.NewSize(float32(wide), float32(sz.PX*sz.Line)))
+}
+
+// title sets brand, name and figures at y.
+func (f *flowView) title(y int, dry bool) {
+	p, l := f.p, f.l
+	fg := p.c.Ink
+	if dry {
+		fg = p.c.OnSecondary
+	}
+	line := func(c *canvas.Image, t string, sz theme.Size, y float64) {
+		img, over := l.Label(t, art.Style{Size: sz, Color: fg})
+		sheet.Replace(c, img)
+		f.put(c, float64(f.x)-sz.PX*.05, float64(img.Rect.Dx()), y-float64(over))
+	}
+	brandPX := f.brandPX()
+	line(f.brand, p.offer.Brand.Name, theme.Size{PX: brandPX, Line: 1, Cut: theme.Text}, float64(y))
+	top := float64(y) + brandPX*1.35
+	for i, t := range f.lines {
+		line(f.names[i], t, f.nameSz, top+float64(i)*f.nameSz.PX*.9)
+	}
+	top += float64(len(f.lines))*f.nameSz.PX*.9 + f.noteSz.PX*.5
+	for i, t := range f.words {
+		line(f.notes[i], t, f.noteSz, top+float64(i)*f.noteSz.PX*f.noteSz.Line)
 	}
 }
 
 // finish adds what the end of a pour says, and the way home.
 func (f *flowView) finish(s *sheet.Sheet) {
-	p, u, g := f.p, f.p.ui, f.p.ui.Geo
+	p, u, l, g := f.p, f.p.ui, f.l, f.l.Geo
 	s.BG, s.Ink = p.c.Well, p.c.Ink
-	words := p.trouble()
+	text, trouble := l.T("pour.enough"), p.trouble()
+	leave := func() {
+		if p.active() {
+			u.pour.release(false)
+			return
+		}
+		u.goHome()
+	}
 	if g.Wide {
-		st := sheet.ButtonStyle{H: g.I(64), PadL: g.I(28), PadR: g.I(28), Radius: g.S(32), PX: g.S(22), Fill: p.c.Well, FG: p.c.Ink}
-		s.Control(sheet.NewControl("pour.done", sheet.RoleButton, "Done", u.Look.Button("Done", st), g.I(28), int(g.B(76)), u.goHome))
-		if words != "" {
-			f.note(s, words, g.At(18, 1.2, theme.Text, 0), g.I(150), int(g.B(76)), g.S(270))
+		h := target(g, 60)
+		px, x := 20.0, 28.0
+		if roomy(g) {
+			px, x = 22, 48
+		}
+		st := sheet.ButtonStyle{H: h, PadL: h * 2 / 5, PadR: h * 2 / 5, Radius: float64(h) / 2, PX: l.At(px, 1, theme.Text, 0).PX, Fill: p.c.Well, FG: p.c.Ink}
+		y := g.H - h - g.I(16)
+		c := s.Control(sheet.NewControl("pour.done", sheet.RoleButton, text, l.Button(text, pill(l, p.c, st, false)), g.I(x), y, leave))
+		c.Radius = float32(st.Radius)
+		if trouble != "" {
+			at := l.At(18, 1.2, theme.Text, 0)
+			width := float64(g.W) - g.S(art.CornerR+x)
+			lines := art.Wrap(l.Fonts, trouble, at, width-g.S(32))
+			f.note(s, trouble, at, g.I(x), y-g.I(10)-f.noteHeight(lines, at), width)
 		}
 		return
 	}
-	st := sheet.ButtonStyle{H: g.I(116), Radius: g.S(58), PX: g.S(32), Fill: p.c.Well, FG: p.c.Ink, Width: g.I(400)}
-	s.Control(sheet.NewControl("pour.done", sheet.RoleButton, "That’s enough for me", u.Look.Button("That’s enough for me", st), int(g.X(340)), int(g.B(616)), u.goHome))
-	if words != "" {
-		f.note(s, words, g.At(34, 1.25, theme.Text, 0), int(g.X(140)), int(g.B(740)), g.S(800))
+	h := target(g, 116)
+	st := sheet.ButtonStyle{H: h, Radius: float64(h) / 2, PX: l.At(32, 1, theme.Text, 0).PX, Fill: p.c.Well, FG: p.c.Ink}
+	st.PadL, st.PadR = g.I(48), g.I(48)
+	img := l.Button(text, pill(l, p.c, st, false))
+	c := s.Control(sheet.NewControl("pour.done", sheet.RoleButton, text, img, (g.W-img.Rect.Dx())/2, int(g.B(614)), leave))
+	c.Radius = float32(st.Radius)
+	if trouble != "" {
+		at := l.At(34, 1.25, theme.Text, 0)
+		lines := art.Wrap(l.Fonts, trouble, at, g.S(760))
+		f.note(s, trouble, at, int(g.X(140)), int(g.B(636))-f.noteHeight(lines, at), g.S(800))
 	}
+}
+
+func (f *flowView) noteHeight(lines []string, sz theme.Size) int {
+	return int(float64(len(lines))*sz.PX*sz.Line + f.l.Geo.S(24))
 }
 
 // note puts words on a plate of their own, so that the level behind does not matter.
 func (f *flowView) note(s *sheet.Sheet, words string, sz theme.Size, x, y int, width float64) {
-	u, g := f.p.ui, f.p.ui.Geo
-	lines := art.Wrap(u.Fonts, words, sz, width-g.S(40))
-	h := int(float64(len(lines))*sz.PX*sz.Line + g.S(24))
-	q := art.Clear(u.Fonts, int(width), h)
+	l, g := f.l, f.l.Geo
+	lines := art.Wrap(l.Fonts, strings.TrimSpace(words), sz, width-g.S(40))
+	h := f.noteHeight(lines, sz)
+	q := art.Clear(l.Fonts, int(width), h)
 	q.Round(0, 0, width, float64(h), g.S(24), f.p.c.Well)
+	if f.p.c.Plain {
+		q.Frame(0, 0, width, float64(h), theme.RadiusPlain*g.K, max(theme.LinePlain*g.K, 2), f.p.c.Ink)
+	}
 	q.Lines(lines, width/2, g.S(12), art.Style{Size: sz, Color: f.p.c.Ink}, art.Centre)
 	s.Sign("pour.note", words, s.Pic(q.RGBA, x, y))
 }

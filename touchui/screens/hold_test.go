@@ -17,7 +17,9 @@ func TestHoldMachine(t *testing.T) {
 			return
 		}
 		for e := evPress; e <= evSettled; e++ {
-			if (e == evGranted || e == evRefused) && h.state != asking || e == evSettled && h.state != ending || e == evOver && !leased {
+			switch {
+			case (e == evGranted || e == evRefused) && h.state != asking && h.state != resuming, e == evSettled && h.state != ending,
+				(e == evOver || e == evPaused || e == evFlows) && !leased:
 				continue // the agent cannot say that now
 			}
 			next, effect := h.step(e)
@@ -29,21 +31,25 @@ func TestHoldMachine(t *testing.T) {
 					t.Fatalf("%v asks for a second pour", now)
 				}
 			case doBeat:
-				if h.released || next.state != flowing {
+				if h.released || !next.leased() {
 					t.Fatalf("%v beats a pour that was let go", now)
 				}
 				has = true
+			case doResume:
+				if h.state != paused || e != evPress {
+					t.Fatalf("%v goes on with a pour that nobody pressed on", now)
+				}
 			case doStop:
 				has = false
 			case doNothing:
 			}
-			if e == evRelease && h.state == flowing && effect != doStop {
+			if e == evRelease && h.leased() && effect != doStop {
 				t.Fatalf("%v does not stop when let go", now)
 			}
 			if e == evGranted && h.released && effect != doStop {
 				t.Fatalf("%v does not stop a pour that was let go while asking", now)
 			}
-			if has && next.state != flowing {
+			if has != next.leased() {
 				t.Fatalf("%v leaves a lease without anyone who holds it", now)
 			}
 			walk(next, has, now)
@@ -281,7 +287,7 @@ func TestHoldingAgainRinses(t *testing.T) {
 	for i, want := range []struct {
 		rinses int
 		says   string
-	}{{0, rinseAsk}, {1, rinseDone}} {
+	}{{0, r.ui.T(rinseAsk)}, {1, r.ui.T(rinseDone)}} {
 		x, y := r.press("beverage.pour")
 		r.until(want.says, func() bool { e, ok := r.find("beverage.problem"); return ok && e.Name == want.says })
 		r.finger.Up(1, x, y)

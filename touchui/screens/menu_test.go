@@ -2,9 +2,7 @@ package screens
 
 import (
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"fountain/agent/api"
 	"fountain/agent/beverage"
@@ -133,39 +131,6 @@ func TestNeighboursDiffer(t *testing.T) {
 	}
 }
 
-func TestIdleRule(t *testing.T) {
-	at := func(s int) time.Time { return time.Unix(1000+int64(s), 0) }
-	for name, c := range map[string]struct {
-		lastTouch              int
-		cup, pouring, touching int // seconds until which it is so; 0 never
-		due                    int
-	}{
-		"nobody came":       {due: 60},
-		"touched at 30":     {lastTouch: 30, due: 90},
-		"cup until 100":     {cup: 100, due: 160},
-		"pouring until 80":  {pouring: 80, due: 140},
-		"finger until 200":  {touching: 200, lastTouch: 1, due: 260},
-		"cup, then a touch": {cup: 50, lastTouch: 70, due: 130},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var i Idle
-			for s := range 400 {
-				last := time.Time{}
-				if c.lastTouch > 0 && s >= c.lastTouch {
-					last = at(c.lastTouch)
-				}
-				if i.Due(at(s), last, s <= c.cup && c.cup > 0, s <= c.pouring && c.pouring > 0, s <= c.touching && c.touching > 0) {
-					if s != c.due {
-						t.Errorf("returned after %d s, want %d", s, c.due)
-					}
-					return
-				}
-			}
-			t.Error("never returned")
-		})
-	}
-}
-
 func TestFlowPlanKeepsTextApart(t *testing.T) {
 	p := flowPlan{top: 200, bottom: 1500, sink: 530, above: 348, under: 44, numberH: 288, nameGap: 92, nameH: 200, limit: 1520}
 	for ul := range 1001 {
@@ -184,34 +149,17 @@ func TestFlowPlanKeepsTextApart(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	v := &beverage.Beverage{KCal: 1, Caffeine: 9.6, Sweeteners: []string{"aspartame"}, Notices: []string{"phenylalanine"}, Allergens: []string{"almond"}}
-	if got, want := facts(v, Cup{"medium", "Medium", 473, 16}), "Medium cup without ice. Sweeteners: aspartame. Contains a source of phenylalanine. Contains almond."; got != want {
+	if got, want := facts(english(t), v, Cup{"medium", 473}), "Medium cup without ice. Sweeteners: aspartame. Contains a source of phenylalanine. Contains almond."; got != want {
 		t.Errorf("facts: %q", got)
 	}
 	if kcal(v, 473) != 5 || caffeineMG(v, 473) != 45 || sugarG(v, 473) != 0 {
 		t.Errorf("figures: %d %d %d", kcal(v, 473), caffeineMG(v, 473), sugarG(v, 473))
 	}
-	// A person reads these, a technician the alarm: no code, no part, nothing to be mended.
-	technical := []api.Alarm{{Severity: "blocks", Scope: "unit", What: "the valves and pumps do not answer"}}
-	for _, code := range []string{
-		"e_stop", "door", "guard_gone", "no_water", "leak", "service", "cleaning", "tray_full", "rig_lost", "hardware",
-		"unexpected_flow", "interlock_unreadable", "lines_keep_level", "store_failing", "journal", agentAway,
-	} {
-		title, text := outage(api.Snapshot{Reason: code, Alarms: technical})
-		if title == "" || text == "" || strings.Contains(text, "valves and pumps") {
-			t.Errorf("%s has no words of its own: %q %q", code, title, text)
-		}
-	}
-	if title, text := outage(api.Snapshot{Reason: "something new"}); title == "" || text == "" {
-		t.Errorf("a new reason has no words: %q %q", title, text)
-	}
-	if got, want := sentence("… does not answer"), "… does not answer."; got != want {
-		t.Errorf("sentence %q, want %q", got, want)
-	}
 }
 
 func TestCupsFollowTheUnit(t *testing.T) {
 	cups := cupsOf([]api.Size{{ID: "small", UL: 300_000}, {ID: "large", UL: 591_000}})
-	want := []Cup{{"small", "Small", 300, 10}, {"large", "Large", 591, 20}}
+	want := []Cup{{"small", 300}, {"large", 591}}
 	if !slices.Equal(cups, want) || usual(cups) != 0 {
 		t.Errorf("got %v, usual %d", cups, usual(cups))
 	}

@@ -1,8 +1,10 @@
 package screens
 
 import (
-	"fmt"
 	"image"
+	"image/color"
+	"strconv"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -18,10 +20,16 @@ type outagePage struct {
 	ui    *UI
 	root  *fyne.Container
 	shown string
+	since time.Time
+	kept  *pourPage // where a person stood with a drink chosen, or a cup half full; nil: nobody
 }
 
+// keepFor is how long a choice is kept through an outage when no cup stands: a pause of the valves takes seconds.
+const keepFor = 20 * time.Second
+
 func newOutage(u *UI) *outagePage {
-	p := &outagePage{ui: u, root: container.NewWithoutLayout()}
+	p := &outagePage{ui: u, root: container.NewWithoutLayout(), since: u.now()}
+	p.kept, _ = u.page.(*pourPage)
 	p.update(true)
 	return p
 }
@@ -33,58 +41,83 @@ func (p *outagePage) name() string {
 	return "out_of_order"
 }
 
-func (p *outagePage) again() page { return newOutage(p.ui) }
+func (p *outagePage) again() page {
+	q := newOutage(p.ui)
+	q.kept, q.since = p.kept, p.since
+	return q
+}
+
+// afterOutage shows where the person stood, while the cup still does or when the outage was short; else the start.
+func (u *UI) afterOutage() {
+	p := u.page.(*outagePage)
+	if k := p.kept; k != nil && k.more() && (u.snap.Cup || u.now().Sub(p.since) < keepFor) {
+		u.show(k.again())
+		return
+	}
+	u.goHome()
+}
 
 func (p *outagePage) content() fyne.CanvasObject { return p.root }
 
 func (p *outagePage) update(bool) {
-	u, g := p.ui, p.ui.Geo
-	title, text := outage(u.snap)
-	if u.snap.Unit == api.UnitStarting {
-		title, text = "One moment", "This machine is starting. It pours in a few seconds."
+	u := p.ui
+	title, text, works := outage(u.Words, u.snap)
+	if p.kept != nil && u.snap.Cup {
+		works += " " + u.T("outage.kept")
 	}
-	if p.shown == title+text {
+	if p.shown == title+text+works {
 		return
 	}
-	p.shown = title + text
-	s := u.Sheet(u.Roles.BG, u.Roles.Ink)
+	p.shown = title + text + works
+	l := u.leaf()
+	g := l.Geo
+	s := l.Sheet(u.Roles.BG, u.Roles.Ink)
 	s.Box(0, 0, g.W, g.H, u.Roles.BG)
-	u.emptyCups(s)
+	emptyCups(s)
 	px, width, x, y, textPX := 208.0, 1000.0, 40.0, 190.0, 40.0
-	if g.Wide {
-		px, width, x, y, textPX = 84, 560, 28, 90, 24
+	switch {
+	case roomy(g):
+		px, width, x, y, textPX = 132, 800, 48, 130, 30
+	case g.Wide:
+		px, width, x, y, textPX = 84, 560, 28, 84, 24
 	}
-	u.logo(s, x, y/4)
-	sz := g.At(px, .86, theme.Display, -.025)
-	lines, fit := art.FitName(u.Fonts, title, sz, g.S(width*.8), g.S(px*2.6), g.S(40), 3)
+	logo(s, x, y/4)
+	sz := g.At(px, .88, theme.Display, -.02)
+	lines, fit := art.FitName(l.Fonts, title, sz, g.S(width*.9), g.S(px*2.6), g.S(30), 3)
 	sz.PX = fit
-	for i, l := range lines {
-		t := s.Text(l, g.X(x), g.Y(y)+float64(i)*sz.PX*sz.Line, sz, art.Left)
+	for i, t := range lines {
+		at := s.Text(t, g.X(x), g.Y(y)+float64(i)*sz.PX*sz.Line, sz, art.Left)
 		if i == 0 {
-			s.Sign("outage.title", title, t)
+			s.Sign("outage.title", title, at)
 		}
 	}
 	at := g.Y(y) + float64(len(lines))*sz.PX*sz.Line + g.S(textPX)
-	st := g.At(textPX, 1.32, theme.Text, 0)
-	for i, l := range art.Wrap(u.Fonts, text, st, g.S(width*.94)) {
-		t := s.Text(l, g.X(x), at+float64(i)*st.PX*st.Line, st, art.Left)
-		if i == 0 {
-			s.Sign("outage.text", text, t)
+	st := l.At(textPX, 1.32, theme.Text, 0)
+	for _, t := range [...]struct {
+		id, text string
+		ink      color.RGBA
+	}{{"outage.text", text, u.Roles.Ink}, {"outage.works", works, u.Roles.InkSoft}} {
+		s.Ink = t.ink
+		ls := art.Wrap(l.Fonts, t.text, st, g.S(width*.94))
+		for i, line := range ls {
+			pic := s.Text(line, g.X(x), at+float64(i)*st.PX*st.Line, st, art.Left)
+			if i == 0 {
+				s.Sign(t.id, t.text, pic)
+			}
 		}
+		at += (float64(len(ls)) + .6) * st.PX * st.Line
 	}
-	p.root.Objects = s.Objects()
-	p.root.Resize(fyne.NewSize(float32(g.W), float32(g.H)))
-	p.root.Refresh()
+	s.Fill(p.root)
 }
 
-func (u *UI) logo(s *sheet.Sheet, x, y float64) {
-	g := u.Geo
+func logo(s *sheet.Sheet, x, y float64) {
+	g := s.Geo
 	px := 46.0
 	if g.Wide {
 		px = 30
 	}
-	img := u.Compose(func() *image.RGBA {
-		q := u.Picture(g.I(px*6), g.I(px*1.4), s.BG)
+	img := s.Compose(func() *image.RGBA {
+		q := s.Picture(g.I(px*6), g.I(px*1.4), s.BG)
 		q.Logo(0, g.S(px*.1), g.S(px), art.Style{Size: g.At(px, 1, theme.Display, -.015), Color: s.Ink})
 		return q.RGBA
 	}, "logo2/%v/%v/%v", g.K, s.BG, s.Ink)
@@ -92,23 +125,27 @@ func (u *UI) logo(s *sheet.Sheet, x, y float64) {
 }
 
 // emptyCups is the picture of a machine that cannot pour: three outlines with nothing in them, standing on a line.
-func (u *UI) emptyCups(s *sheet.Sheet) {
-	g := u.Geo
+func emptyCups(s *sheet.Sheet) {
+	g := s.Geo
 	w, h, cup := 1000.0, 620.0, 1.0
 	x, y := g.X(40), g.B(40+h)
-	if g.Wide {
+	switch {
+	case roomy(g):
+		w, h, cup = 420, 300, .42
+		x, y = float64(g.W)-g.S(w)-g.S(48), g.B(40+h)
+	case g.Wide:
 		w, h, cup = 300, 200, .27
 		x, y = float64(g.W)-g.S(w)-g.S(28), g.B(28+h)
 	}
-	img := u.Compose(func() *image.RGBA {
-		q := u.Picture(g.I(w), g.I(h), u.Roles.BG)
+	img := s.Compose(func() *image.RGBA {
+		q := s.Picture(g.I(w), g.I(h), s.Roles.BG)
 		at := g.S(w) * .06
 		for _, ch := range [...]float64{360, 440, 540} {
 			c := g.S(ch * cup)
-			q.Cup(at, g.S(h)-c-g.S(4), c*.62, c, 0, g.S(9*cup)+1, g.S(26*cup), u.Roles.BG, u.Roles.Outline)
+			q.Cup(at, g.S(h)-c-g.S(4), c*.62, c, 0, g.S(9*cup)+1, g.S(26*cup), s.Roles.BG, s.Roles.Outline)
 			at += c*.62 + g.S(w)*.05
 		}
-		q.Box(0, g.I(h)-max(g.I(6*cup), 2), g.I(w), max(g.I(6*cup), 2), u.Roles.Outline)
+		q.Box(0, g.I(h)-max(g.I(6*cup), 2), g.I(w), max(g.I(6*cup), 2), s.Roles.Outline)
 		return q.RGBA
 	}, "cups/%v", g.K)
 	s.Pic(img, int(x), int(y))
@@ -141,64 +178,152 @@ func (p *noFizzPage) update(menuChanged bool) {
 }
 
 func (p *noFizzPage) build() {
-	u, g := p.ui, p.ui.Geo
-	s := u.Sheet(u.Roles.BG, u.Roles.Ink)
+	u := p.ui
+	l := u.leaf()
+	g := l.Geo
+	s := l.Sheet(u.Roles.BG, u.Roles.Ink)
 	s.Box(0, 0, g.W, g.H, u.Roles.BG)
-	spec, x, y, cols, n := art.TileFull, 40.0, 768.0, 4, 8
-	px, titleY, textY, textPX, textW := 208.0, 190.0, 590.0, 40.0, 960.0
-	lines := []string{"No fizz", "just now"}
-	if g.Wide {
-		spec, x, y, cols, n = art.TileSmall, 20, 216, 3, 3
-		px, titleY, textY, textPX, textW = 84, 62, 150, 22, 520
-		lines = []string{"No fizz just now"}
-	}
+	m := noFizzFor(g)
 	p.bubbles(s)
-	u.logo(s, x, titleY/4.3)
-	sz := g.At(px, .86, theme.Display, -.025)
-	for i, l := range lines {
-		t := s.Text(l, g.X(x), g.Y(titleY)+float64(i)*sz.PX*sz.Line, sz, art.Left)
+	logo(s, m.x, m.titleY/4.3)
+	title := u.T("no_fizz.title")
+	sz := g.At(m.px, .88, theme.Display, -.02)
+	lines, px := art.FitName(l.Fonts, title, sz, g.S(m.titleW), g.S(m.titleH), 16, 2)
+	sz.PX = px
+	for i, t := range lines {
+		at := s.Text(t, g.X(m.x), g.Y(m.titleY)+float64(i)*sz.PX*sz.Line, sz, art.Left)
 		if i == 0 {
-			s.Sign("no-fizz.title", "No fizz just now", t)
+			s.Sign("no-fizz.title", title, at)
 		}
 	}
-	st := g.At(textPX, 1.32, theme.Text, 0)
-	words := "Sparkling drinks need gas and ours has run out. The crew has been told. These pour as always:"
-	s.Lines(art.Wrap(u.Fonts, words, st, g.S(textW)), g.X(x), g.Y(textY), st, art.Left)
-	tile, gap := spec.Scaled(g.K), g.I(16)
-	if g.Wide {
-		gap = g.I(10)
+	y := g.Y(m.titleY) + float64(len(lines))*px*sz.Line + g.S(m.textPX*.7)
+	st := l.At(m.textPX, 1.32, theme.Text, 0)
+	text := u.T("no_fizz.text")
+	if u.menu.fizzWhy == whyTooWarm {
+		text = u.T("no_fizz.text_warm")
 	}
-	for i, r := range u.menu.Brands(FilterStill) {
-		if i == n || r.Drained {
-			break
+	ls := art.Wrap(l.Fonts, text, st, g.S(m.textW))
+	for i, t := range ls {
+		at := s.Text(t, g.X(m.x), y+float64(i)*st.PX*st.Line, st, art.Left)
+		if i == 0 {
+			s.Sign("no-fizz.text", text, at)
 		}
-		tx, ty := int(g.X(x)+.5)+i%cols*(tile.W+gap), g.I(y)+i/cols*(tile.H+gap)
-		s.Control(sheet.NewControl("no-fizz.brand."+string(r.Brand.ID), sheet.RoleTile, r.Brand.Name, u.tile(r, tile), tx, ty, func() { u.show(newBrand(u, r.Brand)) }))
 	}
+	y += float64(len(ls))*st.PX*st.Line + g.S(m.gap)
+	p.still(s, m, int(max(y, g.Y(m.tilesY))))
 	d := newDome(u, "no-fizz.rest", sheet.RoleButton, nil, nil)
 	count := u.menu.Count(FilterStill)
-	d.look(art.DomeStyle{Label: plural(count, "still drink", "still drinks"), Sub: "Touch to see them all", BG: u.Roles.Active, FG: u.Roles.OnActive, LabelPX: 92}, fmt.Sprint(count), false)
-	d.tap = func() {
-		u.filter = FilterStill
-		u.show(newHome(u))
+	d.look(art.DomeStyle{Label: u.N("no_fizz.rest", count), Sub: u.T("no_fizz.see_all"), BG: u.Roles.Active, FG: u.Roles.OnActive, LabelPX: 92}, strconv.Itoa(count), false)
+	d.tap = func() { p.rest(FilterStill) }
+	s.Add(s.Fixed(d))
+	s.Fill(p.root)
+}
+
+// noFizzPlan is the page of one shape of panel, drawn pixels.
+type noFizzPlan struct {
+	x, titleY, titleW, titleH, px float64
+	textPX, textW, tilesY, gap    float64
+	spec                          art.TileSpec
+	cols, tiles                   int
+	chipH, chipPX, chipB          float64 // chips: their lower edge above the page's; 0: none
+}
+
+func noFizzFor(g sheet.Geo) noFizzPlan {
+	switch {
+	case !g.Wide:
+		return noFizzPlan{x: 40, titleY: 190, titleW: 760, titleH: 366, px: 208, textPX: 40, textW: 1000, tilesY: 768 + lift(g), gap: 40, spec: art.TileFull, cols: 4, tiles: 8, chipH: 96, chipPX: 28, chipB: 412}
+	case roomy(g):
+		return noFizzPlan{x: 48, titleY: 96, titleW: 800, titleH: 130, px: 124, textPX: 26, textW: 780, tilesY: 330, gap: 24, spec: art.TileFull.Scaled(.74), cols: 4, tiles: 4, chipH: 64, chipPX: 22, chipB: 24}
 	}
-	s.Add(d)
-	p.root.Objects = s.Objects()
-	p.root.Resize(fyne.NewSize(float32(g.W), float32(g.H)))
-	p.root.Refresh()
+	return noFizzPlan{x: 20, titleY: 62, titleW: 520, titleH: 84, px: 84, textPX: 20, textW: 520, tilesY: 216, gap: 14, spec: art.TileSmall, cols: 3, tiles: 3}
+}
+
+// still adds brands that pour as always, and chips for kinds of them.
+func (p *noFizzPage) still(s *sheet.Sheet, m noFizzPlan, y int) {
+	u, g := p.ui, s.Geo
+	foot := int(g.B(456))
+	if g.Wide {
+		foot = g.H - g.I(12)
+	}
+	if m.chipB > 0 {
+		foot = p.chips(s, m) - g.I(16)
+	}
+	tile, gap := m.spec.Scaled(g.K), g.I(16)
+	if g.Wide && !roomy(g) {
+		gap = g.I(10)
+	}
+	rows := max((m.tiles+m.cols-1)/m.cols, 1)
+	for rows > 1 && y+rows*(tile.H+gap)-gap > foot {
+		rows--
+	}
+	if h := y + rows*(tile.H+gap) - gap; h > foot { // long words: the row goes up as far as it can
+		y = max(foot-tile.H, 0)
+	}
+	i := 0
+	for _, r := range u.menu.Brands(FilterStill) {
+		if i == rows*m.cols || r.Drained {
+			break
+		}
+		tx, ty := int(g.X(m.x)+.5)+i%m.cols*(tile.W+gap), y+i/m.cols*(tile.H+gap)
+		s.Control(sheet.NewControl("no-fizz.brand."+string(r.Brand.ID), sheet.RoleTile, r.Brand.Name, u.tile(r, tile), tx, ty, func() { u.show(newBrand(u, r.Brand)) }))
+		i++
+	}
+}
+
+// chips adds kinds of drink that still pour above the dome and returns their upper edge.
+func (p *noFizzPage) chips(s *sheet.Sheet, m noFizzPlan) int {
+	u, l, g := p.ui, s.Look, s.Geo
+	h := target(g, m.chipH)
+	y := int(g.B(m.chipB)) - h
+	st := sheet.ButtonStyle{H: h, PadL: h / 4, PadR: h / 3, Gap: h / 6, Radius: float64(h) / 2, PX: l.At(m.chipPX, 1, theme.Text, 0).PX, IconPX: float64(h) * .42, Fill: u.Roles.Sunk, FG: u.Roles.Ink}
+	plain := art.Colours{Ink: u.Roles.Ink, Plain: u.Roles.Plain}
+	var imgs []*image.RGBA
+	var fs []Filter
+	sum, room := -g.I(12), g.W-2*int(g.X(m.x))
+	if g.Wide {
+		room = g.W - g.I(art.CornerR) - 2*g.I(m.x)
+	}
+	for _, f := range []Filter{FilterWater, FilterTea, FilterJuice, FilterSports} {
+		st.Icon = f.icon()
+		img := l.Button(u.T("filter."+string(f)), pill(l, plain, st, false))
+		if len(u.menu.Brands(f)) == 0 || sum+img.Rect.Dx()+g.I(12) > room {
+			continue
+		}
+		sum += img.Rect.Dx() + g.I(12)
+		imgs, fs = append(imgs, img), append(fs, f)
+	}
+	x := (g.W - sum) / 2
+	if g.Wide {
+		x = g.I(m.x)
+	}
+	for i, f := range fs {
+		c := s.Control(sheet.NewControl("no-fizz.filter."+string(f), sheet.RoleButton, u.T("filter."+string(f)), imgs[i], x, y, func() { p.rest(f) }))
+		c.Radius = float32(st.Radius)
+		x += imgs[i].Rect.Dx() + g.I(12)
+	}
+	return y
+}
+
+// rest shows what pours as always on the wall.
+func (p *noFizzPage) rest(f Filter) {
+	p.ui.filter = f
+	p.ui.show(newHome(p.ui))
 }
 
 // bubbles are empty rings: gas that is not there.
 func (p *noFizzPage) bubbles(s *sheet.Sheet) {
-	u, g := p.ui, p.ui.Geo
+	g := s.Geo
 	k, x := g.K, int(g.X(640))
-	if g.Wide {
+	switch {
+	case roomy(g):
+		k, x = g.K*.66, g.W-int(g.S(320))
+	case g.Wide:
 		k, x = g.K*.55, g.W-int(g.S(242))
 	}
-	img := u.Compose(func() *image.RGBA {
-		q := u.Picture(int(440*k), int(520*k), u.Roles.BG)
+	img := s.Compose(func() *image.RGBA {
+		q := s.Picture(int(440*k), int(520*k), s.Roles.BG)
 		for _, c := range [...][3]float64{{270, 130, 112}, {108, 74, 46}, {330, 330, 76}, {216, 296, 26}, {400, 236, 18}} {
-			q.Fill((&art.Path{}).Circle(c[0]*k, c[1]*k, c[2]*k).Stroke(art.Pen{Width: 6 * k}), u.Roles.Outline)
+			q.Fill((&art.Path{}).Circle(c[0]*k, c[1]*k, c[2]*k).Stroke(art.Pen{Width: 6 * k}), s.Roles.Outline)
 		}
 		return q.RGBA
 	}, "rings/%v", k)

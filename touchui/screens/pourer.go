@@ -14,6 +14,7 @@ type Agent interface {
 	Lease(ctx context.Context, req api.StartPour) (*api.Lease, api.Pour, error)
 	RinseLease(ctx context.Context) (*api.Lease, error)
 	Settled(ctx context.Context, id string) (api.Pour, error)
+	Resume(ctx context.Context, id string) error
 }
 
 var _ Agent = (*api.Client)(nil)
@@ -38,11 +39,13 @@ type pourer struct {
 	lease    *api.Lease
 	lost     bool // nobody let go: the screen lost its input or its agent
 	stopTick func()
+	portion  bool     // the pour runs without a finger
 	live     api.Pour // the active pour as last heard of
 	ended    *api.Pour
 	rinseDue bool   // the last press was refused because the nozzle has to be rinsed
+	rinseRan bool   // the unit has begun to rinse by itself since
 	rinsing  bool   // what the lease holds is a rinse
-	problem  string // in plain words; "" when all is well
+	problem  string // key of what is said about it; "" when all is well
 }
 
 func (p *pourer) do(e holdEvent) {
@@ -53,6 +56,8 @@ func (p *pourer) do(e holdEvent) {
 		p.lease.Beat()
 	case doStop:
 		p.stop()
+	case doResume:
+		p.resume()
 	case doNothing, doAsk: // press asks: it has the request
 	}
 	if p.state == resting && p.stopTick != nil {
@@ -70,6 +75,7 @@ func (p *pourer) press(req api.StartPour) {
 	if effect != doAsk {
 		return
 	}
+	p.portion, p.rinseRan = req.Mode == api.ModePortion, false
 	rinse := p.rinseDue // they were told to take the cup away; where no sensor sees that, this press is how the unit knows
 	p.hold, p.lost, p.problem, p.ended, p.live, p.rinseDue, p.rinsing = next, false, "", nil, api.Pour{}, false, false
 	p.stopTick = p.stage.Every(api.BeatEvery, func() { p.do(evTick) })
@@ -103,6 +109,35 @@ func (p *pourer) answered(l *api.Lease, pour api.Pour, err error) {
 	}
 	p.lease, p.live = l, pour
 	p.do(evGranted)
+}
+
+// goOn asks for a paused portion to flow again.
+func (p *pourer) goOn() {
+	if p.state == paused && p.portion {
+		p.problem = ""
+		p.do(evPress)
+	}
+}
+
+func (p *pourer) resume() {
+	l := p.lease
+	p.group(func() {
+		ctx, cancel := p.bounded(askLimit)
+		defer cancel()
+		err := p.agent.Resume(ctx, l.ID())
+		p.stage.Do(func() {
+			if p.lease != l || p.state != resuming {
+				return // stopped meanwhile
+			}
+			if err != nil {
+				p.problem = refusal(err)
+				p.log.Info("resume refused", slog.String(logkey.Pour, l.ID()), slog.Any(logkey.Err, err))
+				p.do(evRefused)
+				return
+			}
+			p.do(evGranted)
+		})
+	})
 }
 
 // watch reports the end of a lease, and ends it with the screen. Not the Fyne thread.
@@ -213,5 +248,22 @@ func (p *pourer) settled(last api.Pour, err, lost error) {
 func (p *pourer) heard(s api.Snapshot) {
 	if s.Pour != nil && p.lease != nil && s.Pour.ID == p.lease.ID() {
 		p.live = *s.Pour
+		e := evFlows
+		if p.live.Phase == api.PhasePaused {
+			e = evPaused
+		}
+		if next, _ := p.step(e); next != p.hold {
+			if e == evFlows {
+				p.problem = ""
+			}
+			p.do(e)
+		}
+	}
+	switch { // a unit that sees cups rinses by itself when the cup is away
+	case p.active() || !p.rinseDue:
+	case s.Rinsing:
+		p.rinseRan, p.problem = true, rinseNow
+	case p.rinseRan:
+		p.rinseRan, p.rinseDue, p.problem = false, false, rinseDone
 	}
 }

@@ -20,13 +20,16 @@ type pourPage struct {
 	offer  Offer  // what the dome pours; zero when nothing is left to recommend
 	wanted *Offer // sold out: what was asked for
 	c      art.Colours
+	l      *sheet.Look // of the present build
 	root   *fyne.Container
 	dome   *dome
 	flow   *flowView // while pouring and after
 	mine   bool      // the pour in u.pour was asked for here
 	base   int64     // µL in the cup from earlier holds of this visit
+	visit  visit     // what becomes of the cup after a pour
 	shown  string    // what the root was built for
 	stop   func()    // of the wave's timer
+	watch  func()    // of the timer after a pour: foam settles, a cup is taken
 	own    chooser   // what is chosen from here; nil: the page of one beverage
 }
 
@@ -58,10 +61,7 @@ func newChosen(u *UI, o Offer, own chooser, meet func(*pourPage)) *pourPage {
 }
 
 func (p *pourPage) start() {
-	u, o := p.ui, p.offer
-	if o.Brand != nil {
-		p.c = art.ColoursOf(o.Brand.Palette)
-	}
+	u := p.ui
 	p.dome = newDome(u, "beverage.pour", sheet.RoleHold, p.down, p.up)
 	p.root.Resize(fyne.NewSize(float32(u.Geo.W), float32(u.Geo.H)))
 	p.build()
@@ -72,6 +72,8 @@ func (p *pourPage) name() string {
 	switch {
 	case p.ui.pour.active():
 		return "pouring"
+	case p.flow != nil && p.serving().state == settling:
+		return "foam"
 	case p.flow != nil:
 		return "done"
 	case p.wanted != nil:
@@ -84,22 +86,53 @@ func (p *pourPage) name() string {
 
 // active, done and trouble are what the pour of this page does; one left behind on another page is not shown here.
 func (p *pourPage) active() bool { return p.mine && p.ui.pour.active() }
-func (p *pourPage) done() bool   { return p.mine && !p.ui.pour.active() && p.ui.pour.ended != nil }
+
+// done also holds after a further pour of a cup was refused: what is in it is in it.
+func (p *pourPage) done() bool {
+	return p.mine && !p.ui.pour.active() && (p.ui.pour.ended != nil || p.base > 0)
+}
+
 func (p *pourPage) trouble() string {
-	if !p.mine {
+	if !p.mine || p.ui.pour.problem == "" {
 		return ""
 	}
-	return p.ui.pour.problem
+	key, w := p.ui.pour.problem, p.ui.Words
+	if p.ui.tap && w.T(key+"_tap") != key+"_tap" {
+		return w.T(key + "_tap")
+	}
+	if w.T(key) != key {
+		return w.T(key)
+	}
+	return w.T("ended.other")
+}
+
+// serving is what may follow now.
+func (p *pourPage) serving() serving {
+	return p.visit.at(p.ui.now(), int64(p.size().ML)*1000-p.poured(), p.more())
+}
+
+// untold reports that the agent has not said yet what may follow the pour that just ended.
+func (p *pourPage) untold() bool {
+	e, s := p.ui.pour.ended, p.ui.snap.Pour
+	return p.done() && e != nil && p.ui.pour.problem == "" && s != nil && (s.ID != e.ID || s.Phase != api.PhaseDone)
 }
 
 func (p *pourPage) again() page {
-	if p.own != nil {
-		return p.own.again(p)
+	if p.own == nil {
+		return newPour(p.ui, p.offer, p.wanted).takeOver(p)
 	}
-	q := newPour(p.ui, p.offer, p.wanted)
-	q.mine, q.base = p.mine, p.base
-	q.build()
+	q := p.own.again(p)
+	if q, ok := q.(*pourPage); ok {
+		return q.takeOver(p)
+	}
 	return q
+}
+
+// takeOver goes on with the cup of another page.
+func (p *pourPage) takeOver(from *pourPage) *pourPage {
+	p.mine, p.base, p.visit = from.mine, from.base, from.visit
+	p.build()
+	return p
 }
 
 func (p *pourPage) content() fyne.CanvasObject { return p.root }
@@ -123,6 +156,13 @@ func (p *pourPage) update(menuChanged bool) {
 			return
 		}
 	}
+	p.visit = p.visit.heard(u.snap.Pour, u.snap.Cup, p.active(), u.now())
+	p.refresh()
+}
+
+// refresh shows what is so now.
+func (p *pourPage) refresh() {
+	u := p.ui
 	if state := p.state(); state != p.shown {
 		p.build()
 	}
@@ -130,17 +170,46 @@ func (p *pourPage) update(menuChanged bool) {
 		p.flow.level(p.poured())
 		p.look()
 	}
-	p.animate(p.active() && u.pour.state == flowing)
+	p.animate(p.active() && u.pour.state == flowing && !u.Still)
+	p.follow(p.done())
+}
+
+// follow looks after the cup of a pour that ended: a countdown is a second further, a cup was taken for good.
+func (p *pourPage) follow(on bool) {
+	switch {
+	case on && p.watch == nil:
+		p.watch = p.ui.stage.Every(time.Second/5, func() {
+			if p.serving().state == over {
+				p.ui.goHome()
+				return
+			}
+			if p.state() != p.shown {
+				p.refresh()
+			}
+		})
+	case !on && p.watch != nil:
+		p.watch()
+		p.watch = nil
+	}
+}
+
+// left implements leaver.
+func (p *pourPage) left() {
+	p.animate(false)
+	p.follow(false)
 }
 
 // state says what the page has to be built for.
 func (p *pourPage) state() string {
 	u := p.ui
 	switch {
+	case p.active() && u.pour.portion && u.pour.state == paused:
+		return "paused/" + p.trouble()
 	case p.active():
 		return "flow"
 	case p.done():
-		return "done/" + p.trouble()
+		v := p.serving()
+		return fmt.Sprintf("done/%d/%d/%v/%s", v.state, v.seconds, p.untold(), p.trouble())
 	case p.own != nil:
 		return fmt.Sprintf("%s/%d/%v/%s", p.own.state(), u.cup, u.tap, p.trouble())
 	}
@@ -150,7 +219,7 @@ func (p *pourPage) state() string {
 // poured is what is in the cup, µL.
 func (p *pourPage) poured() int64 {
 	switch {
-	case p.done():
+	case p.done() && p.ui.pour.ended != nil:
 		return p.base + p.ui.pour.ended.PouredUL
 	case p.active():
 		return p.base + p.ui.pour.live.PouredUL
@@ -173,41 +242,39 @@ func (p *pourPage) more() bool {
 
 // stocked tells whether the beverage of this page can be poured.
 func (p *pourPage) stocked() bool {
+	if p.offer.Beverage == nil {
+		return false
+	}
 	o, ok := p.ui.menu.Offer(p.offer.Beverage.ID)
 	return ok && o.Pourable()
 }
 
-// left is what still fits in, µL; a rest too small to pour well is none.
-func (p *pourPage) left() int64 {
-	const least = 15_000
-	if l := int64(p.size().ML)*1000 - p.poured(); l >= least {
-		return l
-	}
-	return 0
-}
-
 func (p *pourPage) down() {
 	u := p.ui
-	if u.tap && p.active() {
+	switch {
+	case p.active() && u.pour.portion && u.pour.state == paused:
+		u.pour.goOn()
+		return
+	case p.active() && u.pour.portion:
 		u.pour.release(false)
 		return
-	}
-	if u.pour.active() || p.offer.Beverage == nil {
+	case u.pour.active() || p.offer.Beverage == nil:
 		return
 	}
-	base, target := int64(0), int64(p.size().ML)*1000
+	req := api.StartPour{Beverage: p.offer.Beverage.ID, TargetUL: int64(p.size().ML) * 1000, Mode: api.ModeHold, Source: "touch"}
+	base := int64(0)
 	if p.done() { // the rest of the same cup
-		base, target = p.poured(), p.left()
-		if target == 0 {
+		s := p.serving()
+		if s.state != last && s.state != room || p.untold() {
 			return
 		}
+		base, req.TargetUL, req.TopOff = p.poured(), s.ul, s.topOff
 	}
 	p.base, p.mine = base, true
-	mode := api.ModeHold
+	p.visit = visit{}.heard(nil, u.snap.Cup, true, u.now())
 	if u.tap {
-		mode = api.ModePortion
+		req.Mode = api.ModePortion
 	}
-	req := api.StartPour{Beverage: p.offer.Beverage.ID, TargetUL: target, Mode: mode, Source: "touch"}
 	if p.own != nil {
 		p.own.ask(&req)
 	}
@@ -215,7 +282,7 @@ func (p *pourPage) down() {
 }
 
 func (p *pourPage) up() {
-	if !p.ui.tap {
+	if p.ui.pour.active() && !p.ui.pour.portion {
 		p.ui.pour.release(p.ui.stage.InputLost())
 	}
 }
@@ -223,8 +290,12 @@ func (p *pourPage) up() {
 // build lays out the view for the present state around the same dome.
 func (p *pourPage) build() {
 	u := p.ui
-	p.shown = p.state()
-	s := u.Sheet(u.Roles.BG, u.Roles.Ink)
+	p.shown, p.l = p.state(), u.leaf()
+	p.c = art.Colours{}
+	if p.offer.Brand != nil {
+		p.c = u.Colours(p.offer.Brand.Palette)
+	}
+	s := p.l.Sheet(u.Roles.BG, u.Roles.Ink)
 	p.flow = nil
 	switch {
 	case p.active() || p.done():
@@ -234,72 +305,13 @@ func (p *pourPage) build() {
 		p.soldOut(s)
 	case p.own != nil:
 		p.own.lay(s)
-	case u.Geo.Wide:
+	case p.l.Geo.Wide:
 		p.chooseWide(s)
 	default:
 		p.chooseTall(s)
 	}
 	p.look()
-	p.root.Objects = s.Objects()
-	p.root.Refresh()
-}
-
-// look sets the dome for the state of the pour.
-func (p *pourPage) look() {
-	u, cup := p.ui, p.size()
-	if p.offer.Beverage == nil {
-		return
-	}
-	st := art.DomeStyle{Label: "Hold to pour", Sub: fmt.Sprintf("%s, %d ml", cup.Name, cup.ML), BG: p.c.Ink, FG: p.c.Primary, Icon: "hold", LabelPX: 72}
-	if p.wanted != nil {
-		st.Sub, st.BG, st.FG = p.offer.Brand.Name+" "+p.offer.Beverage.Name, p.c.Primary, p.c.Ink
-	}
-	if u.tap {
-		st.Label, st.Icon = "Tap to pour", "tap"
-	}
-	if p.flow != nil {
-		st.BG, st.FG = p.c.Ink, p.c.Primary
-	}
-	outline := func(label, sub string) {
-		st.Label, st.Sub, st.Icon, st.Outline, st.BG, st.FG = label, sub, "", true, p.c.Primary, p.c.Ink
-	}
-	switch {
-	case p.active() && (u.pour.state == ending || u.pour.released):
-		outline("Wait", "The last drops are on their way")
-		p.dome.look(st, "settling", true)
-	case p.active() && u.pour.live.Phase == api.PhasePaused:
-		outline("Paused", "Let go, put the cup back, hold again")
-		if u.tap {
-			outline("Paused", "Tap, put the cup back, tap again")
-		}
-		p.dome.look(st, "paused", false)
-	case p.active() && u.pour.rinsing:
-		outline("Rinsing", "Keep the cup away and hold on")
-		if u.tap {
-			outline("Rinsing", "Keep the cup away")
-		}
-		p.dome.look(st, "rinsing", false)
-	case p.active():
-		st.Pressed, st.Label, st.Sub = true, "Let go to stop", "Pouring"
-		if u.tap {
-			st.Label = "Tap to stop"
-		}
-		p.dome.look(st, "pouring", false)
-	case p.done() && p.left() == 0:
-		outline("Enjoy", "Your cup is full")
-		p.dome.look(st, "full", true)
-	case p.done() && !p.more():
-		outline("Enjoy", "There is no more of it just now")
-		p.dome.look(st, "gone", true)
-	case p.done():
-		st.Label, st.Sub = "Hold for more", fmt.Sprintf("%d ml still fit in", p.left()/1000)
-		if u.tap {
-			st.Label = "Tap for more"
-		}
-		p.dome.look(st, "ready", false)
-	default:
-		p.dome.look(st, "ready", false)
-	}
+	s.Fill(p.root)
 }
 
 // animate moves the wave while liquid flows.
@@ -319,7 +331,7 @@ func (p *pourPage) animate(on bool) {
 
 func (p *pourPage) pick(i int) {
 	p.ui.cup = i
-	p.mine = false
+	p.mine, p.base = false, 0
 	p.build()
 }
 

@@ -2,28 +2,21 @@ package screens
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"fountain/agent/api"
 	"fountain/agent/beverage"
 	"fountain/internal/problem"
+	"fountain/touchui/words"
 )
 
 // Cup is one of the cup sizes.
 type Cup struct {
-	Key  string // of the accessible id
-	Name string
-	ML   int
-	OZ   int
+	Key string // of the accessible id
+	ML  int
 }
-
-// mlPerFlOz is the US fluid ounce.
-const mlPerFlOz = 29.5735
 
 // cupsOf turns the unit's sizes into cups; without any (an agent that has not spoken yet) there is one medium cup.
 func cupsOf(sizes []api.Size) []Cup {
@@ -32,10 +25,17 @@ func cupsOf(sizes []api.Size) []Cup {
 	}
 	out := make([]Cup, len(sizes))
 	for i, s := range sizes {
-		ml := int(s.UL / 1000)
-		out[i] = Cup{Key: s.ID, Name: strings.ToUpper(s.ID[:1]) + s.ID[1:], ML: ml, OZ: int(math.Round(float64(ml) / mlPerFlOz))}
+		out[i] = Cup{Key: s.ID, ML: int(s.UL / 1000)}
 	}
 	return out
+}
+
+// Name is what the size is called; one that nobody gave a word for goes by its id.
+func (c Cup) Name(w *words.Book) string {
+	if key := "size." + c.Key; w.T(key) != key {
+		return w.T(key)
+	}
+	return strings.ToUpper(c.Key[:1]) + c.Key[1:]
 }
 
 // usual is the cup that is chosen before anybody chooses: the middle one, the smaller of two.
@@ -57,145 +57,155 @@ func caffeineMG(v *beverage.Beverage, ml int) int {
 }
 
 // sugarWords says the sugar of 100 ml as on a variant card.
-func sugarWords(v *beverage.Beverage) string {
+func sugarWords(w *words.Book, v *beverage.Beverage) string {
 	if noSugar(v) {
-		return "No sugar"
+		return w.T("note.no_sugar")
 	}
-	return strconv.FormatFloat(v.Sugar, 'f', -1, 64) + " g sugar"
+	return w.T("note.sugar", "n", w.Number(v.Sugar, 1))
 }
 
-// favouriteNote is the last line of a favourite.
-func favouriteNote(v *beverage.Beverage, c Cup) string {
-	if noSugar(v) && kcal(v, c.ML) < 8 {
-		return "No sugar"
-	}
-	return fmt.Sprintf("%d kcal", kcal(v, c.ML))
-}
-
-// facts says in sentences what the figures leave out.
-func facts(v *beverage.Beverage, c Cup) string {
-	s := c.Name + " cup without ice."
+// facts says in sentences what the figures leave out: for the full cup without ice, what sweetens it, what people must
+// be told, and the allergens.
+func facts(w *words.Book, v *beverage.Beverage, c Cup) string {
+	s := []string{w.T("facts.cup", "size", c.Name(w))}
 	if len(v.Sweeteners) > 0 {
-		s += " Sweeteners: " + strings.Join(v.Sweeteners, ", ") + "."
+		s = append(s, w.T("facts.sweeteners", "list", names(w, v.Sweeteners)))
 	}
 	for _, n := range v.Notices {
 		switch n {
 		case "phenylalanine":
-			s += " Contains a source of phenylalanine."
+			s = append(s, w.T("facts.phenylalanine"))
 		case "high caffeine":
-			s += " High caffeine content. Not recommended for children or pregnant women."
+			s = append(s, w.T("facts.high_caffeine"))
 		default:
-			s += " Contains " + n + "."
+			s = append(s, w.T("facts.contains", "list", w.Name(n)))
 		}
 	}
 	if len(v.Allergens) == 0 {
-		return s + " No listed allergens."
+		s = append(s, w.T("facts.no_allergens"))
+	} else {
+		s = append(s, w.T("facts.contains", "list", names(w, v.Allergens)))
 	}
-	return s + " Contains " + strings.Join(v.Allergens, ", ") + "."
+	return strings.Join(s, " ")
+}
+
+func names(w *words.Book, list []string) string {
+	out := make([]string, len(list))
+	for i, n := range list {
+		out[i] = w.Name(n)
+	}
+	return w.List(out...)
+}
+
+// figuresInWords are the figures of a full cup in one sentence.
+func figuresInWords(w *words.Book, v *beverage.Beverage, c Cup) string {
+	return w.T("facts.figures", "kcal", kcal(v, c.ML), "sugar", sugarG(v, c.ML), "caffeine", caffeineMG(v, c.ML))
 }
 
 // difference says in a few words how a substitute differs from what was wanted.
-func difference(want, got *beverage.Beverage, sameBrand bool) string {
-	var parts []string
+func difference(w *words.Book, want, got Offer) string {
+	a, b := want.Beverage, got.Beverage
+	sameBrand := want.Brand.ID == got.Brand.ID
+	if sameBrand && noSugar(a) != noSugar(b) && sparkling(a) == sparkling(b) && noCaffeine(a) == noCaffeine(b) && sameTaste(want, got) {
+		if noSugar(b) {
+			return w.T("diff.twin_zero")
+		}
+		return w.T("diff.twin_sugar")
+	}
+	first, second := "diff.sugar_same", ""
 	switch {
-	case noSugar(want) && noSugar(got):
-		parts = append(parts, "No sugar")
-	case noSugar(want):
-		parts = append(parts, "With sugar")
-	case noSugar(got):
-		parts = append(parts, "No sugar")
-	case got.Sugar < want.Sugar*.8:
-		parts = append(parts, "Less sugar")
-	default:
-		parts = append(parts, "Similar sugar")
+	case noSugar(b):
+		first = "diff.sugar_none"
+	case noSugar(a):
+		first = "diff.sugar_with"
+	case b.Sugar < a.Sugar*.8:
+		first = "diff.sugar_less"
 	}
 	switch {
-	case sparkling(want) && !sparkling(got):
-		parts = append(parts, "still")
-	case !sparkling(want) && sparkling(got):
-		parts = append(parts, "fizzy")
-	case noCaffeine(want) != noCaffeine(got) && noCaffeine(got):
-		parts = append(parts, "no caffeine")
-	case noCaffeine(want) != noCaffeine(got):
-		parts = append(parts, "with caffeine")
-	case !noCaffeine(want) && math.Abs(want.Caffeine-got.Caffeine) < want.Caffeine*.2:
-		parts = append(parts, "same caffeine")
+	case sparkling(a) && !sparkling(b):
+		second = "diff.still"
+	case !sparkling(a) && sparkling(b):
+		second = "diff.fizzy"
+	case noCaffeine(a) != noCaffeine(b) && noCaffeine(b):
+		second = "diff.caffeine_free"
+	case noCaffeine(a) != noCaffeine(b):
+		second = "diff.caffeine_with"
+	case !noCaffeine(a) && math.Abs(a.Caffeine-b.Caffeine) < a.Caffeine*.2:
+		second = "diff.caffeine_same"
 	case sameBrand:
-		parts = append(parts, "same brand")
+		second = "diff.same_brand"
+	default:
+		return w.T(first)
 	}
-	return strings.Join(parts, ", ")
+	return w.T("diff.and", "a", w.T(first), "b", w.T(second))
 }
 
-// outage says in plain words why the whole unit cannot pour: what happened, who knows, what to do.
-func outage(s api.Snapshot) (title, text string) {
-	switch s.Reason {
-	case "e_stop":
-		return "Stopped by hand", "Someone pressed the stop button on this machine. The crew can release it."
-	case "door":
-		return "The door is open", "Someone is working on this machine. It pours again when the door is shut."
-	case "guard_gone", "guard":
-		return "A short pause", "The safety valve shut itself and is being checked. This usually takes a few seconds."
-	case "no_water", "water":
-		return "No water just now", "The water supply has stopped. The crew has been told."
-	case "leak":
-		return "Closed for now", "This machine found water where none should be and shut its valves. The crew has been told."
-	case "service", "cleaning":
-		return "Back in a while", "The crew is cleaning or checking this machine. It pours again when they have finished."
-	case "tray_full":
-		return "The tray is full", "The crew can empty the tray under the cups. Then this machine pours again."
-	case "rig_lost", "hardware", "starting":
-		return "A short pause", "This machine is starting its valves again. This usually takes a few seconds."
-	case "unexpected_flow":
-		return "Closed for now", "This machine noticed water running by itself and shut its valves. The crew has been told."
-	case "interlock_unreadable", "lines_keep_level":
-		return "Closed for now", "This machine cannot tell whether it is safe to pour. The crew has been told."
-	case "store_failing", "journal":
-		return "Closed for now", "This machine cannot write down what it pours just now. The crew has been told."
-	case agentAway:
-		return "One moment", "This screen is looking for the machine behind it. It goes on by itself."
+// sameTaste reports whether two beverages of a brand are flavoured alike.
+func sameTaste(a, b Offer) bool {
+	x, y := flavours(a), flavours(b)
+	if len(x) == 0 || len(y) == 0 {
+		return false
 	}
-	for _, a := range s.Alarms {
-		if a.Severity == "blocks" && a.Scope == "unit" && a.What != "" {
-			return "Closed for now", sentence(a.What) + " The crew has been told."
+	for f := range x {
+		if !y[f] && f != "original" {
+			return false
 		}
 	}
-	return "Closed for now", "This machine cannot pour at the moment. The crew has been told."
+	for f := range y {
+		if !x[f] && f != "original" {
+			return false
+		}
+	}
+	return true
+}
+
+// said is the phrase of a key whose last part came from elsewhere, such as a code of the agent, or the one for all others.
+func said(w *words.Book, before, code, after string) string {
+	if code != "" {
+		if key := before + code + after; w.T(key) != key {
+			return w.T(key)
+		}
+	}
+	return w.T(before + "other" + after)
 }
 
 // agentAway is the reason this screen gives itself when the agent does not answer.
 const agentAway = "agent_away"
 
-func sentence(s string) string {
-	if s == "" {
-		return ""
+// outage says in plain words why the whole unit cannot pour: what happened, who knows, what works again when.
+func outage(w *words.Book, s api.Snapshot) (title, text, works string) {
+	code := s.Reason
+	if s.Unit == api.UnitStarting {
+		code = "starting"
 	}
-	first, n := utf8.DecodeRuneInString(s)
-	s = string(unicode.ToUpper(first)) + s[n:]
-	if !strings.HasSuffix(s, ".") {
-		s += "."
-	}
-	return s
+	return said(w, "outage.", code, ".title"), said(w, "outage.", code, ".text"), w.T("outage.works")
 }
 
-// refusal says in plain words why a pour did not start or went wrong.
+// refusal is the key of what is said about a pour that did not start or went wrong.
 func refusal(err error) string {
 	var p *problem.Problem
 	if !errors.As(err, &p) {
-		return "That did not work. Let go and try again."
+		return "refused.other"
 	}
 	switch p.Code {
 	case problem.CodeBusy, problem.CodeConflict:
-		return "The last drink is still settling. Try again in a moment."
+		return "refused.busy"
 	case rinseFirst:
 		return rinseAsk
 	case problem.CodeUnavailable:
-		return "This one cannot be poured just now."
+		return "refused.unavailable"
 	case problem.CodeUnsafe:
-		return "The machine has stopped for safety. The crew can help."
+		switch p.Where {
+		case "no_cup":
+			return "refused.no_cup"
+		case "cup":
+			return rinseAsk
+		}
+		return "refused.unsafe"
 	case problem.CodeUnreachable:
-		return "The machine does not answer. Try again in a moment."
+		return "refused.unreachable"
 	}
-	return "That did not work. Let go and try again."
+	return "refused.other"
 }
 
 // rinseFirst is the code of a refusal because the drink before left in the nozzle what this one must not hold.
@@ -206,58 +216,53 @@ func wantsRinse(err error) bool {
 	return errors.As(err, &p) && p.Code == rinseFirst
 }
 
-// What is said about a rinse. Most units see that the cup is away and rinse by themselves; on one that does not, holding
-// again rinses.
+// Keys of what is said about a rinse. Most units see that the cup is away and rinse by themselves; on one that does not,
+// holding again rinses. Each has another wording for tapping.
 const (
-	rinseAsk  = "Take the cup away for a moment, then hold again: the nozzle rinses itself first."
-	rinseDone = "The nozzle is rinsed. Put your cup back and hold."
+	rinseAsk  = "rinse.ask"
+	rinseNow  = "rinse.now"
+	rinseDone = "rinse.done"
 )
 
 // away says that a beverage cannot be had. Only what ran out has run out: a cold that fails, a line that is cleaned and
 // every reason this screen does not know yet are over again by themselves or by the crew.
-func away(why string) string {
-	switch why {
-	case "", whySoldOut:
-		return "has run out"
-	case "no_water":
-		return "has no water"
-	case "too_warm":
-		return "is not cold yet"
-	case "cleaning":
-		return "is being cleaned"
+func away(w *words.Book, name, why string) string {
+	if why == "" {
+		why = whySoldOut
 	}
-	return "takes a break"
+	if key := "away." + why; w.T(key) != key {
+		return w.T(key, "name", name)
+	}
+	return w.T("away.other", "name", name)
 }
 
-// endWords says why a pour ended when it was neither the consumer nor the size that ended it; "" otherwise.
+// endWords is the key of why a pour ended when it was neither the consumer nor the size that ended it; "" otherwise.
 func endWords(p api.Pour) string {
 	switch p.Reason {
-	case "e_stop":
-		return "Someone pressed the stop button."
-	case "screen_lost":
-		return "This screen lost your finger, so it stopped."
-	case "lease_lost":
-		return "This screen lost touch with the machine, so it stopped."
-	case "paused_out":
-		return "The cup was away for too long, so it stopped."
-	case "no_flow", "air_in_water", "no_water":
-		return "The water stopped coming. The crew has been told."
-	case "sold_out", "cartridge_removed":
-		return "That was the last of it. The crew has been told."
-	case "door":
-		return "The door was opened, so it stopped."
-	case "guard_gone", "rig_lost", "loop_gap", "agent_gone", "power_cut":
-		return "The machine had to start again, so it stopped."
+	case "", api.StopReleased, "stopped":
+		if p.Outcome == "interrupted" || p.Outcome == "faulted" {
+			return "ended.other"
+		}
+		return ""
 	}
-	if p.Outcome == "interrupted" || p.Outcome == "faulted" {
-		return "The machine stopped this drink to be safe."
+	if p.Outcome == "completed" {
+		return ""
 	}
-	return ""
+	return "ended." + p.Reason
 }
 
+// plural is for pages that have no words of their own language yet.
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
 	return strconv.Itoa(n) + " " + many
+}
+
+// favouriteNote is the last line of a favourite.
+func favouriteNote(v *beverage.Beverage, c Cup) string {
+	if noSugar(v) && kcal(v, c.ML) < 8 {
+		return "No sugar"
+	}
+	return strconv.Itoa(kcal(v, c.ML)) + " kcal"
 }
