@@ -2,6 +2,7 @@ package screens
 
 import (
 	"fountain/agent/api"
+	"fountain/touchui/art"
 	"fountain/touchui/sheet"
 )
 
@@ -13,6 +14,7 @@ type chooser interface {
 	state() string        // what the page has to be built for
 	ask(*api.StartPour)   // completes what is asked of the agent
 	more() bool           // what is on the page can still be poured
+	pad(*art.DomeStyle)   // dresses the dome while nothing has been poured
 	menuChanged()         // while nothing pours
 	back()                // leaves the page
 	again(*pourPage) page // the same drawn anew

@@ -269,7 +269,7 @@ func (f *fakeAgent) start(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.n++
 	now := time.Now()
-	p := &fakePour{Pour: api.Pour{ID: fmt.Sprint(f.n), Beverage: req.Beverage, Mode: req.Mode, Source: req.Source, Phase: api.PhaseFlowing, TargetUL: req.TargetUL}, began: now, beat: now}
+	p := &fakePour{Pour: api.Pour{ID: fmt.Sprint(f.n), Beverage: req.Beverage, Mix: req.Mix, Mode: req.Mode, Source: req.Source, Phase: api.PhaseFlowing, TargetUL: req.TargetUL}, began: now, beat: now}
 	f.pours[p.ID] = p
 	out := p.Pour
 	f.mu.Unlock()

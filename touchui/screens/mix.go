@@ -1,70 +1,135 @@
 package screens
 
 import (
+	"cmp"
 	"slices"
 
-	"fountain/agent/api"
 	"fountain/agent/beverage"
 )
 
-// mixing is what a person mixes: up to beverage.MixMost beverages in columns, 100 % together. A column of 0 % is out of
-// the drink and keeps its place. It is remembered for the visit.
-type mixing struct {
-	cols []mixColumn
-	kept []mixColumn // by 'Keep it'
-}
-
-type mixColumn struct {
+// part is one column of a mix. One of 0 % is out of the drink and keeps its place.
+type part struct {
 	offer Offer
 	share int // per cent, a multiple of beverage.MixStep
 }
 
-// parts are what the agent is asked for: the columns that are in.
+// mixing is what a person mixes: up to beverage.MixMost beverages that may be mixed, 100 % together. It is pure.
+type mixing struct {
+	cols []part
+	kept []part // by 'Keep it', for this visit
+}
+
+// begin starts with what was kept, or with favourites.
+func (m *mixing) begin(c *beverage.Catalogue, menu *Menu) {
+	m.cols = slices.Clone(m.kept)
+	if len(m.cols) > 0 {
+		return
+	}
+	favs, _ := menu.Favourites()
+	m.fill(c, append(slices.Clone(favs), menu.pourable()...))
+}
+
+// fill takes from the offers what can be mixed, in order.
+func (m *mixing) fill(c *beverage.Catalogue, from []Offer) {
+	m.cols = nil
+	for _, o := range from {
+		next := append(slices.Clone(m.cols), part{offer: o})
+		if len(next) > beverage.MixMost || !beverage.Mixable(c, idsOf(m.cols, -1), o.Beverage.ID) {
+			continue
+		}
+		for i, share := range firstShares[len(next)] {
+			next[i].share = share
+		}
+		if _, err := (&mixing{cols: next}).drink(c); err == nil {
+			m.cols = next
+		}
+	}
+}
+
+// firstShares are the levels before anybody moved one, by the number of columns.
+var firstShares = [beverage.MixMost + 1][]int{{}, {100}, {60, 40}, {50, 30, 20}}
+
+// in are the columns that are in the drink.
+func (m *mixing) in() []part {
+	return slices.DeleteFunc(slices.Clone(m.cols), func(c part) bool { return c.share == 0 })
+}
+
+// parts are what the agent is asked for.
 func (m *mixing) parts() []beverage.MixPart {
 	var out []beverage.MixPart
-	for _, c := range m.cols {
-		if c.share > 0 {
-			out = append(out, beverage.MixPart{Beverage: c.offer.Beverage.ID, Share: c.share})
-		}
+	for _, c := range m.in() {
+		out = append(out, beverage.MixPart{Beverage: c.offer.Beverage.ID, Share: c.share})
 	}
 	return out
 }
 
-// newMix is the page on which drinks are mixed.
-func newMix(u *UI) page { return newMixPage(u) }
-
-// startMix fills columns with favourites that can be mixed, most poured first.
-func startMix(u *UI) []mixColumn {
-	var cols []mixColumn
-	favs, _ := u.menu.Favourites()
-	for _, o := range append(slices.Clone(favs), u.menu.pourable()...) {
-		if len(cols) == beverage.MixMost {
-			break
-		}
-		if beverage.Mixable(u.cat, idsOf(cols, -1), o.Beverage.ID) {
-			cols = append(cols, mixColumn{offer: o})
-		}
-	}
-	for i, share := range firstShares(len(cols)) {
-		cols[i].share = share
-	}
-	return cols
+// drink is what the columns give.
+func (m *mixing) drink(c *beverage.Catalogue) (beverage.Beverage, error) {
+	return beverage.Mix(c, m.parts())
 }
 
-// firstShares are the levels before anybody moved one.
-func firstShares(n int) []int {
-	switch n {
-	case 0:
-		return nil
-	case 1:
-		return []int{100}
-	case 2:
-		return []int{60, 40}
+// move moves the level of column i to share as far as the drink stays one that may be mixed; false: not all the way. The
+// others make room from what they had before, or when a drag began.
+func (m *mixing) move(c *beverage.Catalogue, from []int, i, share int) bool {
+	to := rebalance(from, i, share)
+	step := beverage.MixStep
+	if to[i] < m.cols[i].share {
+		step = -step
 	}
-	return []int{50, 30, 20}
+	for at := m.cols[i].share; at != to[i]; at += step {
+		next := m.with(rebalance(from, i, at+step))
+		if _, err := next.drink(c); err != nil {
+			return false
+		}
+		m.cols = next.cols
+	}
+	m.cols = m.with(to).cols
+	return true
 }
 
-func idsOf(cols []mixColumn, without int) []beverage.ID {
+func (m *mixing) with(shares []int) *mixing {
+	out := &mixing{cols: slices.Clone(m.cols)}
+	for i := range out.cols {
+		out.cols[i].share = shares[i]
+	}
+	return out
+}
+
+func (m *mixing) shares() []int {
+	out := make([]int, len(m.cols))
+	for i, c := range m.cols {
+		out[i] = c.share
+	}
+	return out
+}
+
+// swap puts another beverage into column i; the level stays as far as it may.
+func (m *mixing) swap(c *beverage.Catalogue, i int, o Offer) bool {
+	next := m.with(m.shares())
+	next.cols[i].offer = o
+	for share := max(next.cols[i].share, beverage.MixStep); share >= 0; share -= beverage.MixStep {
+		try := next.with(rebalance(next.shares(), i, share))
+		if _, err := try.drink(c); err == nil {
+			m.cols = try.cols
+			return true
+		}
+	}
+	return false
+}
+
+// swaps lists what column i could hold instead.
+func (m *mixing) swaps(c *beverage.Catalogue, i int, from []Offer) []Offer {
+	others := idsOf(m.cols, i)
+	return slices.DeleteFunc(slices.Clone(from), func(o Offer) bool {
+		return o.Beverage.ID == m.cols[i].offer.Beverage.ID || !beverage.Mixable(c, others, o.Beverage.ID)
+	})
+}
+
+func (m *mixing) keep() { m.kept = slices.Clone(m.cols) }
+
+func (m *mixing) isKept() bool { return slices.Equal(m.kept, m.cols) }
+
+func idsOf(cols []part, without int) []beverage.ID {
 	var out []beverage.ID
 	for i, c := range cols {
 		if i != without {
@@ -87,48 +152,52 @@ func (m *Menu) pourable() []Offer {
 	return out
 }
 
-// rebalance sets column i to share, rounded to a step, and lets the others make room in proportion to what they have.
-// The result is 100 together. Columns that are out stay out; one that is alone stays whole.
+// rebalance sets share i of 100, rounded to a step, and lets the others make room in proportion to what they have: each
+// that is in keeps at least a step while there is room, the smallest go out first, what is out stays out. If only i is
+// in, the others come in evenly when it goes down.
 func rebalance(shares []int, i, share int) []int {
-	out := slices.Clone(shares)
-	if i < 0 || i >= len(out) {
-		return out
-	}
 	const step, whole = beverage.MixStep, 100
-	share = (max(0, min(whole, share)) + step/2) / step * step
-	rest, in := 0, 0
-	for j, v := range out {
+	out := make([]int, len(shares))
+	if len(shares) == 1 {
+		return []int{whole}
+	}
+	out[i] = (max(0, min(whole, share)) + step/2) / step * step
+	var others []int // columns, those with most first
+	for j, v := range shares {
 		if j != i && v > 0 {
-			rest += v
-			in++
+			others = append(others, j)
 		}
 	}
-	if in == 0 {
-		if len(out) == 1 || share == whole {
-			out[i] = whole
-			return out
-		}
-		for j := range out { // the one that is alone goes down: the next one makes up for it
+	weight := func(j int) int { return shares[j] }
+	if len(others) == 0 {
+		for j := range shares {
 			if j != i {
-				out[i], out[j] = share, whole-share
-				return out
+				others = append(others, j)
 			}
 		}
+		weight = func(int) int { return 1 }
 	}
-	free := whole - share // for the others, each at least one step or out
-	out[i] = share
-	given, seen := 0, 0
-	for j, v := range shares {
-		if j == i || v == 0 {
-			continue
-		}
-		seen += v
-		mark := (free*seen/rest + step/2) / step * step // shares come from rounded marks, so that none is lost
-		out[j] = mark - given
-		given = mark
+	slices.SortStableFunc(others, func(a, b int) int { return cmp.Compare(weight(b), weight(a)) })
+	room := (whole - out[i]) / step
+	others = others[:min(len(others), room)]
+	sum := 0
+	for _, j := range others {
+		out[j] = step
+		sum += weight(j)
+	}
+	room -= len(others)
+	// the rest by largest remainders: who had more never gets less
+	rest := map[int]int{}
+	left := room
+	for _, j := range others {
+		n := room * weight(j) / sum
+		rest[j] = room*weight(j) - n*sum
+		out[j] += n * step
+		left -= n
+	}
+	slices.SortStableFunc(others, func(a, b int) int { return cmp.Compare(rest[b], rest[a]) })
+	for _, j := range others[:left] {
+		out[j] += step
 	}
 	return out
 }
-
-// ask implements chooser.
-func (p *mixPage) ask(r *api.StartPour) { r.Beverage, r.Mix = "", p.mix.parts() }

@@ -35,6 +35,9 @@ func (p *pourPage) domeStyle() (st art.DomeStyle, value string, disabled bool) {
 	if u.tap {
 		st.Icon = "tap"
 	}
+	if p.own != nil && p.flow == nil {
+		p.own.pad(&st)
+	}
 	outline := func(label, sub string) {
 		st.Label, st.Sub, st.Icon, st.Outline, st.BG, st.FG = label, sub, "", true, p.c.Primary, p.c.Ink
 	}

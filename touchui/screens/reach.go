@@ -2,6 +2,7 @@ package screens
 
 import (
 	"fountain/agent/api"
+	"fountain/touchui/art"
 	"fountain/touchui/sheet"
 )
 
@@ -35,6 +36,7 @@ func (p *reachPage) name() string         { return "low_reach" }
 func (p *reachPage) state() string        { return "" }
 func (p *reachPage) ask(*api.StartPour)   {}
 func (p *reachPage) more() bool           { return p.ui.menu == nil || p.pour.stocked() }
+func (p *reachPage) pad(*art.DomeStyle)   {}
 func (p *reachPage) menuChanged()         {}
 func (p *reachPage) again(*pourPage) page { return newReachOf(p.ui, p.pour.offer) }
 
