@@ -107,9 +107,10 @@ type Agent struct {
 	boot    string
 	thing   atomic.Pointer[string]
 	started time.Time
-	known   func() bool  // the wall clock can be believed
-	stocked atomic.Bool  // every cartridge slot was read once
-	uiAlive atomic.Int64 // wall clock of the last PUT /v1/ui/alive, ns
+	known   func() bool                 // the wall clock can be believed
+	shown   atomic.Pointer[config.Unit] // what counts of the screen's keys now
+	stocked atomic.Bool                 // every cartridge slot was read once
+	uiAlive atomic.Int64                // wall clock of the last PUT /v1/ui/alive, ns
 
 	startup  []*wire.Record    // interrupted records made by New
 	marked   map[string]uint64 // log -> seq up to which the saved inventory has it; owned by fold's caller
@@ -138,6 +139,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 		cfg: cfg, deps: deps, log: deps.Log, logs: logs, known: func() bool { return clockQuality() != record.ClockUnknown }, board: alarm.New(nil), started: time.Now(),
 		refold: make(chan struct{}, 1), rewatch: make(chan struct{}, 1), retend: make(chan struct{}, 1), marked: map[string]uint64{},
 	}
+	a.shown.Store(&cfg.Config.Unit)
 	rig := a.openRig(ctx)
 	defer func() {
 		if err != nil {

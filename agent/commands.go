@@ -59,7 +59,7 @@ func (c commands) Start(ctx context.Context, req api.StartPour) (api.Pour, error
 func (c commands) offered(req api.StartPour) error {
 	ids := []beverage.ID{req.Beverage}
 	if len(req.Mix) > 0 {
-		if !c.a.cfg.Config.Unit.Mixes {
+		if !c.a.shown.Load().Mixes {
 			return &problem.Problem{Code: problem.CodeUnavailable, Where: "mix", What: "this unit pours no mixes", Remedy: "choose one beverage; unit.mixes switches them on"}
 		}
 		ids = ids[:0]

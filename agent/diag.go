@@ -57,8 +57,15 @@ func (d diag) File(ctx context.Context) ([]byte, error) {
 		v    any
 		err  error
 	}{
-		{"status", a.view.Status(), nil}, {"snapshot", a.view.Snapshot(), nil}, {"overview", overview, nil}, {"config", values, nil},
-		{"alarms", alarmDesk(d).List(), nil}, {"setup", setup, nil}, {"cartridges", slots, nil}, {"lines", lines, linesErr}, {"audit", trail, trailErr},
+		{"status", a.view.Status(), nil},
+		{"snapshot", a.view.Snapshot(), nil},
+		{"overview", overview, nil},
+		{"config", values, nil},
+		{"alarms", alarmDesk(d).List(), nil},
+		{"setup", setup, nil},
+		{"cartridges", slots, nil},
+		{"lines", lines, linesErr},
+		{"audit", trail, trailErr},
 	}
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -112,8 +113,25 @@ func TestSettingsOnTheUnit(t *testing.T) {
 		if n, err := h.SetProxy(api.SetProxy{Proxy: "ftp://unit:" + secret + "@proxy", Person: "ada"}); err == nil || strings.Contains(err.Error(), secret) || n.NextProxy != "http://unit@proxy:3128" {
 			t.Errorf("%+v %v", n, err)
 		}
-		if v, err := s.Set("unit.units", api.SetConfig{Value: "both", Person: "ada"}); err != nil || v.Value != "ml" || v.Next != "both" || !v.Tech {
-			t.Errorf("%+v %v", v, err)
+		if row, err := s.Set("unit.timezone", api.SetConfig{Value: "Asia/Tokyo", Person: "ada"}); err != nil || row.Value != "UTC" || row.Next != "Asia/Tokyo" || !row.Tech {
+			t.Errorf("%+v %v", row, err)
+		}
+		rev := v.a.view.Snapshot().Rev
+		for key, value := range map[string]string{
+			"unit.language": "de", "unit.languages": "en,ja", "unit.units": "both", "unit.panel_mm": "398x708", "unit.phone_url": "https://pour.example/417",
+			"unit.mixes": "false", "unit.speech": "default",
+		} {
+			if row, err := s.Set(key, api.SetConfig{Value: value, Person: "ada"}); err != nil || row.Next != nil || row.Origin != config.FromTechnician {
+				t.Errorf("%+v %v", row, err)
+			}
+		}
+		snap := v.a.view.Snapshot() // the screen's keys count at once
+		if snap.Language != "de" || !slices.Equal(snap.Languages, []string{"de", "en", "ja"}) || snap.Units != api.UnitsBoth || snap.PanelMM != (api.Panel{W: 398, H: 708}) ||
+			snap.Phone != "https://pour.example/417" || snap.Mixes || snap.Speech != "default" || snap.Rev <= rev {
+			t.Errorf("%+v", snap)
+		}
+		if step := v.a.setup.valueStep(api.SetupLanguage, "unit.language", "the language", ""); step.What != "the language is de" {
+			t.Errorf("%+v", step)
 		}
 		if _, err := s.Set("pour.max_ml", api.SetConfig{Value: "2000", Person: "ada"}); err == nil {
 			t.Error("a limit was set on the unit")

@@ -132,7 +132,9 @@ func TestMixIsRefused(t *testing.T) {
 		if p := problem.From(err); err == nil || p.Code != problem.CodeUnavailable || p.Where != string(b) {
 			t.Errorf("with %s: %v", b, err)
 		}
-		v.a.cfg.Config.Unit.Mixes = false
+		if err := v.a.setTechnician("unit.mixes", "false"); err != nil {
+			t.Fatal(err)
+		}
 		_, err = v.startMix(wire.SourceTouch, mix...)
 		if p := problem.From(err); err == nil || p.Code != problem.CodeUnavailable || p.Where != "mix" {
 			t.Errorf("switched off: %v", err)

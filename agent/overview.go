@@ -201,6 +201,23 @@ func links() []api.NetLink {
 	return out
 }
 
+// setTechnician stores one of a technician's keys and lets it count, if it is one of the screen.
+func (a *Agent) setTechnician(key, value string) error {
+	a.setup.mu.Lock() // one change of the file at a time
+	defer a.setup.mu.Unlock()
+	if err := config.SetTechnician(a.technicianFile(), key, value); err != nil {
+		return err
+	}
+	set, err := config.Technician(a.technicianFile())
+	if err != nil {
+		return err
+	}
+	shown := a.cfg.Config.Unit.With(set)
+	a.shown.Store(&shown)
+	a.view.bump()
+	return nil
+}
+
 // settings is the configuration as a technician sees it.
 type settings struct{ a *Agent }
 
@@ -215,7 +232,11 @@ func (s settings) List() ([]api.ConfigValue, error) {
 	var out []api.ConfigValue
 	for _, v := range s.a.cfg.Config.Values() {
 		row := api.ConfigValue{Key: v.Key, Value: v.Value, Origin: v.Origin.Kind, Where: v.Origin.Where, Doc: v.Doc, Tech: v.Tech}
-		if n, ok := next[v.Key]; ok && config.Show(n) != config.Show(v.Value) {
+		switch n, ok := next[v.Key]; {
+		case !ok:
+		case config.Live(v.Key):
+			row.Value, row.Origin, row.Where = config.Masked(n), config.FromTechnician, s.a.technicianFile()
+		case config.Show(n) != config.Show(v.Value):
 			row.Next = config.Masked(n)
 		}
 		out = append(out, row)
@@ -223,11 +244,9 @@ func (s settings) List() ([]api.ConfigValue, error) {
 	return out, nil
 }
 
-// Set stores one key in the technician's file; it counts from the next start on.
+// Set stores one key in the technician's file. Those of the screen count at once, the others from the next start on.
 func (s settings) Set(key string, in api.SetConfig) (api.ConfigValue, error) {
-	s.a.setup.mu.Lock() // one change of the file at a time
-	err := config.SetTechnician(s.a.technicianFile(), key, in.Value)
-	s.a.setup.mu.Unlock()
+	err := s.a.setTechnician(key, in.Value)
 	s.a.audit.noted(in.Person, "set "+key, "", err)
 	if err != nil {
 		return api.ConfigValue{}, err

@@ -117,7 +117,7 @@ func (s *setup) pinStep() api.SetupStep {
 // valueStep is a step whose answer is a configuration key. A value that anyone chose, in whatever layer, is an answer.
 func (s *setup) valueStep(id, key, what, example string) api.SetupStep {
 	cfg := s.a.cfg.Config
-	now := map[string]string{"unit.language": cfg.Unit.Language, "unit.timezone": cfg.Unit.Timezone}[key]
+	now := map[string]string{"unit.language": s.a.shown.Load().Language, "unit.timezone": cfg.Unit.Timezone}[key]
 	set, err := config.Technician(s.a.technicianFile())
 	chosen, _ := set[key].(string)
 	switch {
@@ -313,9 +313,7 @@ func (s *setup) set(step, key, value string) error {
 	if err := s.needs(step, value); err != nil {
 		return err
 	}
-	s.mu.Lock() // one change of the file at a time
-	defer s.mu.Unlock()
-	return config.SetTechnician(s.a.technicianFile(), key, value)
+	return s.a.setTechnician(key, value)
 }
 
 // check runs a step's check. What it finds wrong is the step's state, not an error.

@@ -272,7 +272,7 @@ func (v *view) Snapshot() api.Snapshot {
 
 // screen fills in what the configuration says about the screen.
 func (a *Agent) screen(s *api.Snapshot) {
-	u := a.cfg.Config.Unit
+	u := a.shown.Load()
 	s.Language, s.Languages, s.Units, s.Phone, s.Mixes, s.Speech = u.Language, []string{}, u.Units, u.PhoneURL, u.Mixes, u.Speech
 	s.PanelMM.W, s.PanelMM.H = u.Panel()
 	if len(u.Languages) > 0 && !slices.Contains(u.Languages, u.Language) {

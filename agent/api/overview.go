@@ -17,7 +17,8 @@ import (
 //	GET /v1/service/diag                   application/gzip: a tar file, at most MaxDiag
 //	GET /v1/service/diag?short=1           text/plain, at most MaxDiagShort bytes: fits a QR code
 //	GET /v1/service/config                 []ConfigValue, secrets masked
-//	PUT /v1/service/config/{key}           SetConfig -> 200 ConfigValue; a technician's keys only; from the next start on
+//	PUT /v1/service/config/{key}           SetConfig -> 200 ConfigValue; a technician's keys only; those of the screen count at
+//	                                       once, the others from the next start on
 
 // Bounds of diagnostics.
 const (
@@ -191,7 +192,7 @@ func (c *Client) Config(ctx context.Context) ([]ConfigValue, error) {
 	return l, c.do(ctx, c.plain, http.MethodGet, "/v1/service/config", nil, &l)
 }
 
-// SetConfig sets one key from the next start on.
+// SetConfig sets one key: at once when it is the screen's, else from the next start on.
 func (c *Client) SetConfig(ctx context.Context, key string, in SetConfig) (ConfigValue, error) {
 	var v ConfigValue
 	return v, c.do(ctx, c.plain, http.MethodPut, "/v1/service/config/"+url.PathEscape(key), in, &v)

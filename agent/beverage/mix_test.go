@@ -64,8 +64,10 @@ func TestMixRefusals(t *testing.T) {
 		}
 	}
 	for _, parts := range [][]MixPart{
-		half("kolvane.original", "zestrel.lemon-lime"), {{"dynamo-fox.original", 40}, {"zestrel.lemon-lime", 60}},
-		{{"zestrel.lemon-lime", 50}, {"rhubarb-radio.rhubarb", 30}, {"gingerlock.ginger-ale", 20}}, {{"dynamo-fox.original", 100}},
+		half("kolvane.original", "zestrel.lemon-lime"),
+		{{"dynamo-fox.original", 40}, {"zestrel.lemon-lime", 60}},
+		{{"zestrel.lemon-lime", 50}, {"rhubarb-radio.rhubarb", 30}, {"gingerlock.ginger-ale", 20}},
+		{{"dynamo-fox.original", 100}},
 		half("kolvane.original", "house-water.sparkling"),
 	} {
 		if _, err := Mix(c, parts); err != nil {
@@ -96,8 +98,11 @@ func TestMixRefusesByData(t *testing.T) {
 		a, b   ID
 		reason string
 	}{
-		{"x.water", "x.alone", MixAlone}, {"x.milk", "x.lemon", MixCurdles}, {"x.many", "x.lemon", MixIngredients},
-		{"x.milk", "x.water", ""}, {"x.many", "x.water", ""},
+		{"x.water", "x.alone", MixAlone},
+		{"x.milk", "x.lemon", MixCurdles},
+		{"x.many", "x.lemon", MixIngredients},
+		{"x.milk", "x.water", ""},
+		{"x.many", "x.water", ""},
 	} {
 		_, err := Mix(c, []MixPart{{tc.a, 50}, {tc.b, 50}})
 		if got := reasonOf(err); got != tc.reason || Mixable(c, []ID{tc.a}, tc.b) != (tc.reason == "") {

@@ -10,6 +10,46 @@ import (
 	"strings"
 )
 
+// Live tells whether a key counts as soon as a technician has set it: those of the screen do, all others from the next
+// start on.
+func Live(key string) bool { return (&Unit{}).field(key) != nil }
+
+// field is where a key of the screen is kept; nil: it is none.
+func (u *Unit) field(key string) any {
+	switch key {
+	case "unit.language":
+		return &u.Language
+	case "unit.languages":
+		return &u.Languages
+	case "unit.units":
+		return &u.Units
+	case "unit.panel_mm":
+		return &u.PanelMM
+	case "unit.phone_url":
+		return &u.PhoneURL
+	case "unit.mixes":
+		return &u.Mixes
+	case "unit.speech":
+		return &u.Speech
+	}
+	return nil
+}
+
+// With is u with what a technician has set of the screen, as Technician returns it.
+func (u Unit) With(values map[string]any) Unit {
+	for key, v := range values {
+		switch f := u.field(key).(type) {
+		case *string:
+			*f, _ = v.(string)
+		case *bool:
+			*f, _ = v.(bool)
+		case *[]string:
+			*f, _ = v.([]string)
+		}
+	}
+	return u
+}
+
 // What the keys of the screen and of the proxy are checked by.
 
 var languageTag = regexp.MustCompile(`^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$`)

@@ -20,7 +20,8 @@ func (t *tool) configCmd() *cobra.Command {
 		Use:   "config",
 		Short: "Show, explain, check and set the configuration",
 		Long: `config shows every key with its value and where it comes from, secrets masked. A technician may set some keys on the unit
-itself; they win over the file, the environment and the cloud, and count from the next start on.`,
+itself; they win over the file, the environment and the cloud. Those of the screen count at once, the others from the next
+start on.`,
 		Example: `  fountainctl config get
   fountainctl config explain unit.panel_mm
   fountainctl config set unit.units both
@@ -72,7 +73,7 @@ func (t *tool) configGetCmd() *cobra.Command {
 
 func (t *tool) configSetCmd() *cobra.Command {
 	c := &cobra.Command{
-		Use: "set KEY VALUE", Short: "Set a key on this unit, from its next start on",
+		Use: "set KEY VALUE", Short: "Set a key on this unit, at once or from its next start on",
 		Example: `  fountainctl config set unit.timezone Europe/Berlin
   fountainctl config set unit.languages en,de,fr
   fountainctl config set cloud.proxy http://proxy.venue:3128`,
