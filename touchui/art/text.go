@@ -2,7 +2,6 @@ package art
 
 import (
 	"image/color"
-	"strings"
 
 	"fountain/touchui/theme"
 )
@@ -69,58 +68,6 @@ func (p *Picture) Lines(lines []string, x, y float64, st Style, align int) float
 		p.Text(l, x, y+float64(i)*st.PX*st.Line, st, align)
 	}
 	return float64(len(lines)) * st.PX * st.Line
-}
-
-// Wrap breaks s between words into lines of at most width.
-func Wrap(f *theme.Fonts, s string, sz theme.Size, width float64) []string {
-	var lines []string
-	cur := ""
-	for _, w := range strings.Fields(s) {
-		next := w
-		if cur != "" {
-			next = cur + " " + w
-		}
-		if cur != "" && f.Width(next, sz.Cut, sz.PX, sz.Track) > width {
-			lines = append(lines, cur)
-			next = w
-		}
-		cur = next
-	}
-	if cur != "" {
-		lines = append(lines, cur)
-	}
-	return lines
-}
-
-// FitName breaks a name between words into at most maxLines lines so that it can be set as large as possible, and
-// returns the lines and the size. A further line has to gain 3 %.
-func FitName(f *theme.Fonts, name string, sz theme.Size, width, height, minPX float64, maxLines int) ([]string, float64) {
-	words := strings.Fields(name)
-	best, bestPX := []string{name}, 0.0
-	n := min(len(words), maxLines)
-	for k := 1; k <= n; k++ {
-		for _, lines := range splits(words, k) {
-			px := f.Fit(lines, sz.Cut, sz.Track, width, min(sz.PX, height/(float64(k)*sz.Line)), 1)
-			if px > bestPX && (len(lines) == len(best) || px > bestPX*1.03) {
-				best, bestPX = lines, px
-			}
-		}
-	}
-	return best, max(float64(int(bestPX)), minPX)
-}
-
-// splits lists the ways to set words on k lines.
-func splits(words []string, k int) [][]string {
-	if k == 1 {
-		return [][]string{{strings.Join(words, " ")}}
-	}
-	var out [][]string
-	for i := 1; i <= len(words)-k+1; i++ {
-		for _, rest := range splits(words[i:], k-1) {
-			out = append(out, append([]string{strings.Join(words[:i], " ")}, rest...))
-		}
-	}
-	return out
 }
 
 // Label is one line of text as a picture of its own, empty around the letters. Its line box begins over pixels below

@@ -85,6 +85,15 @@ func (c *Control) init(pic *canvas.Image) {
 // CreateRenderer implements fyne.Widget.
 func (c *Control) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRenderer(c.box) }
 
+// Covers reports whether a point of the control's box lies on it: its corners are round.
+func (c *Control) Covers(p fyne.Position) bool {
+	s := c.Size()
+	r := min(c.Radius, s.Width/2, s.Height/2)
+	dx := max(r-p.X, p.X-(s.Width-r), 0)
+	dy := max(r-p.Y, p.Y-(s.Height-r), 0)
+	return dx*dx+dy*dy <= r*r || dx == 0 || dy == 0
+}
+
 // Tapped implements fyne.Tappable.
 func (c *Control) Tapped(*fyne.PointEvent) {
 	if c.Tap != nil && !c.Disabled {
