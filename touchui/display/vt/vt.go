@@ -17,7 +17,7 @@ import (
 // From the kernel's include/uapi/linux/kd.h.
 const (
 	kdSetMode  = 0x4b3a
-	kdGetMode  = 0x4b3b
+	kdText     = 0
 	kdGraphics = 1
 )
 
@@ -32,19 +32,16 @@ func graphics(path string, log *slog.Logger) (restore func()) {
 		log.Debug("no text console to switch off", logkey.Path, path, logkey.Err, err)
 		return func() {}
 	}
-	before, err := unix.IoctlGetInt(fd, kdGetMode)
-	if err == nil {
-		err = unix.IoctlSetInt(fd, kdSetMode, kdGraphics)
-	}
-	if err != nil {
+	if err := unix.IoctlSetInt(fd, kdSetMode, kdGraphics); err != nil {
 		log.Debug("switch off the text console", logkey.Path, path, logkey.Err, err)
 		_ = unix.Close(fd)
 		return func() {}
 	}
+	// Always text, whatever was before: a screen that was killed has left graphics behind.
 	var once sync.Once
 	return func() {
 		once.Do(func() {
-			if err := unix.IoctlSetInt(fd, kdSetMode, before); err != nil && !errors.Is(err, unix.EIO) {
+			if err := unix.IoctlSetInt(fd, kdSetMode, kdText); err != nil && !errors.Is(err, unix.EIO) {
 				log.Warn("give the text console back", logkey.Path, path, logkey.Err, err)
 			}
 			_ = unix.Close(fd)
