@@ -120,8 +120,10 @@ func canBreak(a, b rune, whole bool) bool {
 	if !whole {
 		return true
 	}
-	ends := kind(a) != kind(b) && kind(b) != hiragana && kind(b) != joint // a particle stays with its word
-	return ends || a == 'ー' || kind(a) == joint
+	if kind(b) == hiragana || kind(b) == joint {
+		return false // a particle stays with its word
+	}
+	return kind(a) != kind(b) || a == 'ー'
 }
 
 // breakable are the letters of scripts that put no spaces between words.
