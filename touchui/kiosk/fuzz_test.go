@@ -1,10 +1,14 @@
 package kiosk_test
 
 import (
+	"image"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"fountain/touchui/kiosk"
+	"fountain/touchui/kiosk/paint"
 )
 
 // Random fingers on pages that change under them: every press ends exactly once, whatever happens.
@@ -12,7 +16,10 @@ func TestFuzzTouches(t *testing.T) {
 	for seed := range uint64(12) {
 		synctest.Test(t, func(t *testing.T) {
 			rng, inner := rand.New(rand.NewPCG(seed, 42)), rand.New(rand.NewPCG(seed, 43))
-			r := newRig(t, 400, 600)
+			rot := paint.Rotation(seed % 4)
+			seen := image.Pt(400, 600)
+			panel := rot.Size(seen)
+			r := newRigWith(t, panel.X, panel.Y, kiosk.Config{Rotation: rot, Reduced: seed%5 == 4})
 			s, pads := list(40)
 			extra := newPad("x", 100, 100)
 			over := newPad("over", 10, 10)
@@ -26,8 +33,11 @@ func TestFuzzTouches(t *testing.T) {
 			}
 			r.app.SetContent(page)
 			r.run(func() {
-				for range 400 {
-					id, x, y := rng.IntN(3), rng.IntN(440)-20, rng.IntN(640)-20
+				for i := range 400 {
+					if i%50 == 0 { // a whole gesture: pulls beyond an end, or flings
+						r.finger.Swipe(rng.IntN(3), 20+rng.IntN(200), 20+rng.IntN(panel.Y-40), 20+rng.IntN(200), 20+rng.IntN(panel.Y-40), time.Duration(20+rng.IntN(300))*time.Millisecond)
+					}
+					id, x, y := rng.IntN(3), rng.IntN(panel.X+40)-20, rng.IntN(panel.Y+40)-20
 					switch rng.IntN(20) {
 					case 0, 1, 2, 3, 4:
 						r.finger.Down(id, x, y)
@@ -64,7 +74,19 @@ func TestFuzzTouches(t *testing.T) {
 					if r.app.Touching() {
 						t.Errorf("seed %d: a finger is thought to be down", seed)
 					}
+					r.app.SetContent(page)
 				})
+				time.Sleep(10 * time.Second) // nothing flings or swings any more
+				r.on(func() {
+					if y := standing(s); y != 0 {
+						t.Errorf("seed %d: the list stands %v beyond its end", seed, y)
+					}
+				})
+				n := r.screen.Frames()
+				time.Sleep(time.Minute)
+				if m := r.screen.Frames() - n; m > 0 {
+					t.Errorf("seed %d: %d frames without a finger", seed, m)
+				}
 			})
 			downs := 0
 			for _, p := range all {

@@ -214,3 +214,26 @@ func covers(dirty []image.Rectangle, before []byte, f *display.Frame) bool {
 	f.CopyTo(&old, dirty)
 	return bytes.Equal(before, f.Pix)
 }
+
+// A wall of composed tiles scrolls, is pressed and rests without allocating.
+func TestFramesAllocateNothing(t *testing.T) {
+	test.NewTempApp(t)
+	w := composedWall(400, 600, asIs)
+	p := paint.New(paint.Config{Width: 400, Height: 600, Format: display.XRGB8888})
+	y := 0
+	step := func() {
+		y = (y + 7) % 900
+		w.scroll(float32(y))
+		p.Frame(w.root)
+	}
+	for range 300 {
+		step()
+	}
+	before := p.Stats()
+	if n := testing.AllocsPerRun(500, step); n > 0 {
+		t.Errorf("%v allocations a frame", n)
+	}
+	if s := p.Stats(); s.Pixels == 0 || s.Items == 0 || before.Misses+s.Misses > 0 {
+		t.Errorf("nothing was painted, or textures were made again: %+v", s)
+	}
+}

@@ -131,6 +131,9 @@ func (p *Painter) Refresh(o fyne.CanvasObject) { p.stale[o] = struct{}{} }
 // DropTextures forgets every rasterised primitive (theme or font changed) and repaints.
 func (p *Painter) DropTextures() {
 	budget := p.lru.budget
+	for t := p.lru.root.next; t != nil && t != &p.lru.root; t = t.next {
+		t.unused()
+	}
 	p.lru = lru{}
 	p.lru.init(budget)
 	p.shapes, p.texts = map[shapeKey]*texture{}, map[textKey]*texture{}

@@ -64,6 +64,13 @@ func (p *Painter) bitmap(b *Bitmap) *texture {
 	}
 }
 
+// unused tells the source that this texture shows it no more.
+func (t *texture) unused() {
+	if t.source != nil && t.source.Unused != nil {
+		t.source.Unused()
+	}
+}
+
 // row is where row y begins in pix.
 func (t *texture) row(y int) int {
 	if t.at != nil {
@@ -286,9 +293,7 @@ func (l *lru) remove(t *texture) {
 	t.prev, t.next = nil, nil
 	l.bytes -= t.bytes
 	t.drop()
-	if t.source != nil && t.source.Unused != nil {
-		t.source.Unused()
-	}
+	t.unused()
 }
 
 // trim removes the textures used longest ago until the budget holds; what the current frame shows stays.
