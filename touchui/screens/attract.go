@@ -324,7 +324,7 @@ func (p *attractPage) bandWords(q *art.Picture, o Offer, name string, c art.Colo
 		px, side = 148, int(h*.9)
 	}
 	if g.Wide {
-		px, brandPX, x, right = 56, 20, 28, g.I(520)
+		px, brandPX, x, right = 56, 20, 28, g.I(560-65*float64(i)) // beside the round of the dome
 		side = int(h * 1.05)
 	}
 	if !c.Plain {

@@ -24,7 +24,7 @@ func (p *homePage) campaign(s *sheet.Sheet, k float64) float64 {
 	img := u.Compose(func() *image.RGBA {
 		w, h := u.Geo.W, int((ground+88)*k+.5)
 		q := u.Picture(w, h, u.Roles.BG)
-		q.Motif(hero.Motif, u.Colours(hero.Palette), image.Rect(0, 0, w, int(float64(w)*.74)), nil)
+		q.Motif(hero.Motif, u.Colours(hero.Palette), image.Rect(0, 0, w, int(float64(w)*.852)), nil)
 		p.edge(q, ground*k, k)
 		return q.RGBA
 	}, "hero/%s/%v", u.Theme.Name, k)
@@ -80,7 +80,12 @@ func (p *homePage) poster(s *sheet.Sheet, i int, poster theme.Poster, x, y, w, h
 		c := u.Colours(poster.Palette)
 		q := u.Picture(w, h, c.Primary)
 		pad := float64(w) * .08
-		notePX := u.Fonts.Fit([]string{note}, theme.Sans, 0, float64(w)-2*pad, u.grown(26)*k, 14)
+		note, notePX := note, u.grown(26)*k
+		if least := notePX * .8; u.Fonts.Width(note, theme.Sans, least, 0) > float64(w)-2*pad {
+			note = "" // rather nothing than a word that is cut
+		} else {
+			notePX = u.Fonts.Fit([]string{note}, theme.Sans, 0, float64(w)-2*pad, notePX, least)
+		}
 		foot := float64(h) - pad*.8 - notePX
 		sz := theme.Size{PX: float64(h) * .23, Line: .95, Cut: theme.Condensed, Track: -.015}
 		lines, px := art.FitName(u.Fonts, title, sz, float64(w)-2*pad, float64(h)*.42, 16, 2)
@@ -104,7 +109,7 @@ func (p *homePage) campaignWide(s *sheet.Sheet, main int) int {
 	w, h := g.I(220), g.I(150)
 	img := u.Compose(func() *image.RGBA {
 		q := u.Picture(w, h, u.Roles.Surface)
-		q.Motif(hero.Motif, u.Colours(hero.Palette), image.Rect(0, 0, w, h-g.I(52)), nil)
+		q.Motif(hero.Motif, u.Colours(hero.Palette), image.Rect(0, 0, w, int(float64(w)*.8)), nil)
 		sz := g.At(38, .92, theme.Condensed, -.015)
 		lines, px := art.FitName(u.Fonts, title, sz, float64(w)-g.S(28), g.S(70), g.S(20), 2)
 		sz.PX = px

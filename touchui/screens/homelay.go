@@ -194,6 +194,7 @@ func (u *UI) plate(o Offer, w, h int) *image.RGBA {
 		p.Lines(lines, pad, float64(h)-g.S(10)-px*sz.Line*float64(len(lines)), art.Style{Size: sz, Color: c.Ink}, art.Left)
 		if c.Plain {
 			p.Frame(0, 0, float64(w), float64(h), g.S(theme.RadiusPlain), g.S(3), u.Roles.Line)
+			return p.RGBA
 		}
 		return p.Corners(g.S(18), u.Roles.BG).RGBA
 	}, "plate/%s/%d/%s", o.Beverage.ID, w, name)

@@ -3,12 +3,16 @@ package screens
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"fountain/touchui/sheet"
 )
 
 // latinKeys is the keyboard for names in Latin letters where a language has none of its own.
 const latinKeys = "qwertyuiop asdfghjkl zxcvbnm"
+
+// mostRowsWide is how many rows of keys leave room for what answers on a wide panel.
+const mostRowsWide = 4
 
 // gapKey is a place without a key.
 const gapKey = '_'
@@ -73,7 +77,11 @@ func (u *UI) keyboardOf(latin bool) keyboard {
 	}
 	least := max(g.MM(15), g.I(high*.5))
 	room := g.W - 2*b.left + b.gap
-	b.rows = keyRows(keys, room/(least+b.gap))
+	fit := room / (least + b.gap)
+	b.rows = keyRows(keys, fit)
+	if g.Wide && len(b.rows) > mostRowsWide {
+		b.rows = keyRows(strings.ReplaceAll(keys, " ", ""), fit) // fewer rows: what answers needs the room
+	}
 	longest := 0
 	for _, r := range b.rows {
 		longest = max(longest, len(r))
@@ -90,63 +98,42 @@ func (u *UI) keyboardOf(latin bool) keyboard {
 	return b
 }
 
-// keysOn adds the keyboard; typed is called with what a key adds.
+// keysOn adds the keyboard. Space stands at the end of the last row where there is room for it.
 func (p *searchPage) keysOn(s *sheet.Sheet, b keyboard) {
 	u := p.ui
 	st := sheet.ButtonStyle{H: b.keyH, Width: b.key, Radius: b.radius, PX: b.px, Fill: u.Roles.Surface, FG: u.Roles.Ink}
-	mid := u.Geo.W / 2
 	for i, row := range b.rows {
-		x := mid - (len(row)*(b.key+b.gap)-b.gap)/2
-		last := i == len(b.rows)-1
 		y := b.top + i*(b.keyH+b.gap)
-		var space, script int
-		if last { // space, and the other script, stand at the end of the last row
-			space = b.key*2 + b.gap
-			if b.foreign {
-				script = b.key*3/2 + b.gap
-			}
-			x -= (space + b.gap + script) / 2
-			x = max(x, b.left)
+		space := 0
+		if room := u.Geo.W - 2*b.left - len(row)*(b.key+b.gap); i == len(b.rows)-1 && room >= b.key*3/2 {
+			space = min(room, b.key*2+b.gap) + b.gap
 		}
+		x := (u.Geo.W - len(row)*(b.key+b.gap) - space + b.gap) / 2
 		for _, r := range row {
 			if r != gapKey {
 				letter := string(unicode.ToUpper(r))
-				c := sheet.NewControl("search.key."+string(r), sheet.RoleKey, letter, u.Look.Button(letter, st), x, y, func() { p.typed(string(r)) })
-				c.Radius = float32(b.radius)
-				p.keyOn(s, c)
+				p.keyOn(s, "search.key."+string(r), letter, st, x, y, func() { p.typed(string(r)) })
 			}
 			x += b.key + b.gap
 		}
-		if !last {
-			continue
+		if space > 0 {
+			wide := st
+			wide.Width = space - b.gap
+			p.keyOn(s, "search.key.space", u.T("search.space"), wide, x, y, func() { p.typed(" ") })
 		}
-		wide := st
-		wide.Width, wide.PX = space, u.Fonts.Fit([]string{u.T("search.space")}, textCut, 0, float64(space)*.8, b.px*.7, b.px*.4)
-		c := sheet.NewControl("search.key.space", sheet.RoleKey, u.T("search.space"), u.Look.Button(u.T("search.space"), wide), x, y, func() { p.typed(" ") })
-		c.Radius = float32(b.radius)
-		p.keyOn(s, c)
-		if !b.foreign {
-			continue
-		}
-		x += space + b.gap
-		text := u.T("search.latin")
-		if b.latin {
-			text = u.T("search.letters")
-		}
-		wide.Width, wide.Fill = script-b.gap, u.Roles.Sunk
-		wide.PX = u.Fonts.Fit([]string{text}, textCut, 0, float64(wide.Width)*.84, b.px*.7, b.px*.4)
-		c = sheet.NewControl("search.key.script", sheet.RoleKey, text, u.Look.Button(text, wide), x, y, func() {
-			p.latin = !p.latin
-			p.build()
-		})
-		c.Radius = float32(b.radius)
-		p.keyOn(s, c)
 	}
 }
 
-// keyOn adds a key. Latin letters keep their places where the language is written from the right.
-func (p *searchPage) keyOn(s *sheet.Sheet, c *sheet.Control) {
-	s.Control(c)
+// keyOn adds a key whose word is as large as it fits. Latin letters keep their places where the language is written from
+// the right.
+func (p *searchPage) keyOn(s *sheet.Sheet, id, text string, st sheet.ButtonStyle, x, y int, tap func()) {
+	u := p.ui
+	st.PX = u.Fonts.Fit([]string{text}, textCut, 0, float64(st.Width)*.84, st.PX, st.PX*.4)
+	if utf8.RuneCountInString(text) > 1 {
+		st.PX = min(st.PX, st.PX*.7+float64(st.H)*.06)
+	}
+	c := s.Control(sheet.NewControl(id, sheet.RoleKey, text, u.Look.Button(text, st), x, y, tap))
+	c.Radius = float32(st.Radius)
 	if p.latin {
 		s.Fixed(c)
 	}

@@ -68,7 +68,7 @@ func (p *languagePage) build() {
 	key := sheet.ButtonStyle{H: max(g.I(h), g.MM(15)), Radius: g.S(h * .28), PX: u.At(px, 1, theme.Text, 0).PX, IconPX: g.S(px), Gap: g.I(px * .5), Width: int(w)}
 	step := float64(key.H) + g.S(gap)
 	bottom := g.B(margin)
-	top := bottom - float64(rows+1)*step + g.S(gap)
+	top := bottom - float64(rows)*step - float64(u.backH())
 	for i, l := range langs {
 		st := key
 		st.Fill, st.FG = u.Roles.Surface, u.Roles.Ink
@@ -78,8 +78,6 @@ func (p *languagePage) build() {
 		c := s.Button("language."+l.Tag, sheet.RoleSwitch, l.Name, st, int(g.S(margin)+float64(i%cols)*(w+g.S(gap))), int(top+float64(i/cols)*step), func() { p.choose(l.Tag) })
 		c.Value = onOff(l.Tag == u.Words.Tag())
 	}
-	back := key
-	back.Icon, back.Fill, back.FG, back.Width, back.PadL, back.PadR = "back", u.Roles.Sunk, u.Roles.Ink, 0, g.I(h*.25), g.I(h*.3)
-	s.Button("nav.back", sheet.RoleButton, u.T("nav.back"), back, int(g.S(margin)), int(bottom)-key.H, func() { u.show(p.from()) })
+	u.backKey(s, func() { u.show(p.from()) })
 	s.Fill(p.root)
 }

@@ -43,7 +43,7 @@ func (u *UI) code(text string, side int) *image.RGBA {
 func (p *homePage) phoneCard(s *sheet.Sheet, k float64) float64 {
 	u := p.ui
 	h := int(168 * k)
-	code := u.code(u.snap.Phone, h-int(16*k))
+	code := u.code(u.snap.Phone, h-int(12*k))
 	if code == nil {
 		return 0
 	}
@@ -60,6 +60,7 @@ func (p *homePage) phoneCard(s *sheet.Sheet, k float64) float64 {
 		q.Lines(lines, 24*k, (float64(h)-px*sz.Line*float64(len(lines)))/2, art.Style{Size: sz, Color: u.Roles.Ink}, art.Left)
 		if u.Roles.Plain {
 			q.Frame(0, 0, float64(w), float64(h), theme.RadiusPlain*k, theme.LinePlain*k, u.Roles.Line)
+			return q.RGBA
 		}
 		return q.Corners(theme.RadiusTile*k, u.Roles.BG).RGBA
 	}, "phone/%s/%d", u.snap.Phone, w)
@@ -134,10 +135,18 @@ func (p *phonePage) build() {
 // backKey adds the way back in the lower corner where reading starts.
 func (u *UI) backKey(s *sheet.Sheet, tap func()) *sheet.Control {
 	g := u.Geo
-	x, h, px := 40.0, 112.0, 30.0
+	x, px := 40.0, 30.0
 	if g.Wide {
-		x, h, px = 20, 60, 20
+		x, px = 20, 20
 	}
-	st := sheet.ButtonStyle{H: max(g.I(h), g.MM(15)), PadL: g.I(h * .25), PadR: g.I(h * .3), Gap: g.I(h / 8), Radius: g.S(h / 2), PX: u.At(px, 1, theme.Text, 0).PX, IconPX: g.S(px * 1.45), Icon: "back", Fill: u.Roles.Sunk, FG: u.Roles.Ink}
-	return s.Button("nav.back", sheet.RoleButton, u.T("nav.back"), st, int(g.S(x)), int(g.B(x))-st.H, tap)
+	h := u.backH()
+	st := sheet.ButtonStyle{H: h, PadL: h / 4, PadR: h * 3 / 10, Gap: h / 8, Radius: float64(h) / 2, PX: u.At(px, 1, theme.Text, 0).PX, IconPX: g.S(px * 1.45), Icon: "back", Fill: u.Roles.Sunk, FG: u.Roles.Ink}
+	return s.Button("nav.back", sheet.RoleButton, u.T("nav.back"), st, int(g.S(x)), int(g.B(x))-h, tap)
+}
+
+func (u *UI) backH() int {
+	if u.Geo.Wide {
+		return max(u.Geo.I(60), u.Geo.MM(15))
+	}
+	return max(u.Geo.I(112), u.Geo.MM(15))
 }

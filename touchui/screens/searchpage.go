@@ -88,10 +88,23 @@ func (p *searchPage) build() {
 	erase := sheet.NewControl("search.key.delete", sheet.RoleKey, u.T("search.delete"), u.Look.Button("", st), g.W-margin-st.Width, top, p.erase)
 	erase.Radius = float32(b.radius)
 	s.Control(erase)
-	x := margin + int(back.Size().Width) + b.gap
+	x, end := margin+int(back.Size().Width)+b.gap, g.W-margin-st.Width-b.gap
+	if b.foreign {
+		text := u.T("search.latin")
+		if b.latin {
+			text = u.T("search.letters")
+		}
+		st.Icon, st.PX = "", u.Fonts.Fit([]string{text}, textCut, 0, float64(st.Width)*.84, st.PX, st.PX*.4)
+		end -= st.Width
+		s.Button("search.key.script", sheet.RoleKey, text, st, end, top, func() {
+			p.latin = !p.latin
+			p.build()
+		})
+		end -= b.gap
+	}
 	p.field = container.NewWithoutLayout()
 	p.field.Move(fyne.NewPos(float32(x), float32(top)))
-	p.field.Resize(fyne.NewSize(float32(g.W-margin-st.Width-b.gap-x), float32(rowH)))
+	p.field.Resize(fyne.NewSize(float32(end-x), float32(rowH)))
 	s.Add(p.field)
 	p.keysOn(s, b)
 	s.Fill(p.root)
@@ -218,11 +231,14 @@ func (p *searchPage) showFound(offers []Offer) {
 			y += spare
 		}
 	}
-	s.Ink = u.Roles.InkSoft
-	size.PX = u.Fonts.Fit([]string{title}, size.Cut, 0, float64(g.W-2*p.left), size.PX, size.PX*.6)
-	s.Sign("search.title", title, s.Text(title, float64(p.left), y, size, art.Left))
-	s.Ink = u.Roles.Ink
-	top := int(y + size.PX*1.6)
+	top := int(y)
+	if !g.Wide || len(offers) == 0 { // a wide panel has no room to count
+		s.Ink = u.Roles.InkSoft
+		size.PX = u.Fonts.Fit([]string{title}, size.Cut, 0, float64(g.W-2*p.left), size.PX, size.PX*.6)
+		s.Sign("search.title", title, s.Text(title, float64(p.left), y, size, art.Left))
+		s.Ink = u.Roles.Ink
+		top = int(y + size.PX*1.6)
+	}
 	in := u.Sheet(u.Roles.BG, u.Roles.Ink)
 	p.cards = nil
 	for i, o := range offers {
