@@ -216,10 +216,14 @@ func (p *person) where(id string) (x, y int, ok bool) {
 	return x, y, ok && e.Bounds.W > 0
 }
 
+// reaction is what a hand takes from seeing to touching, at the least.
+const reaction = 500 * time.Millisecond
+
 // middle waits for an element that can be touched and returns where.
 func (p *person) middle(id string) (x, y int) {
 	p.t.Helper()
 	p.until(30*time.Second, id+" can be touched", func() (ok bool) { x, y, ok = p.where(id); return ok })
+	time.Sleep(reaction)
 	return x, y
 }
 
