@@ -13,14 +13,15 @@ import (
 	"fountain/touchui/sheet"
 )
 
-// session is a person who gave the PIN. The agent ends it SessionIdle after the last call; because the screen itself calls
-// while a page stands open, the screen counts from the last touch and ends it by then at the latest.
+// session is a person who gave the PIN. The agent ends it SessionIdle after the last change or touch it was told of; reading
+// does not count there. The screen tells it touches, counts from the last one and ends the session by then at the latest.
 type session struct {
 	id     string
 	client *api.Client
 	began  time.Time
 	over   time.Time // at most
 	asking bool      // whether it still stands
+	told   time.Time // the last touch that the agent knows of
 	away   time.Time // since when the agent does not answer; zero: it does
 }
 
@@ -30,7 +31,7 @@ const awayLimit = 5 * time.Second
 // unlocked goes on with the session the agent opened.
 func (s *Service) unlocked(open *api.Session) {
 	now := s.now()
-	s.session = &session{id: open.ID, client: s.client.WithSession(open), began: now, over: now.Add(api.SessionLimit)}
+	s.session = &session{id: open.ID, client: s.client.WithSession(open), began: now, told: now, over: now.Add(api.SessionLimit)}
 }
 
 // agent is the client to call: with the session when there is one.
@@ -87,10 +88,14 @@ func (s *Service) countdown() {
 	}
 	s.session.asking = true
 	at := s.session
+	ask := s.client.Session
+	if touch := s.stage.LastTouch(); touch.After(at.told) {
+		at.told, ask = touch, s.client.TouchSession
+	}
 	s.always(func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, partLimit)
 		defer cancel()
-		_, err := s.client.Session(ctx, at.id)
+		_, err := ask(ctx, at.id)
 		return err
 	}, func(err error) { s.stands(at, err) })
 }
