@@ -171,7 +171,9 @@ func (p *attractPage) logo(s *sheet.Sheet, x, y, px float64) {
 		q.Logo(0, px*.2, px, art.Style{Size: theme.Size{PX: px, Line: 1, Cut: theme.Display, Track: -.015}, Color: s.Ink})
 		return q.RGBA
 	}, "logo/%v/%v", px, s.Ink)
-	s.Pic(img, int(x), int(y-px*.2))
+	if at := s.Pic(img, int(x), int(y-px*.2)); u.Geo.Wide {
+		s.Fixed(at) // above the words of the first band
+	}
 }
 
 // wave is how high the edge between two bands is.
@@ -309,6 +311,9 @@ func (p *attractPage) picture(i int, o Offer) *image.RGBA {
 				q.Box(0, top, g.W, max(2, g.I(4)), u.Roles.Line)
 			}
 		}
+		if g.Wide {
+			defer q.Fixed()() // the dome keeps its corner in every language, and the words stay clear of it
+		}
 		p.bandWords(q, o, name, c, i, top)
 		return q.RGBA
 	}, "band/%d/%s/%s", i, o.Beverage.ID, name)
@@ -326,6 +331,9 @@ func (p *attractPage) bandWords(q *art.Picture, o Offer, name string, c art.Colo
 	if g.Wide {
 		px, brandPX, x, right = 56, 20, 28, g.I(560-65*float64(i)) // beside the round of the dome
 		side = int(h * 1.05)
+	}
+	if g.Wide && u.RTL() { // the dome keeps its corner: what turns around stays left of it
+		x, right = float64(g.W-right)/g.K, g.W-g.I(28)
 	}
 	if !c.Plain {
 		p.motif(q, o, c, image.Rect(right-side, top+int(h)+p.wave()/2-side, right, top+int(h)+p.wave()/2))

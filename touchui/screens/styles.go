@@ -142,4 +142,7 @@ func (u *UI) speak() {
 }
 
 // tagOf is how a language is called where there is no room: EN.
-func tagOf(tag string) string { return strings.ToUpper(tag) }
+func tagOf(tag string) string {
+	short, _, _ := strings.Cut(tag, "-")
+	return strings.ToUpper(short)
+}
