@@ -78,9 +78,10 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 		return fmt.Errorf("start screen: %w", err)
 	}
 	units := app.Canvas().Size()
+	technicians := &technicians{app: app, client: client, log: log}
 	ui, err := screens.New(screens.Config{
 		Stage: app, Client: client, Width: int(units.Width), Height: int(units.Height), PPMM: ppmm / o.scale, Log: log,
-		Assets: tiles(o, screen.Display),
+		Assets: tiles(o, screen.Display), Service: technicians.open,
 	})
 	if err != nil {
 		return err
@@ -94,6 +95,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	fmt.Fprintf(stdout, "fountain-ui ready: %s\n", ready)
 	// Fyne's thread is the goroutine that made the App: this one.
 	runErr := app.Run(ctx)
+	technicians.close()
 	if ctx.Err() == nil && runErr == nil {
 		runErr = errors.New("the screen ended by itself")
 	}

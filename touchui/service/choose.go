@@ -210,7 +210,7 @@ func (p *cleanPage) build(sh *sheet.Sheet) {
 		if m.wide {
 			r = rect{area.x, area.y, area.w, area.h}.columns(2, m.gap*2)[i]
 		} else {
-			r = rect{area.x, area.y + i*(h+m.v(40, 0)), area.w, h}
+			r = rect{area.x, area.y + area.h - (len(list)-i)*(h+m.v(40, 0)) + m.v(40, 0), area.w, h} // low, in reach
 		}
 		d.box(r, d.Roles.Surface, m.radius)
 		in := r.inner(m.v(36, 16))
@@ -245,7 +245,7 @@ func (p *selfTestPage) build(sh *sheet.Sheet) {
 		if m.wide {
 			r = area.columns(2, m.gap*2)[i]
 		} else {
-			r = rect{area.x, area.y + i*m.v(560, 0), area.w, m.v(520, 0)}
+			r = rect{area.x, area.y + area.h - (2-i)*m.v(560, 0) + m.v(40, 0), area.w, m.v(520, 0)} // low, in reach
 		}
 		d.box(r, d.Roles.Surface, m.radius)
 		in := r.inner(m.v(36, 16))

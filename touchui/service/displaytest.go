@@ -72,6 +72,9 @@ func (p *displayPage) buildMenu(d *draw) {
 		icon string
 	}{{"colours", testColours, "all"}, {"grid", testGrid, "still"}, {"touch", testTouch, "tap"}}
 	y := area.y
+	if !m.wide { // low, in reach
+		y += area.h - len(parts)*(h+m.gap) + m.gap
+	}
 	for _, e := range parts {
 		d.card("service.display."+e.id, d.T("service.display."+e.id), d.T("service.display."+e.id+".say"), e.icon, rect{area.x, y, area.w, h}, d.Roles.Ink, func() {
 			p.part, p.shade, p.says = e.part, 0, ""
@@ -83,6 +86,9 @@ func (p *displayPage) buildMenu(d *draw) {
 		c := d.Roles.Go
 		if p.bad {
 			c = d.Roles.Warn
+		}
+		if !m.wide {
+			y = area.y - m.gap
 		}
 		d.para(p.says, area.x, y+m.gap, area.w, 4, m.body, c)
 	}

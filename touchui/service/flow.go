@@ -13,9 +13,9 @@ import (
 // flow is what the screen saw flow: the volume of each look, for the curve and for what the last run gave.
 type flow struct {
 	points []flowPoint
-	base   int64 // µL before the present step
-	step   int
-	last   int64 // µL of the last step in which something flowed
+	base   int64     // µL before the present run
+	last   int64     // µL of the last run
+	moved  time.Time // when something flowed last
 	drawn  int
 }
 
@@ -24,28 +24,23 @@ type flowPoint struct {
 	ul int64
 }
 
+// stillFor is how long the curve goes on after the flow has ended.
+const stillFor = 400 * time.Millisecond
+
 // add takes a look.
 func (f *flow) add(now time.Time, op api.Op) {
-	if op.Step != f.step {
-		f.step, f.base = op.Step, op.FlowedUL
-	}
-	if d := op.FlowedUL - f.base; d > 0 {
-		if n := len(f.points); n > 0 && f.last > d { // another run: its own curve
-			f.points = f.points[n-1:]
-			f.drawn = 0
-		}
-		f.last = d
-	}
 	n := len(f.points)
-	if n > 0 && f.points[n-1].ul == op.FlowedUL && n > 1 && f.points[n-2].ul == op.FlowedUL {
-		f.points[n-1].at = now // nothing flows: the last point moves on only while it matters
-		if now.Sub(f.points[n-2].at) > 2*time.Second {
-			f.points[n-1].at = f.points[n-2].at.Add(2 * time.Second)
+	if n > 0 && op.FlowedUL > f.points[n-1].ul {
+		if now.Sub(f.moved) > stillFor { // another run: its own curve, from nothing
+			f.points = append(f.points[:0], flowPoint{now.Add(-api.BeatEvery), f.points[n-1].ul})
+			f.base = f.points[0].ul
 		}
+		f.moved, f.last = now, op.FlowedUL-f.base
+	} else if n > 0 && now.Sub(f.moved) > stillFor {
 		return
 	}
 	const most = 1200 // two minutes of looks
-	if n >= most {
+	if n := len(f.points); n >= most {
 		f.points = append(f.points[:0], f.points[n-most/2:]...)
 	}
 	f.points = append(f.points, flowPoint{now, op.FlowedUL})
@@ -57,7 +52,7 @@ func (f *flow) fresh() bool { return len(f.points) != f.drawn }
 // rates are the flow in ml/s between looks, smoothed over three, and the time of each in seconds.
 func (f *flow) rates() (t, v []float64) {
 	for i := 1; i < len(f.points); i++ {
-		lo := max(0, i-3)
+		lo := max(0, i-2)
 		dt := f.points[i].at.Sub(f.points[lo].at).Seconds()
 		if dt <= 0 {
 			continue
@@ -81,7 +76,7 @@ func (d *draw) curve(f *flow, r rect) *image.RGBA {
 	x0, x1 := m.f(110, 56), w-m.f(36, 18)
 	y0, y1 := m.f(84, 42), h-m.f(54, 28)
 	t, v := f.rates()
-	top, end := 1.0, 5.0
+	top, end := 1.0, 1.0
 	for i := range v {
 		top, end = max(top, v[i]), max(end, t[i])
 	}
@@ -114,7 +109,7 @@ func nice(v float64) float64 {
 		return 1
 	}
 	p := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, k := range []float64{1, 2, 2.5, 5} {
+	for _, k := range []float64{1, 1.5, 2, 2.5, 3, 4, 5, 6, 8} {
 		if v <= k*p*1.0001 {
 			return k * p
 		}

@@ -30,7 +30,7 @@ func (h *leash) take(ask func(context.Context) (*api.Lease, error), got func(err
 	s := h.s
 	h.asking = true
 	s.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), answerLimit) // not of the page: what was granted has to be let go of
+		ctx, cancel := s.bounded(answerLimit) // not of the page: what was granted has to be let go of
 		lease, err := ask(ctx)
 		cancel()
 		if err == nil {

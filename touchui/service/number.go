@@ -161,7 +161,7 @@ func (n *number) side(d *draw, r rect, isCup bool) {
 	d.button("service.op.less", "", "minus", keys[0], plain, func() { n.bump(-1) }).Name = d.T("service.op.less")
 	d.button("service.op.more", "", "plus", keys[1], plain, func() { n.bump(1) }).Name = d.T("service.op.more")
 	d.button("service.op.type", "123", "", keys[2], plain, func() {
-		n.typing, n.typed = true, ""
+		n.typing, n.typed, n.set = true, "", false
 		n.page.draw()
 	}).Name = d.T("service.op.type")
 	n.effR = rect{r.x, r.y, r.w, min(r.h, m.v(240, 110))}

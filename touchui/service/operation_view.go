@@ -3,6 +3,7 @@ package service
 import (
 	"fmt"
 	"image"
+	"image/color"
 	"strings"
 
 	"fyne.io/fyne/v2/canvas"
@@ -43,40 +44,53 @@ func (d *draw) steps(steps []api.OpStep, at int, r rect) {
 	if n == 0 {
 		return
 	}
-	gap := m.gap
-	if n > 6 {
-		gap = m.v(6, 4)
+	d.bars(steps, r)
+	sz := theme.Size{PX: m.f(28, 16), Line: 1.2, Cut: theme.Text}
+	y := r.y + m.v(12, 6) + m.v(16, 6)
+	if n > 5 {
+		at = min(max(at, 0), n-1)
+		d.text(d.T("service.op.step", "n", at+1, "of", n, "name", steps[at].Name), r.x, y, r.w, sz, d.Roles.Ink, art.Left)
+		return
 	}
-	bar := m.v(12, 6)
-	few := n <= 5
-	for i, c := range r.columns(n, gap) {
-		fill := d.Roles.Line
-		ink := d.Roles.InkSoft
-		icon := ""
+	for i, c := range r.columns(n, m.gap) {
+		icon, ink := "", d.Roles.InkSoft
 		switch steps[i].State {
 		case "done":
-			fill, icon = d.Roles.Go, "check"
+			icon = "check"
 		case "failed":
-			fill, icon = d.Roles.Stop, "x"
+			icon = "x"
 		case "running":
-			fill, ink = d.Roles.Active, d.Roles.Ink
-		}
-		d.box(rect{c.x, c.y, c.w, bar}, fill, float64(bar)/2)
-		if !few {
-			continue
+			ink = d.Roles.Ink
 		}
 		x, w := c.x, c.w
 		if icon != "" {
 			size := m.f(30, 16)
-			d.icon(icon, x, c.y+bar+m.v(18, 8), size, ink)
+			d.icon(icon, x, y+m.v(2, 1), size, ink)
 			x += int(size) + m.v(8, 4)
 			w -= int(size) + m.v(8, 4)
 		}
-		d.text(fmt.Sprintf("%d %s", i+1, steps[i].Name), x, c.y+bar+m.v(16, 6), w, theme.Size{PX: m.f(28, 16), Line: 1.2, Cut: theme.Text}, ink, art.Left)
+		d.text(fmt.Sprintf("%d %s", i+1, steps[i].Name), x, y, w, sz, ink, art.Left)
 	}
-	if !few {
-		at = min(max(at, 0), n-1)
-		d.text(d.T("service.op.step", "n", at+1, "of", n, "name", steps[at].Name), r.x, r.y+bar+m.v(16, 6), r.w, theme.Size{PX: m.f(28, 16), Line: 1.2, Cut: theme.Text}, d.Roles.Ink, art.Left)
+}
+
+// bars is one bar for each step.
+func (d *draw) bars(steps []api.OpStep, r rect) {
+	gap := d.m.gap
+	if len(steps) > 6 {
+		gap = d.m.v(6, 4)
+	}
+	bar := d.m.v(12, 6)
+	for i, c := range r.columns(len(steps), gap) {
+		fill := d.Roles.Line
+		switch steps[i].State {
+		case "done":
+			fill = d.Roles.Go
+		case "failed":
+			fill = d.Roles.Stop
+		case "running":
+			fill = d.Roles.Active
+		}
+		d.box(rect{c.x, c.y, c.w, bar}, fill, float64(bar)/2)
 	}
 }
 
@@ -194,26 +208,41 @@ func (p *operationPage) addCurve(d *draw, r rect) {
 	p.live.curve = d.Pic(d.curve(&p.flow, r), r.x, r.y)
 }
 
-// proofs lists the steps that are proven, newest first, as far as there is room.
+// proofs lists the steps with their proofs, as far as there is room: the present one is always among them.
 func (p *operationPage) proofs(d *draw, r rect) {
 	m := d.m
-	row := int(m.small.PX*1.35) + m.v(10, 4)
-	y := r.y
+	row := int(m.body.PX*1.35) + m.v(16, 5)
 	steps := p.named()
-	for i := len(steps) - 1; i >= 0; i-- {
-		st := steps[i]
-		if st.Proof == "" || st.State != "done" && st.State != "failed" || y+row > r.y+r.h {
-			continue
-		}
-		icon, c := "check", d.Roles.Go
-		if st.State == "failed" {
+	n := min(len(steps), r.h/row)
+	if n <= 0 {
+		return
+	}
+	first := max(0, min(p.op.Step-n/2, len(steps)-n))
+	y := r.y
+	for i, st := range steps[first : first+n] {
+		icon, c, ink := "", d.Roles.Line, d.Roles.InkSoft
+		switch st.State {
+		case "done":
+			icon, c = "check", d.Roles.Go
+		case "failed":
 			icon, c = "x", d.Roles.Stop
+		case "running":
+			ink = d.Roles.Ink
 		}
-		size := m.small.PX
-		d.icon(icon, r.x, y+int(size*.15), size, c)
-		x := r.x + int(size*1.5)
-		d.text(st.Name, x, y, r.w*40/100-int(size*1.5), m.small, d.Roles.InkSoft, art.Left)
-		d.text(p.s.proof(st.Proof), r.x+r.w, y, r.w*58/100, m.small, d.Roles.Ink, art.Right)
+		size := m.body.PX
+		if icon != "" {
+			d.icon(icon, r.x, y+int(size*.12), size, c)
+		} else {
+			dot := int(size * .5)
+			d.box(rect{r.x + (int(size)-dot)/2, y + int(size*.38), dot, dot}, map[bool]color.RGBA{true: d.Roles.Ink, false: d.Roles.Line}[st.State == "running"], float64(dot)/2)
+		}
+		x := r.x + int(size*1.6)
+		w := r.w - int(size*1.6)
+		if st.Proof != "" {
+			d.text(p.s.proof(st.Proof), r.x+r.w, y, w*52/100, m.body, d.Roles.InkSoft, art.Right)
+			w = w * 46 / 100
+		}
+		d.text(fmt.Sprintf("%d  %s", first+i+1, st.Name), x, y, w, m.body, ink, art.Left)
 		y += row
 	}
 }

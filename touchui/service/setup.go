@@ -40,7 +40,13 @@ func newSetup(s *Service, at string) *setupPage { return &setupPage{s: s, at: at
 
 func (p *setupPage) name() string { return "setup" }
 func (p *setupPage) close()       { p.pin, p.again = "", "" }
-func (p *setupPage) opened()      { p.ask() }
+
+func (p *setupPage) opened() {
+	p.ask()
+	if p.at == api.SetupCalibrate && p.s.session != nil {
+		p.s.load(&p.stock, p.s.changed)
+	}
+}
 
 func (p *setupPage) second() {
 	if p.beat++; p.beat%3 == 0 && !p.doing && (p.at == api.SetupClaim || p.at == api.SetupNetwork) {
@@ -180,7 +186,7 @@ func (p *setupPage) build(sh *sheet.Sheet) {
 		}
 	}
 	if p.at == "done" {
-		d.steps(steps, at, area.top(m.v(30, 14), m.v(30, 10)))
+		d.bars(steps, area.top(m.v(12, 6), m.v(40, 14)))
 		p.buildDone(d, area)
 		return
 	}
