@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -179,7 +181,7 @@ func (h home) SetProxy(in api.SetProxy) (api.Network, error) {
 	return h.Network(), err
 }
 
-// links are the network interfaces but the loopback.
+// links are the network interfaces that somebody can plug in or that have an address, but not the loopback.
 func links() []api.NetLink {
 	out := []api.NetLink{}
 	list, err := net.Interfaces()
@@ -195,6 +197,9 @@ func links() []api.NetLink {
 			for _, a := range addrs {
 				l.Addresses = append(l.Addresses, a.String())
 			}
+		}
+		if _, err := os.Stat(filepath.Join("/sys/class/net", i.Name, "device")); err != nil && len(l.Addresses) == 0 {
+			continue // the kernel's own
 		}
 		out = append(out, l)
 	}

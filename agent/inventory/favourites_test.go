@@ -258,3 +258,23 @@ func TestToday(t *testing.T) {
 		t.Errorf("%d after midnight", n)
 	}
 }
+
+// Whatever was saved, reading it ends in order and within bounds, and what is read is saved the same way again.
+func FuzzHabits(f *testing.F) {
+	f.Add("a", "gICAgICAgICAgAE")
+	f.Add("b", encodeHabits(map[beverage.ID][]tick{"b": {{495_000, 3}, {495_001, 1}, {495_200, 90}}})["b"])
+	f.Fuzz(func(t *testing.T, id, saved string) {
+		habits, n, err := decodeHabits(map[string]string{id: saved})
+		if err != nil {
+			return
+		}
+		list := habits[beverage.ID(id)]
+		if n != len(list) || n > maxTicks || !slices.IsSortedFunc(list, func(x, y tick) int { return int(x.hour - y.hour) }) {
+			t.Fatalf("%v", list)
+		}
+		again, _, err := decodeHabits(encodeHabits(habits))
+		if err != nil || !slices.Equal(again[beverage.ID(id)], list) {
+			t.Fatalf("%v became %v, %v", list, again, err)
+		}
+	})
+}
