@@ -176,3 +176,10 @@ func TestBuildRefuses(t *testing.T) {
 		}
 	}
 }
+
+// A mix may have as many ingredients as a pour can dose, and no more.
+func TestMixFitsAPour(t *testing.T) {
+	if beverage.MaxDosed != MaxDoses {
+		t.Errorf("a mix may have %d ingredients, a pour doses %d", beverage.MaxDosed, MaxDoses)
+	}
+}
