@@ -26,6 +26,7 @@ type options struct {
 	wantW, wantH                 int  // --size was given
 	card, connector              string
 	assets                       string // directory of asset packs; "" for none
+	languages                    string // directory of further languages and fonts; "" for none
 	calibration                  evdev.Matrix
 	share                        bool
 	rotation                     paint.Rotation
@@ -54,6 +55,7 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (o optio
 	flags.BoolVar(&o.share, "share-input", false, "leave touch screen and keys to other programs too")
 	mm := flags.String("panel-mm", "", "`WxH` of the panel's lit part in millimetres; what the panel says of itself when empty")
 	flags.StringVar(&o.assets, "assets", getenv("CACHE_DIRECTORY"), "`DIR` where composed tiles are kept for the next start; none when empty")
+	flags.StringVar(&o.languages, "languages", "", "`DIR` with further languages and their fonts (docs/GLOSSARY.md); they win over the built-in ones")
 	flags.BoolVar(&o.reduced, "reduced-motion", false, "no animations")
 	if err := cmdline.Parse(flags, args, usage, stdout); err != nil {
 		return o, err

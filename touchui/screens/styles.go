@@ -62,7 +62,7 @@ func (u *UI) SetCampaign(t *theme.Theme) {
 
 // offered lists the languages a person can choose here, in the unit's order.
 func (u *UI) offered() []words.Language {
-	all := words.Languages()
+	all := u.Words.Languages()
 	if len(u.snap.Languages) == 0 {
 		return all
 	}
@@ -88,7 +88,7 @@ func (u *UI) bookOf(tag string) *words.Book {
 	if tag == u.Words.Tag() {
 		return nil
 	}
-	b, err := words.Open(tag)
+	b, err := u.Words.Other(tag)
 	if err != nil {
 		u.log.Warn("speak another language", slog.Any(logkey.Err, err))
 		return nil

@@ -54,6 +54,10 @@ type Config struct {
 	// Service makes the technician's screens; leave goes back to the consumer's. nil: there are none. Fyne thread.
 	Service func(l *sheet.Look, leave func()) Service
 	PPMM    float64 // panel pixels per millimetre; 0 = as drawn
+
+	// Languages is a directory with further languages and fonts (touchui/words, touchui/theme); "" or none there: only
+	// those that come with the program.
+	Languages string
 	Assets  Assets  // composed tiles kept between starts
 }
 
@@ -114,11 +118,15 @@ func New(cfg Config) (*UI, error) {
 	if cfg.Stage == nil || cfg.Client == nil || cfg.Width <= 0 || cfg.Height <= 0 {
 		return nil, errors.New("make screens: stage, client and size are needed")
 	}
-	f, err := theme.LoadFonts()
+	library, err := words.OpenDir(cfg.Languages, cfg.Log)
 	if err != nil {
 		return nil, fmt.Errorf("make screens: %w", err)
 	}
-	book, err := words.Open("en")
+	book, err := library.Open(words.English)
+	if err != nil {
+		return nil, fmt.Errorf("make screens: %w", err)
+	}
+	f, err := theme.LoadFontsWith(cfg.Languages)
 	if err != nil {
 		return nil, fmt.Errorf("make screens: %w", err)
 	}

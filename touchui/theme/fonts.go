@@ -3,6 +3,7 @@ package theme
 import (
 	"fmt"
 	"io/fs"
+	"os"
 
 	"fyne.io/fyne/v2"
 	fynetheme "fyne.io/fyne/v2/theme"
@@ -65,6 +66,14 @@ func LoadFonts(more ...fs.FS) (*Fonts, error) {
 		}
 	}
 	return &Fonts{set: set, tag: "en"}, nil
+}
+
+// LoadFontsWith is LoadFonts with a directory on the unit; "" or one that does not exist adds nothing.
+func LoadFontsWith(dir string) (*Fonts, error) {
+	if dir == "" {
+		return LoadFonts()
+	}
+	return LoadFonts(os.DirFS(dir))
 }
 
 // For returns the fonts as a language sets them. tag is BCP 47; rtl is the direction of its script.

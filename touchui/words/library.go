@@ -57,7 +57,8 @@ func Load(log *slog.Logger, sources ...fs.FS) (*Library, error) {
 			return nil, fmt.Errorf("list words: %w", err)
 		}
 		for _, n := range names {
-			if tag := strings.TrimSuffix(n, ".json"); !strings.HasPrefix(tag, "catalogue.") {
+			tag := strings.TrimSuffix(n, ".json")
+			if _, err := language.Parse(tag); err == nil { // neither catalogue.de nor the fonts.json beside it
 				tags[tag] = true
 			}
 		}
@@ -74,7 +75,8 @@ func OpenDir(dir string, log *slog.Logger) (*Library, error) {
 	return Load(log, os.DirFS(dir))
 }
 
-// Languages lists the languages, English first, then by tag. One whose files cannot be read is left out; Open says why.
+// Languages lists the languages, English first, then by tag. One whose files cannot be read, or that
+// does not say its name, is left out; Open says why.
 func Languages() []Language {
 	l, err := Embedded()
 	if err != nil {
@@ -83,15 +85,16 @@ func Languages() []Language {
 	return l.Languages()
 }
 
-// Languages lists the languages, English first, then by tag. One whose files cannot be read is left out; Open says why.
+// Languages lists the languages, English first, then by tag. One whose files cannot be read, or that
+// does not say its name, is left out; Open says why.
 func (l *Library) Languages() []Language {
 	out := []Language{}
 	for _, tag := range l.tags {
 		p, err := l.phrases(tag)
-		if err != nil {
+		lang := about(tag, p)
+		if err != nil || lang.Name == "" {
 			continue
 		}
-		lang := about(tag, p)
 		if tag == English {
 			out = slices.Insert(out, 0, lang)
 		} else {
@@ -138,7 +141,7 @@ func (l *Library) read(tag string) (*Book, error) {
 		return nil, fmt.Errorf("open language %q: %w", tag, err)
 	}
 	return &Book{
-		lang: about(tag, p), tag: t, phrases: p, log: l.log, missing: new(sync.Map),
+		lang: about(tag, p), tag: t, phrases: p, library: l, log: l.log, missing: new(sync.Map),
 		names: sync.OnceValue(func() map[string]string { return l.names(tag) }),
 	}, nil
 }

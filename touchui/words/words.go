@@ -35,6 +35,7 @@ type Book struct {
 	phrases map[string]phrase
 	names   func() map[string]string // of the catalogue, by the English phrase
 	english *Book                    // nil for English itself
+	library *Library
 	log     *slog.Logger
 	missing *sync.Map // keys that were logged
 }
@@ -67,6 +68,12 @@ func (b *Book) Tag() string { return b.lang.Tag }
 
 // Language tells about the book's language.
 func (b *Book) Language() Language { return b.lang }
+
+// Other opens another language of the same library.
+func (b *Book) Other(tag string) (*Book, error) { return b.library.Open(tag) }
+
+// Languages lists the languages of the book's library, English first, then by tag.
+func (b *Book) Languages() []Language { return b.library.Languages() }
 
 // RTL reports whether it is written from right to left.
 func (b *Book) RTL() bool { return b.lang.RTL }

@@ -40,6 +40,7 @@ func TestWordsOfTheUnit(t *testing.T) {
 		"pt.json":           `{"lang.name":"Português","lang.decimal":",","home.title":"O que vai ser?"}`,
 		"en.json":           `{"home.title":"Thirsty?"}`,
 		"catalogue.pt.json": `{"Cherry":"Cereja"}`,
+		"fonts.json":        `{"fonts":[]}`,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -68,6 +69,9 @@ func TestWordsOfTheUnit(t *testing.T) {
 	pt.T("unit.ml", "v", 6)
 	if n := strings.Count(log.String(), "unit.ml"); n != 1 {
 		t.Errorf("a missing phrase was logged %d times: %s", n, log.String())
+	}
+	if en, err := pt.Other("en"); err != nil || len(pt.Languages()) != 7 || en.T("home.title") != "Thirsty?" {
+		t.Errorf("%v", err)
 	}
 	if en, err := l.Open("en"); err != nil || en.T("home.title") != "Thirsty?" {
 		t.Errorf("%v", err)
