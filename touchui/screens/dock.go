@@ -48,6 +48,14 @@ func onOff(b bool) string {
 	return "off"
 }
 
+// chipH is how high a filter is: at least 15 mm.
+func (u *UI) chipH(k float64) int { return max(int(96*k+.5), u.Geo.MM(15)) }
+
+// dockH is how high the dock of a portrait panel is.
+func (u *UI) dockH(k float64) int {
+	return int(84*k+.5) + u.chipH(k) + max(int(128*k+.5), u.Geo.MM(15))
+}
+
 // dock is the controls of portrait panels: find above, act and adjust below.
 func (p *homePage) dock(s *sheet.Sheet, k float64, y, h int) {
 	u := p.ui
@@ -55,14 +63,16 @@ func (p *homePage) dock(s *sheet.Sheet, k float64, y, h int) {
 	s.Box(0, y, u.Geo.W, h, u.Roles.Surface)
 	s.Box(0, y, u.Geo.W, max(2, v(2)), u.Roles.Line)
 	s.BG = u.Roles.Surface
-	p.chips(s, sheet.ButtonStyle{H: v(96), PadL: v(24), PadR: v(30), Gap: v(14), Radius: 48 * k, PX: u.grown(28) * k, IconPX: 40 * k}, v(40), y+v(24), u.Geo.W, v(12))
+	chip := u.chipH(k)
+	p.chips(s, sheet.ButtonStyle{H: chip, PadL: v(24), PadR: v(30), Gap: v(14), Radius: float64(chip) / 2, PX: u.grown(28) * k, IconPX: 40 * k}, v(40), y+v(24), u.Geo.W, v(12))
 
-	row, gap := y+v(142), v(16)
-	key := sheet.ButtonStyle{H: v(128), Radius: 36 * k, IconPX: 52 * k, Fill: u.Roles.Sunk, FG: u.Roles.Ink}
+	row, gap := y+v(46)+chip, v(16)
+	key := sheet.ButtonStyle{H: max(v(128), u.Geo.MM(15)), Radius: 36 * k, IconPX: 52 * k, Fill: u.Roles.Sunk, FG: u.Roles.Ink}
 	right := u.Geo.W - v(40)
 	small := func(id, name, text, icon string, on bool, tap func()) {
 		st := key
-		st.Width, st.Icon, st.PX = v(114), icon, 38*k
+		st.Width, st.Icon = max(v(114), u.Geo.MM(15)), icon
+		st.PX = u.Fonts.Fit([]string{text}, theme.Text, 0, float64(st.Width)*.8, 38*k, 16*k)
 		if on {
 			st.Fill, st.FG = u.Roles.Active, u.Roles.OnActive
 		}
@@ -149,12 +159,14 @@ func (p *homePage) rail(s *sheet.Sheet, x0, w int) {
 		y += h + gap
 	}
 	half := (width - gap) / 2
-	st := sheet.ButtonStyle{H: last, Radius: g.S(20), PX: g.S(24), Width: half, FG: u.Roles.Ink, Fill: u.Roles.Sunk}
+	tag := tagOf(u.Words.Tag())
+	st := sheet.ButtonStyle{H: last, Radius: g.S(20), PX: u.Fonts.Fit([]string{tag}, theme.Text, 0, float64(half)*.8, g.S(24), g.S(12)), Width: half, FG: u.Roles.Ink, Fill: u.Roles.Sunk}
 	many := len(u.offered()) > 1
 	if !many {
 		st.Width = width
 	}
 	aa := st
+	aa.PX = g.S(24)
 	if u.styles.text != textNormal {
 		aa.Fill, aa.FG = u.Roles.Active, u.Roles.OnActive
 	}
@@ -163,7 +175,7 @@ func (p *homePage) rail(s *sheet.Sheet, x0, w int) {
 	c.Radius = float32(st.Radius)
 	s.Control(c)
 	if many {
-		c := sheet.NewControl("home.language", sheet.RoleButton, u.T("home.language"), u.Look.Button(tagOf(u.Words.Tag()), st), x+half+gap, at, p.languages)
+		c := sheet.NewControl("home.language", sheet.RoleButton, u.T("home.language"), u.Look.Button(tag, st), x+half+gap, at, p.languages)
 		c.Radius = float32(st.Radius)
 		s.Control(c)
 	}

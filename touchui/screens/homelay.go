@@ -18,7 +18,7 @@ func (p *homePage) tall() []fyne.CanvasObject {
 	v := func(x float64) int { return int(x*k + .5) }
 	s := u.Sheet(u.Roles.BG, u.Roles.Ink)
 	s.Box(0, 0, u.Geo.W, u.Geo.H, u.Roles.BG)
-	dockH := v(308)
+	dockH := u.dockH(k)
 	up := u.Sheet(u.Roles.BG, u.Roles.Ink)
 	y := 230.0 // below the title
 	campaign := u.Theme.Hero != nil

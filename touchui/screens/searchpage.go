@@ -290,14 +290,18 @@ func (u *UI) result(o Offer, w, h int) *image.RGBA {
 		if !o.Pourable() {
 			over += " · " + u.T("home.soon")
 		}
-		small := float64(h) * .22
+		least := u.Geo.S(22)
+		if u.Geo.Wide {
+			least = u.Geo.S(16)
+		}
+		small := max(float64(h)*.22, least*1.05)
 		if u.Large {
 			small *= 1.1
 		}
-		small = u.Fonts.Fit([]string{over}, textCut, 0, text, small, small*.7)
-		q.Text(over, pad, pad*.8, art.Style{Size: theme.Size{PX: small, Line: 1, Cut: textCut}, Color: c.Ink}, art.Left)
+		small = u.Fonts.Fit([]string{over}, textCut, 0, text, small, least)
+		q.Text(over, pad, pad*.7, art.Style{Size: theme.Size{PX: small, Line: 1, Cut: textCut}, Color: c.Ink}, art.Left)
 		sz := theme.Size{PX: float64(h) * .42, Line: .9, Cut: theme.Condensed, Track: -.01}
-		lines, px := art.FitName(u.Fonts, name, sz, text, float64(h)-pad*2-small, float64(h)*.2, 2)
+		lines, px := art.FitName(u.Fonts, name, sz, text, float64(h)-pad*1.6-small, least, 2)
 		sz.PX = px
 		q.Lines(lines, pad, float64(h)-pad*.8-px*sz.Line*float64(len(lines)), art.Style{Size: sz, Color: c.Ink}, art.Left)
 		if u.Roles.Plain {
