@@ -25,7 +25,6 @@ import (
 	"fountain/touchui/kiosk"
 	"fountain/touchui/sheet"
 	"fountain/touchui/theme"
-	"fountain/touchui/words"
 )
 
 // Stage is the screen the pages stand on; *kiosk.App is it.
@@ -125,7 +124,7 @@ func (s *Service) Update(snap api.Snapshot) {
 
 // speak changes the language of the screens.
 func (s *Service) speak(tag string) {
-	b, err := words.Open(tag)
+	b, err := s.look.Words.Other(tag)
 	if err != nil || tag == s.look.Words.Tag() {
 		return // a language the screen has no words for
 	}
