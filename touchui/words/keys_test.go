@@ -110,8 +110,8 @@ func TestKeysAreUsed(t *testing.T) {
 	en := open(t, English)
 	used := map[string]bool{}
 	var prefixes []string
-	key := regexp.MustCompile(`^[a-z]+(\.[a-z0-9_-]+)+$`)
-	prefix := regexp.MustCompile(`^[a-z]+(\.[a-z0-9_-]+)*\.$`)
+	key := regexp.MustCompile(`^[a-z_]+(\.[a-z0-9_-]+)+$`)
+	prefix := regexp.MustCompile(`^[a-z_]+(\.[a-z0-9_-]+)*\.$`)
 	for _, root := range []string{"..", filepath.Join("..", "..", "cmd", "fountain-ui")} {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
