@@ -45,6 +45,11 @@ lint:
 	@$(GO) vet ./...
 	@$(GO) tool -modfile=tools/go.mod staticcheck ./...
 
+# The fonts the screen embeds, cut anew out of Debian's. Not part of a build: the results are committed.
+.PHONY: fonts
+fonts:
+	@tools/fonts/build.sh
+
 .PHONY: fmt
 fmt:
 	@$(GO) tool -modfile=tools/go.mod gofumpt -w agent cloud cmd deploy docs hal internal sync touchui
