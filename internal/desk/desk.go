@@ -249,7 +249,7 @@ func (d *Desk) unit(cfg Config, n int) (*Unit, error) {
 		return nil, err
 	}
 	conf := filepath.Join(u.Dir, "fountaind.yaml")
-	text := fmt.Sprintf("# Written by fountain-desk at each start.\nunit:\n  serial: %s\ncloud:\n  endpoints_file: %s\n",
+	text := fmt.Sprintf("# Written by fountain-desk at each start.\nunit:\n  serial: %s\n  units: both\ncloud:\n  endpoints_file: %s\n",
 		u.Serial, filepath.Join(d.dir, "cloud", "endpoints.json"))
 	if err := atomicfile.Write(conf, []byte(text), 0o644); err != nil {
 		return nil, err
