@@ -80,7 +80,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	units := app.Canvas().Size()
 	technicians := &technicians{app: app, client: client, log: log}
 	ui, err := screens.New(screens.Config{
-		Stage: app, Client: client, Width: int(units.Width), Height: int(units.Height), PPMM: ppmm / o.scale, Log: log,
+		Stage: app, Client: client, Width: int(units.Width), Height: int(units.Height), PPMM: ppmm / o.scale, Still: o.reduced, Log: log,
 		Languages: o.languages, Assets: tiles(o, screen.Display), Service: technicians.open,
 	})
 	if err != nil {
