@@ -280,19 +280,19 @@ func (u *UI) result(o Offer, w, h int) *image.RGBA {
 			c.Primary, c.Ink, c.Plain = u.Roles.Sunk, u.Roles.InkSoft, true
 		}
 		q := u.Picture(w, h, c.Primary)
+		least, most := u.Geo.S(22), 2
+		if u.Geo.Wide {
+			least, most = u.Geo.S(16), 1
+		}
 		pad, text := float64(h)*.16, float64(w)-float64(h)*.32
-		if !c.Plain {
-			r := h * 3 / 5
+		r := h * 3 / 5
+		if beside := float64(w-r*7/4) - pad*1.4; !c.Plain && (most > 1 || u.Fonts.Width(name, theme.Condensed, least*1.15, -.01) <= beside) {
 			q.Porthole(o.Brand, w-r*7/4, (h-2*r)/2, r)
-			text = float64(w-r*7/4) - pad*1.4
+			text = beside
 		}
 		over := o.Brand.Name
 		if !o.Pourable() {
 			over += " · " + u.T("home.soon")
-		}
-		least := u.Geo.S(22)
-		if u.Geo.Wide {
-			least = u.Geo.S(16)
 		}
 		small := max(float64(h)*.22, least*1.05)
 		if u.Large {
@@ -301,7 +301,7 @@ func (u *UI) result(o Offer, w, h int) *image.RGBA {
 		small = u.Fonts.Fit([]string{over}, textCut, 0, text, small, least)
 		q.Text(over, pad, pad*.7, art.Style{Size: theme.Size{PX: small, Line: 1, Cut: textCut}, Color: c.Ink}, art.Left)
 		sz := theme.Size{PX: float64(h) * .42, Line: .9, Cut: theme.Condensed, Track: -.01}
-		lines, px := art.FitName(u.Fonts, name, sz, text, float64(h)-pad*1.6-small, least, 2)
+		lines, px := art.FitName(u.Fonts, name, sz, text, float64(h)-pad*1.6-small, least, most)
 		sz.PX = px
 		q.Lines(lines, pad, float64(h)-pad*.8-px*sz.Line*float64(len(lines)), art.Style{Size: sz, Color: c.Ink}, art.Left)
 		if u.Roles.Plain {
