@@ -29,7 +29,7 @@ func (k *keyboard) build(d *draw, r rect) {
 	k.field = d.Pic(k.picture(d), k.at.x, k.at.y)
 	d.Sign("service.keyboard.text", k.text, k.field)
 	gap := m.v(10, 6)
-	h := min((r.h-(len(keyRows)-1)*gap)/len(keyRows), max(m.v(130, 56), d.Geo.MM(targetMM)))
+	h := min((r.h-(len(keyRows)-1)*gap)/len(keyRows), max(m.v(130, 50), d.Geo.MM(targetMM)))
 	for i, row := range keyRows {
 		keys := []rune(row)
 		cells := rect{r.x, r.y + i*(h+gap), r.w, h}.columns(10, gap)

@@ -57,11 +57,15 @@ func (p *networkPage) got(n api.Network, err error) {
 func (p *networkPage) build(sh *sheet.Sheet) {
 	s, d := p.s, p.s.on(sh)
 	m := d.m
-	area := d.header(d.T("service.network.title"), s.known("service.cloud", p.net.Cloud), s.showMenu)
 	if p.edit != nil {
+		area := rect{m.pad, m.v(40, 12), m.w - 2*m.pad, m.h - m.v(40, 12) - m.v(40, 12)}
+		if !m.wide { // there the keys need the room
+			area = d.header(d.T("service.network.title"), "", s.showMenu)
+		}
 		p.buildEdit(d, area)
 		return
 	}
+	area := d.header(d.T("service.network.title"), s.known("service.cloud", p.net.Cloud), s.showMenu)
 	if !p.known {
 		d.has(stock{fault: p.fault}, area)
 		return

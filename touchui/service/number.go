@@ -104,25 +104,27 @@ func (n *number) build(p *operationPage, d *draw, area rect, ask api.Ask) {
 	m := d.m
 	isCup := ask.Unit == "ml" || ask.Unit == "g"
 	n.savR = area.bottom(max(m.v(172, 72), m.key), m.v(24, 10))
-	again := n.savR
-	n.savR = rect{}
-	left := again.left(again.w*32/100, m.gap)
-	n.savR = again
+	left := n.savR.left(n.savR.w*32/100, m.gap)
 	d.button("service.op.no", d.T("service.op.stop"), "", left, plain, p.stop)
 	n.save = d.button("service.op.save", n.saveText(), "", n.savR, n.saveKind(), n.send)
 	var side rect
 	if m.wide {
 		cupR := area.left(area.w*34/100, m.gap*2)
-		if isCup {
-			n.addCup(d, cupR)
-		} else {
-			d.question("service.op.say", p.s.said(ask.What), cupR, 5)
-		}
 		side = area
-		if isCup {
+		if isCup && !n.typing {
+			n.addCup(d, cupR)
 			t := d.text(p.s.said(ask.What), side.x, side.y, side.w, d.big(m.f(60, 26)), d.Roles.Ink, art.Left)
 			d.Sign("service.op.say", p.s.said(ask.What), t)
 			side.top(m.v(60, 34), 0)
+		} else {
+			n.cup = nil
+			y := d.question("service.op.say", p.s.said(ask.What), cupR, 4)
+			if n.typing {
+				n.bigR = rect{cupR.x, y, cupR.w, m.v(150, 84)}
+				n.addBig(d)
+				d.pad("service.op.key", side, keyPoint, keyErase, false, n.key)
+				return
+			}
 		}
 	} else {
 		y := d.question("service.op.say", p.s.said(ask.What), area, 2)
@@ -143,11 +145,11 @@ func (n *number) build(p *operationPage, d *draw, area rect, ask api.Ask) {
 			n.addCup(d, side.left(area.w*45/100, m.v(60, 0)))
 		}
 	}
-	n.side(d, side, isCup)
+	n.side(d, side)
 }
 
 // side is the figure, its keys, and what it will do.
-func (n *number) side(d *draw, r rect, isCup bool) {
+func (n *number) side(d *draw, r rect) {
 	m := d.m
 	if n.typing {
 		n.bigR = r.top(m.v(150, 60), m.v(10, 4))
@@ -155,19 +157,25 @@ func (n *number) side(d *draw, r rect, isCup bool) {
 		d.pad("service.op.key", r, keyPoint, keyErase, false, n.key)
 		return
 	}
-	n.bigR = r.top(m.v(210, 76), m.v(16, 6))
+	var keys []rect
+	if m.wide { // figure and keys in one row
+		row := r.top(max(m.v(0, 76), m.key), m.v(0, 10))
+		n.bigR = row.left(row.w*36/100, m.gap)
+		keys = rect{row.x, row.y + (row.h-m.key)/2, row.w, m.key}.columns(3, m.gap)
+	} else {
+		n.bigR = r.top(m.v(210, 76), m.v(16, 6))
+		keys = r.top(max(m.v(140, 58), m.key), m.v(30, 8)).columns(3, m.gap)
+	}
 	n.addBig(d)
-	keys := r.top(max(m.v(140, 58), m.key), m.v(30, 8)).columns(3, m.gap)
 	d.button("service.op.less", "", "minus", keys[0], plain, func() { n.bump(-1) }).Name = d.T("service.op.less")
 	d.button("service.op.more", "", "plus", keys[1], plain, func() { n.bump(1) }).Name = d.T("service.op.more")
 	d.button("service.op.type", "123", "", keys[2], plain, func() {
 		n.typing, n.typed, n.set = true, "", false
 		n.page.draw()
 	}).Name = d.T("service.op.type")
-	n.effR = rect{r.x, r.y, r.w, min(r.h, m.v(240, 110))}
+	n.effR = rect{r.x, r.y, r.w, min(r.h, m.v(240, 130))}
 	n.eff = d.Pic(n.effect(d), n.effR.x, n.effR.y)
 	d.Sign("service.op.effect", d.T("service.op.effect"), n.eff)
-	_ = isCup
 }
 
 func (n *number) addBig(d *draw) {

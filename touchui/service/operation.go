@@ -302,10 +302,14 @@ func (p *operationPage) build(sh *sheet.Sheet) {
 	p.shown = p.mark()
 	p.live = live{}
 	area := d.header(p.title(), p.sub(), p.from)
-	if len(p.op.Steps) > 0 {
-		d.steps(p.named(), p.op.Step, area.top(d.m.v(96, 40), d.m.v(28, 8)))
-	}
 	ask := p.ask()
+	if len(p.op.Steps) > 0 {
+		if d.m.wide && ask != nil && ask.Kind == api.AskNumber { // the room is needed
+			d.bars(p.named(), area.top(d.m.v(12, 6), d.m.v(28, 10)))
+		} else {
+			d.steps(p.named(), p.op.Step, area.top(d.m.v(96, 40), d.m.v(28, 8)))
+		}
+	}
 	switch {
 	case p.phase == over:
 		p.buildOutcome(d, area)
