@@ -39,7 +39,7 @@ func composite(dst *display.Frame, t *texture, p image.Point, clip image.Rectang
 	if c.Empty() {
 		return
 	}
-	if t.opaque {
+	if t.opaque || c.Sub(p).In(t.core) {
 		n, from := c.Dx()*4, (c.Min.X-p.X)*4
 		o := c.Min.Y*dst.Stride + c.Min.X*4
 		for y := c.Min.Y; y < c.Max.Y; y++ {

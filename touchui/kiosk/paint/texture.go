@@ -34,8 +34,11 @@ type span struct {
 	even   bool // all of one translucent colour
 }
 
-// evenMin is how many equal translucent pixels are worth a span of their own.
-const evenMin = 16
+const (
+	evenMin = 16 // equal translucent pixels that are worth a span of their own
+	copyMin = 8  // opaque pixels, likewise: fewer are blended with their neighbours, which gives the same
+	gapMin  = 4  // transparent pixels that are worth ending a run
+)
 
 // empty tells that the primitive has no visible pixels.
 func (t *texture) empty() bool { return t.size.X == 0 || t.size.Y == 0 }
@@ -132,21 +135,24 @@ func (t *texture) index() {
 	for y := range t.size.Y {
 		t.rows[y] = int32(len(t.spans))
 		row := t.pix[t.row(y):][:t.size.X*4]
+		blend := -1 // where a translucent run begins that goes on
 		for x := 0; x < t.size.X; {
-			k := kind(row[x*4+3])
-			e := x + 1
-			for e < t.size.X && kind(row[e*4+3]) == k {
-				e++
-			}
-			switch k {
-			case 2:
-				t.spans = append(t.spans, span{x0: int16(x), x1: int16(e), opaque: true})
-			case 1:
-				t.blended(row, x, e)
-			}
+			k, e := run(row, x)
 			t.opaque = t.opaque && k == 2
+			switch {
+			case k == 2 && e-x >= copyMin:
+				t.blended(row, blend, x)
+				blend = -1
+				t.spans = append(t.spans, span{x0: int16(x), x1: int16(e), opaque: true})
+			case k == 0 && (blend < 0 || e-x >= gapMin):
+				t.blended(row, blend, x)
+				blend = -1
+			case blend < 0:
+				blend = x
+			}
 			x = e
 		}
+		t.blended(row, blend, t.size.X)
 	}
 	t.rows[t.size.Y] = int32(len(t.spans))
 	if t.opaque {
@@ -157,12 +163,24 @@ func (t *texture) index() {
 	t.findCore()
 }
 
-// blended adds the spans of a translucent run: of what is even in it, and of the rest.
+// run returns the kind of the pixels from x on and where they end.
+func run(row []byte, x int) (k, end int) {
+	k, end = kind(row[x*4+3]), x+1
+	for end*4 < len(row) && kind(row[end*4+3]) == k {
+		end++
+	}
+	return k, end
+}
+
+// blended adds the spans of a translucent run: of what is even in it, and of the rest. It does nothing for x < 0.
 func (t *texture) blended(row []byte, x, e int) {
 	add := func(a, b int, even bool) {
 		if a < b {
 			t.spans = append(t.spans, span{x0: int16(a), x1: int16(b), even: even})
 		}
+	}
+	if x < 0 {
+		return
 	}
 	from := x
 	for x < e {
