@@ -30,6 +30,7 @@ type dome struct {
 	pic      *canvas.Image
 	down, up func()
 	tap      func() // for a dome that is a plain button
+	keyed    bool   // a key was the last to press it
 }
 
 var (
@@ -40,6 +41,10 @@ var (
 func newDome(u *UI, id, role string, down, up func()) *dome {
 	d := &dome{ui: u, id: id, role: role, pic: sheet.Picture(image.NewRGBA(image.Rect(0, 0, 1, 1)), 0, 0), down: down, up: up}
 	d.ExtendBaseWidget(d)
+	if d.low() {
+		d.lowPlace()
+		return d
+	}
 	g := u.leaf().Geo
 	if g.Wide {
 		r := g.I(art.CornerR)
@@ -56,6 +61,10 @@ func newDome(u *UI, id, role string, down, up func()) *dome {
 // look changes what the dome shows.
 func (d *dome) look(st art.DomeStyle, value string, disabled bool) {
 	d.style, d.value, d.disabled = st, value, disabled
+	if d.low() {
+		sheet.Replace(d.pic, d.lowPicture(st))
+		return
+	}
 	l := d.ui.leaf()
 	img := l.Compose(func() *image.RGBA {
 		if l.Geo.Wide {
@@ -66,10 +75,19 @@ func (d *dome) look(st art.DomeStyle, value string, disabled bool) {
 	sheet.Replace(d.pic, img)
 }
 
-// corners breaks a label for the corner pad, so that it can be set as large as its round allows.
+// corners breaks a label for the corner pad, so that it can be set as large as its round allows, in lines of like length.
 func corners(f *theme.Fonts, label string) []string {
-	lines, _ := art.FitName(f, label, theme.Size{PX: 46, Line: 1, Cut: theme.Display, Track: -.015}, 230, 150, 12, 3)
-	return lines
+	const widest, largest = 230, 46 // drawn, as art.Corner sets it
+	sz := theme.Size{PX: 100, Line: 1, Cut: theme.Display, Track: -.015}
+	var best []string
+	bestPX := 0.0
+	for n := 1; n <= 3; n++ {
+		lines, px := art.FitName(f, label, sz, widest, float64(n)*100, 8, n) // no size is the largest: the breaks decide
+		if px = min(px, largest); px > bestPX*1.03 {
+			best, bestPX = lines, px
+		}
+	}
+	return best
 }
 
 // Forget drops the picture of a dome that is not shown again.
@@ -80,6 +98,9 @@ func (d *dome) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRen
 
 // Covers reports whether a point lies on the round pad, not only in its box.
 func (d *dome) Covers(p fyne.Position) bool {
+	if d.low() {
+		return true // its corners are too small to be missed
+	}
 	g := d.ui.leaf().Geo
 	if g.Wide {
 		r := art.CornerR * g.K
@@ -92,6 +113,7 @@ func (d *dome) Covers(p fyne.Position) bool {
 // TouchDown implements mobile.Touchable.
 func (d *dome) TouchDown(e *mobile.TouchEvent) {
 	if !d.disabled && d.down != nil && d.Covers(e.Position) {
+		d.keyed = false
 		d.down()
 	}
 }

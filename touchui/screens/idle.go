@@ -61,6 +61,7 @@ func (u *UI) kept() bool {
 // tick runs every second on the Fyne thread.
 func (u *UI) tick() {
 	u.packBusy()
+	u.narrate()
 	rest := u.idle.At(u.now(), u.stage.LastTouch(), u.kept(), u.stage.Touching())
 	switch u.page.(type) {
 	case *outagePage, *attractPage, *servicePage:

@@ -11,8 +11,6 @@ import (
 	"fountain/agent/api"
 	"fountain/agent/beverage"
 	"fountain/touchui/sheet"
-	"fountain/touchui/theme"
-	"fountain/touchui/words"
 )
 
 // Whatever levels are set, one after the other: 100 together in steps, none negative; whoever had more keeps more; a
@@ -253,23 +251,17 @@ func lookAt(t *testing.T, name string, open func(*rig)) {
 		open(r)
 		for _, style := range []string{"de", "ar", "ja", "large", "contrast"} {
 			if err := r.app.Call(t.Context(), func() {
-				r.ui.Restyle(func(l *sheet.Look) {
-					l.Large = style == "large"
-					tag := "en"
-					if len(style) == 2 {
-						tag = style
-					}
-					b, err := words.Open(tag)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					l.SetTheme(theme.LightTheme())
-					if style == "contrast" {
-						l.SetTheme(theme.HighContrastTheme())
-					}
-					l.SetWords(b)
-				})
+				tag, text := "en", textNormal
+				switch {
+				case len(style) == 2:
+					tag = style
+				case style == "large":
+					text = textLarge
+				default:
+					text = textContrast
+				}
+				r.ui.setLanguage(tag)
+				r.ui.setText(text)
 			}); err != nil {
 				t.Fatal(err)
 			}

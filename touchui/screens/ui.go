@@ -23,8 +23,11 @@ import (
 	"fountain/agent/api"
 	"fountain/agent/beverage"
 	"fountain/internal/logkey"
+	"fountain/touchui/display"
+	"fountain/touchui/input"
 	"fountain/touchui/kiosk"
 	"fountain/touchui/sheet"
+	"fountain/touchui/speech"
 	"fountain/touchui/theme"
 	"fountain/touchui/words"
 )
@@ -38,7 +41,26 @@ type Stage interface {
 	LastTouch() time.Time
 	CancelTouches()
 	InputLost() bool
+	Assist
 }
+
+// Assist is what of the stage serves people who drive it by keys, or listen to it.
+type Assist interface {
+	OnKey(func(input.Key) bool)
+	OnFocus(func(display.Element))
+	Press(id string) bool
+	Elements() []display.Element
+	SetRightToLeft(bool)
+}
+
+// Talker says what the screen shows; *speech.Speaker is it.
+type Talker interface {
+	Use(device string) // audio device; "" is silence
+	On() bool
+	Say(tag, text string) // instead of what is being said
+}
+
+var _ Talker = (*speech.Speaker)(nil)
 
 var _ Stage = (*kiosk.App)(nil)
 
@@ -54,11 +76,13 @@ type Config struct {
 	// Service makes the technician's screens; leave goes back to the consumer's. nil: there are none. Fyne thread.
 	Service func(l *sheet.Look, leave func()) Service
 	PPMM    float64 // panel pixels per millimetre; 0 = as drawn
+	Still   bool    // reduced motion: what changes is cut, not moved
 
 	// Languages is a directory with further languages and fonts (touchui/words, touchui/theme); "" or none there: only
 	// those that come with the program.
 	Languages string
-	Assets  Assets  // composed tiles kept between starts
+	Assets    Assets // composed tiles kept between starts
+	Speech    Talker // nil: silent
 }
 
 const defaultBytes = 16 << 20 // about 55 tiles; one takes 1.2 ms to compose again
@@ -85,6 +109,8 @@ type UI struct {
 	tap    bool    // tap instead of hold
 	reach  bool    // controls stand low
 	mix    *mixing // of this visit; nil: nothing was mixed
+	speech Talker
+	said   speech.Narrator
 	now    func() time.Time
 	packs  packs
 	styles styles
@@ -142,7 +168,13 @@ func New(cfg Config) (*UI, error) {
 	}
 	u.pour = pourer{stage: cfg.Stage, agent: cfg.Client, log: cfg.Log, group: u.wg.Go, changed: u.poured, quit: make(chan struct{})}
 	u.packs.assets, u.packs.shelf.Dir = cfg.Assets, cfg.Assets.Dir
-	u.service = cfg.Service
+	u.service, u.Still = cfg.Service, cfg.Still
+	u.speech = cfg.Speech
+	if u.speech == nil {
+		u.speech = speech.NewSpeaker(nil, nil) // has no device, so it never speaks
+	}
+	u.stage.OnKey(u.keyed)
+	u.stage.OnFocus(u.focused)
 	u.snap = api.Snapshot{Unit: api.UnitStarting}
 	u.cups = cupsOf(nil)
 	u.show(newOutage(u))
@@ -208,6 +240,8 @@ func (u *UI) take(cat *beverage.Catalogue, s api.Snapshot) {
 		changed = true
 	}
 	u.pour.heard(s)
+	u.speech.Use(s.Speech)
+	defer u.narrate()
 	u.speak()
 	if u.cat == nil {
 		u.page.update(true)
@@ -251,6 +285,7 @@ func (u *UI) lostFizz() {
 
 // poured is called when the pour's state changed.
 func (u *UI) poured() {
+	defer u.narrate()
 	u.packBusy()
 	u.page.update(false)
 	if !u.pour.active() && u.pour.ended != nil && u.snap.Unit == api.UnitOutOfOrder && !isPage[*outagePage](u.page) && !isPage[*servicePage](u.page) {
@@ -267,10 +302,12 @@ func (u *UI) show(p page) {
 		u.pour.release(false)
 		u.stage.CancelTouches()
 	}
+	u.stage.SetRightToLeft(u.RTL())
 	u.stage.SetContent(p.content())
 	if old == nil {
 		return
 	}
+	defer u.narrate()
 	if l, ok := old.(leaver); ok {
 		l.left()
 	}
@@ -304,6 +341,8 @@ func (u *UI) open(id beverage.ID) {
 	switch {
 	case !ok:
 		return
+	case o.Pourable() && u.reach:
+		u.show(newReachOf(u, o))
 	case o.Pourable():
 		u.show(newPourPage(u, o))
 	case o.Why == whyNoFizz:

@@ -33,12 +33,12 @@ type Speaker struct {
 
 type utterance struct{ device, tag, text string }
 
-// NewSpeaker returns a silent speaker; Run lets it speak.
+// NewSpeaker returns a silent speaker; Run lets it speak. Without a voice it stays silent.
 func NewSpeaker(v Voice, log *slog.Logger) *Speaker {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Speaker{voice: v, log: log, wake: make(chan struct{}, 1)}
+	return &Speaker{voice: v, log: log, wake: make(chan struct{}, 1), mute: v == nil}
 }
 
 // Use sets the audio device; "" is silence.

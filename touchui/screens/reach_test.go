@@ -1,0 +1,182 @@
+package screens
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"fountain/agent/api"
+	"fountain/agent/beverage"
+	"fountain/touchui/sheet"
+)
+
+// openReach shows the low-reach page.
+func openReach(r *rig) {
+	r.t.Helper()
+	r.waitPage("home")
+	if err := r.app.Call(r.t.Context(), func() { r.ui.show(newReach(r.ui)) }); err != nil {
+		r.t.Fatal(err)
+	}
+	r.waitPage("low_reach")
+}
+
+// low fails for every enabled element that is not within reach.
+func (r *rig) low() {
+	r.t.Helper()
+	els, err := r.app.Tree(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	w, h := r.app.Size()
+	limit := h * 2 / 3
+	if w > h {
+		limit = h / 2
+	}
+	n := 0
+	for _, e := range els {
+		if !e.Enabled || e.Role == sheet.RoleText || e.Role == sheet.RoleValue {
+			continue
+		}
+		n++
+		if e.Bounds.Y < limit {
+			r.t.Errorf("page %s: %s begins at %d, above %d", r.page(), e.ID, e.Bounds.Y, limit)
+		}
+	}
+	if n == 0 {
+		r.t.Errorf("page %s has nothing to touch", r.page())
+	}
+}
+
+// The whole journey with every control low: choosing, filtering, languages, pouring, foam, the end; and the drink that
+// runs out while it is chosen.
+func TestReachJourney(t *testing.T) {
+	for _, s := range panels {
+		for _, tag := range []string{"en", "ar"} {
+			t.Run(fmt.Sprintf("%dx%d-%s", s.w, s.h, tag), func(t *testing.T) {
+				name := fmt.Sprintf("%dx%d-reach-%s-", s.w, s.h, tag)
+				r := newRig(t, s.w, s.h)
+				r.agent.mu.Lock()
+				r.agent.rate = 400_000
+				r.agent.mu.Unlock()
+				r.agent.set(func(s *api.Snapshot) {
+					s.Mixes = true
+					s.Favourites = []beverage.ID{"lemonpark.raspberry-hedge"}
+				})
+				r.waitPage("home")
+				r.call(func() { r.ui.setLanguage(tag) })
+				openReach(r)
+				r.low()
+				r.shot(name + "choose")
+				r.tap("reach.filter")
+				r.get("reach.filter.no-sugar")
+				r.low()
+				r.shot(name + "filter")
+				r.tap("reach.filter.no-sugar")
+				r.until("the filter", func() bool { return r.get("reach.filter.no-sugar").Value == "on" })
+				r.low()
+				r.tap("reach.filter")
+				r.until("variants", func() bool { _, ok := r.find("reach.filter.all"); return !ok })
+				r.tap("beverage.size.large")
+				r.until("large", func() bool { return r.get("beverage.size.large").Value == "on" })
+				r.low()
+
+				x, y := r.press("beverage.pour")
+				r.waitPage("pouring")
+				r.low()
+				r.until("200 ml", func() bool { return r.volume() >= 200 })
+				r.shot(name + "pouring")
+				r.finger.Up(1, x, y)
+				r.until("the end", func() bool { return r.agent.active() == 0 && r.page() != "pouring" })
+				r.low()
+				r.shot(name + "done")
+				r.tap("pour.done")
+				r.waitPage("low_reach")
+
+				var chosen beverage.ID
+				r.call(func() { chosen = r.ui.page.(*pourPage).offer.Beverage.ID })
+				r.agent.set(func(s *api.Snapshot) { s.Blocked = map[beverage.ID]string{chosen: whySoldOut} })
+				r.until("another drink", func() (ok bool) {
+					r.call(func() { ok = r.ui.page.(*pourPage).offer.Beverage.ID != chosen })
+					return ok
+				})
+				r.get("beverage.problem")
+				r.low()
+				r.shot(name + "sold-out")
+				r.tap("nav.back")
+				r.waitPage("home")
+				r.call(func() {
+					if r.ui.reach {
+						t.Error("the full view is still low")
+					}
+				})
+			})
+		}
+	}
+}
+
+// Low reach ends with the session.
+func TestReachEndsWithTheSession(t *testing.T) {
+	r := newRig(t, 1080, 1920)
+	openReach(r)
+	r.call(func() {
+		r.ui.now = func() time.Time { return time.Now().Add(time.Hour) }
+		r.ui.idle.busy = time.Now()
+	})
+	r.waitPage("attract")
+	r.call(func() {
+		if r.ui.reach {
+			t.Error("the next person finds the controls low")
+		}
+		r.ui.now = time.Now
+	})
+}
+
+func TestReachLanguages(t *testing.T) {
+	r := newRig(t, 1080, 1920)
+	openReach(r)
+	r.tap("reach.filter")
+	for _, id := range []string{"reach.language"} {
+		r.swipeTo(id)
+		r.tap(id)
+	}
+	r.get("language.de")
+	r.low()
+	r.tap("language.de")
+	r.until("German", func() bool { e, ok := r.find("nav.back"); return ok && e.Name == "Volle Ansicht" })
+	if p := r.page(); p != "low_reach" {
+		t.Errorf("the language leads to %s", p)
+	}
+}
+
+// swipeTo scrolls the row until id can be touched.
+func (r *rig) swipeTo(id string) {
+	r.t.Helper()
+	for range 12 {
+		if e, ok := r.find(id); ok && e.Bounds.W > 60 {
+			time.Sleep(300 * time.Millisecond) // the fling ends
+			return
+		}
+		e := r.get("beverage.pour")
+		y := e.Bounds.Y - 60
+		r.finger.Swipe(1, 900, y, 300, y, 80*time.Millisecond)
+		time.Sleep(400 * time.Millisecond)
+	}
+	r.t.Fatalf("%s never came into sight", id)
+}
+
+// call runs f on the Fyne thread.
+func (r *rig) call(f func()) {
+	r.t.Helper()
+	if err := r.app.Call(r.t.Context(), f); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// TestLookAtReach draws the page in languages and styles, to be looked at.
+func TestLookAtReach(t *testing.T) {
+	if os.Getenv("FOUNTAIN_LOOK") == "" {
+		t.Skip("only draws pictures: FOUNTAIN_LOOK=dir")
+	}
+	lookAt(t, "reach", openReach)
+}
