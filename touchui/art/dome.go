@@ -20,13 +20,13 @@ func Dome(f *theme.Fonts, h int, d DomeStyle, k float64) *image.RGBA {
 		top = 8 * k
 	}
 	p.disc(DomeR*k, top+DomeR*k, DomeR*k, d, 30*k, 8*k)
-	y := top + 84*k
+	y, width := top+104*k, 560*k // the round is narrow up there
 	if d.Icon != "" {
 		y = top + 54*k
 		p.Icon(d.Icon, (DomeR-42)*k, y, 84*k, d.FG)
-		y += 94 * k
+		y, width = y+94*k, 620*k
 	}
-	px := f.Fit([]string{d.Label}, theme.Display, -.015, 620*k, d.LabelPX*k, 16)
+	px := f.Fit([]string{d.Label}, theme.Display, -.015, width, d.LabelPX*k, 16)
 	p.Text(d.Label, DomeR*k, y, Style{theme.Size{PX: px, Line: 1, Cut: theme.Display, Track: -.015}, d.FG}, Centre)
 	sub := f.Fit([]string{d.Sub}, theme.Text, 0, 700*k, 34*k, 14)
 	p.Text(d.Sub, DomeR*k, y+px+16*k, Style{theme.Size{PX: sub, Line: 1.2, Cut: theme.Text}, d.FG}, Centre)
@@ -46,12 +46,20 @@ func Corner(f *theme.Fonts, lines []string, d DomeStyle, k float64) *image.RGBA 
 	if d.Icon != "" {
 		p.Icon(d.Icon, cx-28*k, y, 56*k, d.FG)
 	}
-	px := f.Fit(lines, theme.Display, -.015, 230*k, 46*k, 18)
-	h := p.Lines(lines, cx, y+66*k, Style{theme.Size{PX: px, Line: 1, Cut: theme.Display, Track: -.015}, d.FG}, Centre)
-	if d.Sub != "" {
-		sub := f.Fit([]string{d.Sub}, theme.Text, 0, 240*k, 20*k, 16)
-		p.Text(d.Sub, cx, y+66*k+h+10*k, Style{theme.Size{PX: sub, Line: 1.2, Cut: theme.Text}, d.FG}, Centre)
+	top, room := y+66*k, r-20*k-(y+66*k)
+	if d.Icon == "" {
+		top, room = top-30*k, room+30*k
 	}
+	sub := theme.Size{PX: 20 * k, Line: 1.2, Cut: theme.Text}
+	subs := Wrap(f, d.Sub, sub, 240*k)
+	for len(subs) > 2 && sub.PX > 13*k {
+		sub.PX *= .95
+		subs = Wrap(f, d.Sub, sub, 240*k)
+	}
+	room -= float64(len(subs))*sub.PX*sub.Line + 10*k
+	px := min(f.Fit(lines, theme.Display, -.015, 230*k, 46*k, 18*k), room/float64(max(len(lines), 1)))
+	h := p.Lines(lines, cx, top, Style{theme.Size{PX: px, Line: 1, Cut: theme.Display, Track: -.015}, d.FG}, Centre)
+	p.Lines(subs, cx, top+h+10*k, Style{sub, d.FG}, Centre)
 	return p.RGBA
 }
 

@@ -100,8 +100,12 @@ func (p *brandPage) title(s *sheet.Sheet, x, y, width, height, maxPX, tonePX flo
 	st := p.l.At(tonePX, 1.25, theme.Text, 0)
 	y = max(y+float64(len(lines))*sz.PX*sz.Line+tonePX*.3*p.l.Geo.K, y+height)
 	ls := art.Wrap(p.l.Fonts, tone, st, width)
-	if len(ls) > 2 {
-		st = fitted(p.l, tone, st, width*1.9)
+	most := 1 // what stands below begins where it is drawn
+	if p.l.Geo.Wide {
+		most = 2
+	}
+	for len(ls) > most && st.PX > 10 {
+		st.PX *= .96
 		ls = art.Wrap(p.l.Fonts, tone, st, width)
 	}
 	return y + s.Lines(ls, x+4*p.l.Geo.K, y, st, art.Left)
@@ -113,7 +117,7 @@ func (p *brandPage) tall(s *sheet.Sheet) {
 	all := len(u.menu.Variants(p.brand.ID))
 	cols, cardH, titleH := 2, 240.0, 190.0
 	if p.l.Large {
-		cols, cardH = 1, 180
+		cols, cardH, titleH = 1, 180, 180
 	}
 	rows := min((all+cols-1)/cols, maxVariants/cols)
 	bottom := 1920 + lift(g) - 188

@@ -3,6 +3,7 @@ package screens
 import (
 	"image"
 	"image/color"
+	"math"
 	"strings"
 
 	"fountain/agent/api"
@@ -39,13 +40,13 @@ func choosingFor(l *sheet.Look) choosing {
 			gap: 20, pillH: 112, pillPX: 30, pillB: 444,
 		}
 		if l.Large {
-			m.plateH, m.nameH = 340, 300
+			m.plateH, m.nameH, m.pillB = 340, 300, 480 // larger pills stand higher beside the dome
 		}
 		return m
 	case roomy(l.Geo):
 		return choosing{
-			x: 48, width: 800, hero: [3]float64{680, 0, 380}, brandPX: 30, brandGap: 40, nameCut: theme.Display, namePX: 124, nameH: 210,
-			plateW: 190, plateH: 196, plateStep: 204, figPX: 40, figLabel: 22, figStep: 204, figH: 52, factsPX: 20, factsLine: 1.28,
+			x: 48, width: 800, hero: [3]float64{760, 0, 380}, brandPX: 30, brandGap: 40, nameCut: theme.Display, namePX: 124, nameH: 210,
+			plateW: 232, plateH: 246, plateStep: 248, figPX: 40, figLabel: 22, figStep: 248, figH: 52, factsPX: 20, factsLine: 1.28,
 			gap: 14, pillH: 64, pillPX: 22, pillB: 92,
 		}
 	}
@@ -64,9 +65,8 @@ func (p *pourPage) chooseTall(s *sheet.Sheet) { p.choose(s, choosingFor(p.l)) }
 
 // chooseWide is the beverage page of landscape panels. The dome keeps its corner, and the poster stands above it.
 func (p *pourPage) chooseWide(s *sheet.Sheet) {
-	m := choosingFor(p.l)
-	s.Rail(p.l.Geo.I(m.hero[0]))
-	p.choose(s, m)
+	s.Rail(p.l.Geo.W - p.l.Geo.I(art.CornerR))
+	p.choose(s, choosingFor(p.l))
 }
 
 func (p *pourPage) choose(s *sheet.Sheet, m choosing) {
@@ -78,12 +78,12 @@ func (p *pourPage) choose(s *sheet.Sheet, m choosing) {
 	}
 	pillsY := min(int(g.B(m.pillB)+.5), g.H-target(g, m.pillH)-g.I(8))
 	y := float64(pillsY) - g.S(m.gap)
-	if t := p.trouble(); t != "" {
+	if t := p.trouble(); t != "" && !g.Wide {
 		y = p.above(s, t, "beverage.problem", m, l.At(m.factsPX*1.25, 1.25, theme.Text, 0), y) - g.S(m.gap)
 	}
 	st := l.At(m.factsPX, m.factsLine, theme.Sans, 0)
 	text := facts(l.Words, v, p.size())
-	for most := 4; len(art.Wrap(l.Fonts, text, st, g.S(m.width))) > most && st.PX > g.S(m.factsPX*.85); {
+	for most := 4; len(art.Wrap(l.Fonts, text, st, g.S(m.width))) > most && st.PX > g.S(m.factsPX*.88); {
 		st.PX *= .96
 	}
 	y = p.above(s, text, "beverage.facts", m, st, y)
@@ -94,12 +94,16 @@ func (p *pourPage) choose(s *sheet.Sheet, m choosing) {
 		p.plate(s, i, int(g.X(m.x+float64(i)*m.plateStep)+.5), int(plateY), m.plateW, m.plateH, g.K)
 	}
 	p.headline(s, m, plateY-g.S(m.gap))
+	if t := p.trouble(); t != "" && g.Wide {
+		p.aboveDome(s, t, "beverage.problem")
+	}
 	s.Add(s.Fixed(p.dome))
 	p.satellites(s, pillsY, m.pillH, m.pillPX, m.pillH*.4, p.c.Well, p.c.Ink)
 }
 
 // above sets sentences so that they end at y, and returns where they begin.
 func (p *pourPage) above(s *sheet.Sheet, text, id string, m choosing, st theme.Size, y float64) float64 {
+	st.Line = leading(p.l, st.Line)
 	ls := art.Wrap(p.l.Fonts, text, st, p.l.Geo.S(m.width))
 	y -= float64(len(ls)) * st.PX * st.Line
 	for i, t := range ls {
@@ -111,21 +115,55 @@ func (p *pourPage) above(s *sheet.Sheet, text, id string, m choosing, st theme.S
 	return y
 }
 
+// aboveDome puts words on a plate above the dome of landscape panels, where the eye is already.
+func (p *pourPage) aboveDome(s *sheet.Sheet, text, id string) {
+	l, g := p.l, p.l.Geo
+	st, width, high := l.At(20, 1.25, theme.Text, 0), g.S(316), g.S(92)
+	if roomy(g) {
+		st, width, high = l.At(24, 1.25, theme.Text, 0), g.S(330), g.S(320)
+	}
+	lines := art.Wrap(l.Fonts, text, st, width-g.S(32))
+	for float64(len(lines))*st.PX*st.Line > high && st.PX > g.S(12) {
+		st.PX *= .95
+		lines = art.Wrap(l.Fonts, text, st, width-g.S(32))
+	}
+	h := int(float64(len(lines))*st.PX*st.Line + g.S(20))
+	ground, ink := p.c.Well, p.c.Ink
+	if p.wanted != nil {
+		ground, ink = l.Roles.Surface, l.Roles.Ink
+	}
+	q := art.Clear(l.Fonts, int(width), h)
+	q.Round(0, 0, width, float64(h), g.S(20), ground)
+	if l.Roles.Plain {
+		q.Frame(0, 0, width, float64(h), theme.RadiusPlain*g.K, max(theme.LinePlain*g.K, 2), ink)
+	}
+	q.Lines(lines, g.S(16), g.S(10), art.Style{Size: st, Color: ink}, art.Left)
+	s.Sign(id, text, s.Pic(q.RGBA, g.W-int(width)-g.I(14), g.I(12)))
+}
+
 // headline sets brand and name above y, and the poster above them or beside them.
 func (p *pourPage) headline(s *sheet.Sheet, m choosing, y float64) {
 	l, g := p.l, p.l.Geo
 	brand := l.At(m.brandPX, 1, theme.Text, 0)
 	least := brand.PX + g.S(m.brandGap-m.brandPX)
 	nameH := min(g.S(m.nameH), y-least-g.S(m.gap))
-	name := drinkName(l.Words, p.offer)
+	name, width := drinkName(l.Words, p.offer), g.S(m.width)
+	if g.Wide && !p.c.Plain {
+		width = min(width, g.S(m.hero[0]-m.x-16))
+	}
 	sz := theme.Size{PX: g.S(m.namePX), Line: .88, Cut: m.nameCut, Track: -.015}
-	lines, px := art.FitName(l.Fonts, name, sz, g.S(m.width), nameH, 12, 3)
+	lines, px := art.FitName(l.Fonts, name, sz, width, nameH, 12, 3)
 	sz.PX = px
 	high := px * sz.Line * float64(len(lines))
 	top := y - nameH
 	if g.Wide {
 		top = g.S(m.gap*2) + least
-		s.Pic(hero(l, p.offer.Brand, p.c, g.W-g.I(m.hero[0]), g.I(m.hero[2])), g.I(m.hero[0]), 0)
+		if x := g.I(m.hero[0]); !p.c.Plain {
+			if l.RTL() { // names stand on that side
+				x = g.W - g.I(art.CornerR)
+			}
+			s.Fixed(s.Pic(hero(l, p.offer.Brand, p.c, g.W-x, g.I(m.hero[2])), x, 0))
+		}
 	} else if p.c.Plain || high < nameH*.8 {
 		top = y - high - g.S(m.gap)
 	}
@@ -157,10 +195,12 @@ func (p *pourPage) satellites(s *sheet.Sheet, y int, h, px, icon float64, fill, 
 	if roomy(g) {
 		margin = 48
 	}
-	// beside the dome there is so much room on the lower edge of the pills
-	room := g.W - 2*int(g.X(margin)) - g.I(16)
-	if g.Wide {
-		room = g.W - int(g.S(art.CornerR)) - g.I(margin) - g.I(20)
+	// beside the dome there is so much room on the lower edge of the pills: for both in a row, or for one on each side
+	room, each := g.W-int(g.S(art.CornerR))-g.I(margin)-g.I(20), g.W
+	if !g.Wide {
+		down := float64(g.H) + g.S(art.DomeR-(1920-art.DomeTop)) - float64(y+ph) // from the centre of the dome up to there
+		half := math.Sqrt(max(g.S(art.DomeR)*g.S(art.DomeR)-down*down, 0))
+		room, each = g.W, int(float64(g.W)/2-half-g.X(margin)-g.S(12))
 	}
 	type button struct {
 		id, role, label, icon, value string
@@ -178,19 +218,20 @@ func (p *pourPage) satellites(s *sheet.Sheet, y int, h, px, icon float64, fill, 
 		buttons = append(buttons, b)
 	}
 	var imgs []*image.RGBA
-	for range 4 {
+	for range 6 {
 		imgs = nil
-		sum := 0
+		sum, widest := 0, 0
 		for _, b := range buttons {
 			st.Icon = b.icon
 			img := l.Button(b.label, pill(l, c, st, false))
 			imgs = append(imgs, img)
-			sum += img.Rect.Dx()
+			sum += img.Rect.Dx() + g.I(12)
+			widest = max(widest, img.Rect.Dx())
 		}
-		if sum <= room {
+		if sum <= room && widest <= each {
 			break
 		}
-		st.PX, st.PadL, st.PadR = st.PX*.88, st.PadL*3/4, st.PadR*3/4
+		st.PX, st.PadL, st.PadR, st.Gap = st.PX*.93, st.PadL*4/5, st.PadR*4/5, st.Gap*4/5
 	}
 	x := int(g.X(margin) + .5)
 	for i, b := range buttons {
@@ -282,7 +323,8 @@ func (p *pourPage) figuresAt(s *sheet.Sheet, x0, y, step, px, labelPX float64) {
 		gap := g.S(labelPX * .44)
 		room := g.S(step-8) - gap
 		if sum := l.Fonts.Width(f[0], num.Cut, num.PX, num.Track) + l.Fonts.Width(f[1], lab.Cut, lab.PX, 0); sum > room {
-			num.PX, lab.PX = num.PX*room/sum, lab.PX*room/sum
+			lab.PX = max(lab.PX*room/sum, min(lab.PX, g.S(16)))
+			num.PX = min(num.PX, (room-l.Fonts.Width(f[1], lab.Cut, lab.PX, 0))/l.Fonts.Width(f[0], num.Cut, 1, num.Track))
 		}
 		t := s.Text(f[0], x, y, num, art.Left)
 		// one baseline

@@ -38,8 +38,7 @@ func edgeH(g sheet.Geo) int {
 }
 
 // digit composes one digit, or the sign between two, in a cell as wide as the widest, so that the number does not dance.
-func digit(l *sheet.Look, d string, fg color.RGBA) (img *image.RGBA, cell int) {
-	sz := digitSize(l.Geo)
+func digit(l *sheet.Look, sz theme.Size, d string, fg color.RGBA) (img *image.RGBA, cell int) {
 	if d < "0" || d > "9" {
 		cell = int(l.Fonts.Width(d, sz.Cut, sz.PX, sz.Track) + .5)
 	} else {
@@ -56,10 +55,13 @@ func digit(l *sheet.Look, d string, fg color.RGBA) (img *image.RGBA, cell int) {
 	}, "digit/%s/%v/%v", d, sz.PX, fg), cell
 }
 
-func digitSize(g sheet.Geo) theme.Size {
+// digitSize is the size of the volume, while it pours and after.
+func digitSize(g sheet.Geo, after bool) theme.Size {
 	switch {
 	case roomy(g):
-		return g.At(220, .94, theme.Display, -.03)
+		return g.At(160, .94, theme.Display, -.03)
+	case g.Wide && after:
+		return g.At(120, .94, theme.Display, -.03)
 	case g.Wide:
 		return g.At(150, .94, theme.Display, -.03)
 	}
@@ -71,12 +73,12 @@ func (p *pourPage) warm() {
 	if p.offer.Beverage == nil || p.l == nil {
 		return
 	}
-	l, c, o := p.l, p.c, p.offer
+	l, c, o, sz := p.l, p.c, p.offer, digitSize(p.l.Geo, false)
 	p.ui.wg.Go(func() {
 		strip(l, c, c.Secondary, o)
 		for d := range 10 {
-			digit(l, strconv.Itoa(d), c.OnSecondary)
-			digit(l, strconv.Itoa(d), c.Ink)
+			digit(l, sz, strconv.Itoa(d), c.OnSecondary)
+			digit(l, sz, strconv.Itoa(d), c.Ink)
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -31,7 +30,7 @@ func (f flowPlan) place(level int) (number, name int, numberDry, nameDry bool) {
 		number = level + f.under
 		return number, number + f.numberH + f.nameGap/3, false, false
 	}
-	number = level - f.above
+	number = min(level-f.above, f.limit-f.numberH) // a note may stand above the level
 	if name = level + f.nameGap; name+f.nameH <= f.limit {
 		return number, name, true, false
 	}
@@ -44,13 +43,15 @@ func (f flowPlan) levelAt(share float64) int {
 	return f.bottom - int(float64(f.bottom-f.top)*share+.5)
 }
 
-// planFor is where the level goes on a panel.
-func planFor(g sheet.Geo) flowPlan {
+// planFor is where the level goes on a panel, while it pours and after, when a way home stands below.
+func planFor(g sheet.Geo, after bool) flowPlan {
 	switch {
 	case !g.Wide:
 		return flowPlan{top: g.I(200), bottom: int(g.B(420)), sink: g.I(530), above: g.I(348), under: g.I(44), numberH: g.I(288), nameGap: g.I(92), limit: int(g.B(400))}
 	case roomy(g):
-		return flowPlan{top: g.I(96), bottom: g.I(690), sink: g.I(350), above: g.I(238), under: g.I(36), numberH: g.I(205), nameGap: g.I(60), limit: g.I(704)}
+		return flowPlan{top: g.I(60), bottom: g.I(690), sink: g.I(250), above: g.I(174), under: g.I(28), numberH: g.I(150), nameGap: g.I(44), limit: g.I(704)}
+	case after:
+		return flowPlan{top: g.I(20), bottom: g.I(440), sink: g.I(146), above: g.I(138), under: g.I(22), numberH: g.I(113), nameGap: g.I(36), limit: g.I(472)}
 	}
 	return flowPlan{top: g.I(20), bottom: g.I(440), sink: g.I(156), above: g.I(166), under: g.I(24), numberH: g.I(141), nameGap: g.I(46), limit: g.I(472)}
 }
@@ -81,7 +82,11 @@ type flowView struct {
 	marks   []mark
 	bubbles []bubble
 	foam    *foamView // while foam settles
-	at      int       // present level, -1 before the first
+	after   bool      // nothing flows: there is a way home
+	fullPic *canvas.Image
+	fullSt  theme.Size
+	fullTxt string
+	at      int // present level, -1 before the first
 }
 
 type mark struct {
@@ -98,7 +103,9 @@ type bubble struct {
 
 func newFlowView(p *pourPage, s *sheet.Sheet) *flowView {
 	l, g := p.l, p.l.Geo
-	f := &flowView{p: p, l: l, at: -1, edgeH: edgeH(g), plan: planFor(g), x: int(g.X(48)), part: g.W}
+	paused := p.active() && p.ui.pour.portion && p.ui.pour.state == paused
+	f := &flowView{p: p, l: l, at: -1, after: p.done() || paused, edgeH: edgeH(g), x: int(g.X(48)), part: g.W}
+	f.plan = planFor(g, f.after)
 	if g.Wide {
 		f.part = g.W - g.I(art.CornerR)
 		s.Rail(f.part)
@@ -109,32 +116,30 @@ func newFlowView(p *pourPage, s *sheet.Sheet) *flowView {
 	if l.RTL() && f.scaled() {
 		f.x = g.I(200) // the jug scale keeps its side
 	}
-	paused := p.active() && p.ui.pour.portion && p.ui.pour.state == paused
-	if p.done() || paused {
-		f.plan.limit = int(g.B(626)) // above the way home
-		if p.trouble() != "" {
-			f.plan.limit = int(g.B(750)) // and above the note
-		}
-		if g.Wide {
-			f.plan.limit = g.H - target(g, 60) - g.I(24)
+	if f.after {
+		f.plan.limit = f.wayHome() - g.I(12)
+		if t := p.trouble(); t != "" && !g.Wide {
+			f.plan.limit -= f.noteHeight(f.noteLines(t)) + g.I(12)
 		}
 	}
 	f.field = s.Box(0, 0, g.W, 0, p.c.Secondary)
 	f.liquid = s.Box(0, 0, g.W, 0, p.c.Primary)
 	f.edge = s.Pic(strip(l, p.c, p.c.Secondary, p.offer), 0, 0)
 	s.Fixed(f.field, f.liquid, f.edge)
-	if f.scaled() {
+	v := p.serving()
+	foams := p.done() && v.state == settling
+	if f.scaled() && !foams {
 		f.addBubbles(s)
 		f.addScale(s)
 	}
-	f.full(s)
-	if v := p.serving(); p.done() && v.state == settling {
+	if foams {
 		f.foam = newFoamView(f, s, v)
 	} else {
 		f.texts(s)
 	}
+	f.full(s)
 	s.Add(s.Fixed(p.dome))
-	if p.done() || paused {
+	if f.after {
 		f.finish(s)
 	}
 	return f
@@ -219,8 +224,12 @@ func (f *flowView) full(s *sheet.Sheet) {
 	s.BG, s.Ink = p.c.Secondary, p.c.OnSecondary
 	text := l.T("pour.full_at", "size", p.size().Name(l.Words), "volume", oneUnit(l, p.size().ML))
 	if g.Wide && !roomy(g) {
-		st := fitted(l, text, l.At(22, 1.2, theme.Text, 0), g.S(340))
-		s.Fixed(s.Text(text, float64(g.W)-g.S(20), g.S(30), st, art.Right)) // above the dome
+		if f.foam != nil {
+			return // foam stands there
+		}
+		f.fullTxt, f.fullSt = text, fitted(l, text, l.At(22, 1.2, theme.Text, 0), g.S(330))
+		f.fullPic = s.Pic(image.NewRGBA(image.Rect(0, 0, 1, 1)), 0, 0)
+		s.Fixed(f.fullPic)
 		return
 	}
 	dash := l.Compose(func() *image.RGBA {
@@ -247,7 +256,9 @@ func (f *flowView) texts(s *sheet.Sheet) {
 	brandPX, notePX := f.brandPX(), 30.0
 	switch {
 	case roomy(g):
-		width, px, height, notePX = g.S(700), g.S(110), g.S(110), 24
+		width, px, height, notePX = g.S(700), g.S(80), g.S(80), 24
+	case g.Wide && f.after:
+		width, px, height, notePX = g.S(380), g.S(64), g.S(64), 0
 	case g.Wide:
 		width, px, height, notePX = g.S(380), g.S(80), g.S(80), 20
 	case l.RTL():
@@ -262,10 +273,11 @@ func (f *flowView) texts(s *sheet.Sheet) {
 		}
 	}
 	f.nameSz = sz
-	f.noteSz = l.At(notePX, 1.3, theme.Text, 0)
-	note := l.T("facts.when_full", "kcal", kcal(p.offer.Beverage, p.size().ML), "sugar", sugarG(p.offer.Beverage, p.size().ML))
-	f.noteSz = fitted(l, note, f.noteSz, width)
-	f.words = []string{note}
+	if notePX > 0 {
+		note := l.T("facts.when_full", "kcal", kcal(p.offer.Beverage, p.size().ML), "sugar", sugarG(p.offer.Beverage, p.size().ML))
+		f.noteSz = fitted(l, note, l.At(notePX, 1.3, theme.Text, 0), width)
+		f.words = []string{note}
+	}
 	f.plan.nameH = int(brandPX*1.35 + f.nameSz.PX*.95*float64(len(f.lines)) + f.noteSz.PX*1.6)
 	blank := image.NewRGBA(image.Rect(0, 0, 1, 1))
 	pic := func() *canvas.Image {
@@ -323,12 +335,27 @@ func (f *flowView) level(ul int64) {
 	} else {
 		f.title(name, nameDry)
 	}
+	f.fullAt(y)
 	for _, b := range f.bubbles {
 		shown(b.pic, b.y-b.r > max(y+f.edgeH/2, clear))
 	}
 	for _, m := range f.marks {
 		f.mark(m, y)
 	}
+}
+
+// fullAt keeps what a full cup means on the small panel on one side of the surface.
+func (f *flowView) fullAt(level int) {
+	if f.fullPic == nil {
+		return
+	}
+	g, fg, y := f.l.Geo, f.p.c.OnSecondary, f.l.Geo.I(30)
+	if level < y+int(f.fullSt.PX*1.3)+f.edgeH/2 {
+		fg, y = f.p.c.Ink, max(level+f.edgeH/2+g.I(2), y)
+	}
+	img, over := f.l.Label(f.fullTxt, art.Style{Size: f.fullSt, Color: fg})
+	sheet.Replace(f.fullPic, img)
+	f.fullPic.Move(fyne.NewPos(float32(g.W-g.I(16)-img.Rect.Dx()), float32(y-over)))
 }
 
 func shown(o fyne.CanvasObject, yes bool) {
@@ -346,9 +373,6 @@ func shown(o fyne.CanvasObject, yes bool) {
 func (f *flowView) mark(m mark, level int) {
 	p, g := f.p, f.l.Geo
 	near := m.y-level < g.I(30) && level-m.y < g.I(30)
-	if f.foam != nil { // foam stands there
-		near = near || m.y < level && m.y > level-f.foam.high-g.I(20)
-	}
 	shown(m.line, !near)
 	fg := p.c.Ink
 	if m.y < level {
@@ -380,7 +404,7 @@ func (f *flowView) number(ul int64, y int, dry bool) {
 	if dry {
 		fg = p.c.OnSecondary
 	}
-	sz := digitSize(g)
+	sz := digitSize(g, f.after)
 	text, unit := reading(l, ul)
 	cells := make([]*image.RGBA, 0, len(f.digits))
 	wide := 0
@@ -389,7 +413,7 @@ func (f *flowView) number(ul int64, y int, dry bool) {
 		if len(cells) == len(f.digits) {
 			break
 		}
-		img, cell := digit(l, string(r), fg)
+		img, cell := digit(l, sz, string(r), fg)
 		cells, widths = append(cells, img), append(widths, cell)
 		wide += cell
 	}
@@ -443,11 +467,20 @@ func (f *flowView) title(y int, dry bool) {
 	}
 }
 
+// wayHome is the upper edge of the button that ends a visit.
+func (f *flowView) wayHome() int {
+	g := f.l.Geo
+	if g.Wide {
+		return g.H - target(g, 60) - g.I(16)
+	}
+	return f.p.ui.lowered(int(g.B(614)))
+}
+
 // finish adds what the end of a pour says, and the way home.
 func (f *flowView) finish(s *sheet.Sheet) {
 	p, u, l, g := f.p, f.p.ui, f.l, f.l.Geo
 	s.BG, s.Ink = p.c.Well, p.c.Ink
-	text, trouble := l.T("pour.enough"), p.trouble()
+	text := l.T("pour.enough")
 	leave := func() {
 		if p.active() {
 			u.pour.release(false)
@@ -455,46 +488,70 @@ func (f *flowView) finish(s *sheet.Sheet) {
 		}
 		u.goHome()
 	}
+	y, h, px := f.wayHome(), target(g, 116), 32.0
 	if g.Wide {
-		h := target(g, 60)
-		px, x := 20.0, 28.0
-		if roomy(g) {
-			px, x = 22, 48
-		}
-		st := sheet.ButtonStyle{H: h, PadL: h * 2 / 5, PadR: h * 2 / 5, Radius: float64(h) / 2, PX: l.At(px, 1, theme.Text, 0).PX, Fill: p.c.Well, FG: p.c.Ink}
-		y := g.H - h - g.I(16)
-		c := s.Control(sheet.NewControl("pour.done", sheet.RoleButton, text, l.Button(text, pill(l, p.c, st, false)), g.I(x), y, leave))
-		c.Radius = float32(st.Radius)
-		if trouble != "" {
-			at := l.At(18, 1.2, theme.Text, 0)
-			width := float64(g.W) - g.S(art.CornerR+x)
-			lines := art.Wrap(l.Fonts, trouble, at, width-g.S(32))
-			f.note(s, trouble, at, g.I(x), y-g.I(10)-f.noteHeight(lines, at), width)
-		}
-		return
+		h, px = target(g, 60), 20
 	}
-	h := target(g, 116)
-	st := sheet.ButtonStyle{H: h, Radius: float64(h) / 2, PX: l.At(32, 1, theme.Text, 0).PX, Fill: p.c.Well, FG: p.c.Ink}
-	st.PadL, st.PadR = g.I(48), g.I(48)
+	st := sheet.ButtonStyle{H: h, PadL: h * 2 / 5, PadR: h * 2 / 5, Radius: float64(h) / 2, PX: l.At(px, 1, theme.Text, 0).PX, Fill: p.c.Well, FG: p.c.Ink}
 	img := l.Button(text, pill(l, p.c, st, false))
-	c := s.Control(sheet.NewControl("pour.done", sheet.RoleButton, text, img, (g.W-img.Rect.Dx())/2, int(g.B(614)), leave))
-	c.Radius = float32(st.Radius)
-	if trouble != "" {
-		at := l.At(34, 1.25, theme.Text, 0)
-		lines := art.Wrap(l.Fonts, trouble, at, g.S(760))
-		f.note(s, trouble, at, int(g.X(140)), int(g.B(636))-f.noteHeight(lines, at), g.S(800))
+	x := (g.W - img.Rect.Dx()) / 2
+	if g.Wide {
+		x = f.left()
+	}
+	s.Control(sheet.NewControl("pour.done", sheet.RoleButton, text, img, x, y, leave)).Radius = float32(st.Radius)
+	if t := p.trouble(); t != "" {
+		f.note(s, t)
 	}
 }
 
-func (f *flowView) noteHeight(lines []string, sz theme.Size) int {
+// left is where what is read begins, in either direction.
+func (f *flowView) left() int {
+	switch g := f.l.Geo; {
+	case roomy(g):
+		return g.I(48)
+	case g.Wide:
+		return g.I(28)
+	default:
+		return int(g.X(48))
+	}
+}
+
+// noteLines are the words about the end of a pour, broken for their plate.
+func (f *flowView) noteLines(t string) (lines []string, sz theme.Size, width float64) {
+	l, g := f.l, f.l.Geo
+	switch {
+	case roomy(g):
+		sz, width = l.At(22, 1.25, theme.Text, 0), g.S(334)
+	case g.Wide:
+		sz, width = l.At(18, 1.2, theme.Text, 0), g.S(320)
+	default:
+		sz, width = l.At(34, 1.25, theme.Text, 0), g.S(800)
+	}
+	lines = art.Wrap(l.Fonts, t, sz, width-g.S(40))
+	if g.Wide && !roomy(g) && len(lines) > 2 {
+		sz.PX *= .85
+		lines = art.Wrap(l.Fonts, t, sz, width-g.S(40))
+	}
+	return lines, sz, width
+}
+
+func (f *flowView) noteHeight(lines []string, sz theme.Size, _ float64) int {
 	return int(float64(len(lines))*sz.PX*sz.Line + f.l.Geo.S(24))
 }
 
-// note puts words on a plate of their own, so that the level behind does not matter.
-func (f *flowView) note(s *sheet.Sheet, words string, sz theme.Size, x, y int, width float64) {
+// note puts words on a plate of their own, so that the level behind does not matter: above the way home, or above the dome
+// on landscape panels.
+func (f *flowView) note(s *sheet.Sheet, words string) {
 	l, g := f.l, f.l.Geo
-	lines := art.Wrap(l.Fonts, strings.TrimSpace(words), sz, width-g.S(40))
-	h := f.noteHeight(lines, sz)
+	lines, sz, width := f.noteLines(words)
+	h := f.noteHeight(lines, sz, width)
+	x, y := (g.W-int(width))/2, f.wayHome()-g.I(14)-h
+	if g.Wide {
+		x, y = g.W-int(width)-g.I(12), g.I(62)
+		if roomy(g) {
+			y = g.I(100)
+		}
+	}
 	q := art.Clear(l.Fonts, int(width), h)
 	q.Round(0, 0, width, float64(h), g.S(24), f.p.c.Well)
 	if f.p.c.Plain {

@@ -34,7 +34,7 @@ func newFoamView(f *flowView, s *sheet.Sheet, v serving) *foamView {
 		k = .5
 	}
 	level := f.plan.levelAt(float64(p.poured()) / 1000 / float64(p.size().ML))
-	room := level - f.plan.top - g.I(16*k)
+	room := level - f.plan.top - f.edgeH/2 - g.I(22*k)
 	if g.Wide {
 		room = level
 	}
@@ -131,7 +131,8 @@ func (o *foamView) wide(s *sheet.Sheet, v serving, level int) {
 	if roomy(g) {
 		x, numPX, titlePX, textPX, col, width = 48, 260, 76, 30, 200, 620
 	}
-	high := g.S(numPX*.9 + textPX*2.9)
+	st := l.At(textPX, 1.3, theme.Text, 0)
+	high := g.S(numPX*.9) + st.PX*2.9
 	y := float64(level) + g.S(titlePX*.6)
 	if y+high > foot {
 		y = foot - high
@@ -148,7 +149,6 @@ func (o *foamView) wide(s *sheet.Sheet, v serving, level int) {
 			s.Sign("foam.title", l.T("foam.title"), at)
 		}
 	}
-	st := l.At(textPX, 1.3, theme.Text, 0)
 	at := y + g.S(numPX*.9)
 	for _, t := range o.words(v) {
 		st := fitted(l, t, st, g.S(col+width))

@@ -82,6 +82,14 @@ func pill(l *sheet.Look, c art.Colours, b sheet.ButtonStyle, on bool) sheet.Butt
 	return b
 }
 
+// leading is the distance of lines for the script of the screen: Arabic reaches further up and down.
+func leading(l *sheet.Look, line float64) float64 {
+	if l.RTL() {
+		return line * 1.1
+	}
+	return line
+}
+
 // fitted is text style px large, or smaller so that t is at most width wide.
 func fitted(l *sheet.Look, t string, sz theme.Size, width float64) theme.Size {
 	sz.PX = l.Fonts.Fit([]string{t}, sz.Cut, sz.Track, width, sz.PX, 10)

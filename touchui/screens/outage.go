@@ -3,6 +3,7 @@ package screens
 import (
 	"image"
 	"image/color"
+	"math"
 	"strconv"
 	"time"
 
@@ -79,7 +80,7 @@ func (p *outagePage) update(bool) {
 	case roomy(g):
 		px, width, x, y, textPX = 132, 800, 48, 130, 30
 	case g.Wide:
-		px, width, x, y, textPX = 84, 560, 28, 84, 24
+		px, width, x, y, textPX = 84, 470, 28, 84, 22
 	}
 	logo(s, x, y/4)
 	sz := g.At(px, .88, theme.Display, -.02)
@@ -93,12 +94,16 @@ func (p *outagePage) update(bool) {
 	}
 	at := g.Y(y) + float64(len(lines))*sz.PX*sz.Line + g.S(textPX)
 	st := l.At(textPX, 1.32, theme.Text, 0)
+	wrapped := func(t string) []string { return art.Wrap(l.Fonts, t, st, g.S(width*.94)) }
+	for at+(float64(len(wrapped(text))+len(wrapped(works)))+1)*st.PX*st.Line > g.B(0) && st.PX > g.S(12) {
+		st.PX *= .95
+	}
 	for _, t := range [...]struct {
 		id, text string
 		ink      color.RGBA
 	}{{"outage.text", text, u.Roles.Ink}, {"outage.works", works, u.Roles.InkSoft}} {
 		s.Ink = t.ink
-		ls := art.Wrap(l.Fonts, t.text, st, g.S(width*.94))
+		ls := wrapped(t.text)
 		for i, line := range ls {
 			pic := s.Text(line, g.X(x), at+float64(i)*st.PX*st.Line, st, art.Left)
 			if i == 0 {
@@ -134,7 +139,7 @@ func emptyCups(s *sheet.Sheet) {
 		w, h, cup = 420, 300, .42
 		x, y = float64(g.W)-g.S(w)-g.S(48), g.B(40+h)
 	case g.Wide:
-		w, h, cup = 300, 200, .27
+		w, h, cup = 270, 190, .25
 		x, y = float64(g.W)-g.S(w)-g.S(28), g.B(28+h)
 	}
 	img := s.Compose(func() *image.RGBA {
@@ -184,10 +189,20 @@ func (p *noFizzPage) build() {
 	s := l.Sheet(u.Roles.BG, u.Roles.Ink)
 	s.Box(0, 0, g.W, g.H, u.Roles.BG)
 	m := noFizzFor(g)
+	if g.Wide {
+		s.Rail(g.W - g.I(art.CornerR))
+	}
+	if l.RTL() && g.Wide {
+		m.titleW = min(m.titleW, 800-art.CornerR-2*m.x)
+		m.textW = min(m.textW, m.titleW)
+	}
 	p.bubbles(s)
 	logo(s, m.x, m.titleY/4.3)
 	title := u.T("no_fizz.title")
 	sz := g.At(m.px, .88, theme.Display, -.02)
+	if roomy(g) && l.RTL() {
+		m.titleW, m.textW = 780, 780
+	}
 	lines, px := art.FitName(l.Fonts, title, sz, g.S(m.titleW), g.S(m.titleH), 16, 2)
 	sz.PX = px
 	for i, t := range lines {
@@ -203,6 +218,10 @@ func (p *noFizzPage) build() {
 		text = u.T("no_fizz.text_warm")
 	}
 	ls := art.Wrap(l.Fonts, text, st, g.S(m.textW))
+	for g.Wide && y+float64(len(ls))*st.PX*st.Line > g.S(m.tilesY) && st.PX > g.S(m.textPX*.7) { // the tiles stand where they fit
+		st.PX *= .96
+		ls = art.Wrap(l.Fonts, text, st, g.S(m.textW))
+	}
 	for i, t := range ls {
 		at := s.Text(t, g.X(m.x), y+float64(i)*st.PX*st.Line, st, art.Left)
 		if i == 0 {
@@ -259,12 +278,23 @@ func (p *noFizzPage) still(s *sheet.Sheet, m noFizzPlan, y int) {
 	if h := y + rows*(tile.H+gap) - gap; h > foot { // long words: the row goes up as far as it can
 		y = max(foot-tile.H, 0)
 	}
+	cols := m.cols
+	if g.Wide { // left of the round of the dome
+		down := float64(g.H - y - tile.H)
+		edge := float64(g.W) - math.Sqrt(max(g.S(art.CornerR)*g.S(art.CornerR)-down*down, 0))
+		if l := s.Look; l.RTL() {
+			edge = float64(g.W - g.I(art.CornerR))
+		}
+		for cols > 1 && g.X(m.x)+float64(cols*(tile.W+gap)-gap)+g.S(6) > edge {
+			cols--
+		}
+	}
 	i := 0
 	for _, r := range u.menu.Brands(FilterStill) {
-		if i == rows*m.cols || r.Drained {
+		if i == rows*cols || r.Drained {
 			break
 		}
-		tx, ty := int(g.X(m.x)+.5)+i%m.cols*(tile.W+gap), y+i/m.cols*(tile.H+gap)
+		tx, ty := int(g.X(m.x)+.5)+i%cols*(tile.W+gap), y+i/cols*(tile.H+gap)
 		s.Control(sheet.NewControl("no-fizz.brand."+string(r.Brand.ID), sheet.RoleTile, r.Brand.Name, u.tile(r, tile), tx, ty, func() { u.show(newBrand(u, r.Brand)) }))
 		i++
 	}
@@ -285,7 +315,12 @@ func (p *noFizzPage) chips(s *sheet.Sheet, m noFizzPlan) int {
 	}
 	for _, f := range []Filter{FilterWater, FilterTea, FilterJuice, FilterSports} {
 		st.Icon = f.icon()
-		img := l.Button(u.T("filter."+string(f)), pill(l, plain, st, false))
+		b := pill(l, plain, st, false)
+		img := l.Button(u.T("filter."+string(f)), b)
+		if least := target(g, 0); img.Rect.Dx() < least { // a short word
+			b.Width = least
+			img = l.Button(u.T("filter."+string(f)), b)
+		}
 		if len(u.menu.Brands(f)) == 0 || sum+img.Rect.Dx()+g.I(12) > room {
 			continue
 		}

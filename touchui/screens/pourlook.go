@@ -61,7 +61,8 @@ func (p *pourPage) domeStyle() (st art.DomeStyle, value string, disabled bool) {
 		st.Pressed, st.Label, st.Sub = true, by("dome.release", "dome.stop_tap"), w.T("dome.pouring")
 		return st, "pouring", false
 	case p.done():
-		return p.domeAfter(st, outline, by)
+		value, disabled = p.domeAfter(&st, outline, by)
+		return st, value, disabled
 	case p.trouble() != "" && u.pour.rinseRan:
 		outline(w.T("dome.rinsing"), w.T("dome.rinsing.tap"))
 		return st, "rinsing", true
@@ -70,32 +71,32 @@ func (p *pourPage) domeStyle() (st art.DomeStyle, value string, disabled bool) {
 }
 
 // domeAfter is the dome after a pour.
-func (p *pourPage) domeAfter(st art.DomeStyle, outline func(label, sub string), by func(hold, tap string) string) (art.DomeStyle, string, bool) {
+func (p *pourPage) domeAfter(st *art.DomeStyle, outline func(label, sub string), by func(hold, tap string) string) (value string, disabled bool) {
 	w, v := p.ui.Words, p.serving()
 	switch {
 	case p.untold():
 		outline(w.T("dome.wait"), w.T("dome.wait.drops"))
-		return st, "settling", true
+		return "settling", true
 	case v.state == settling:
 		outline(w.T("dome.wait"), w.T("dome.wait.stays"))
-		return st, "foam", true
+		return "foam", true
 	case v.state == last:
 		key := "dome.last"
 		if p.ui.tap {
 			key = "dome.last_tap"
 		}
 		st.Label = w.T(key, "volume", oneUnit(p.l, int(v.ul/1000)))
-		return st, "ready", false
+		return "ready", false
 	case v.state == room:
 		st.Label, st.Sub = by("dome.more", "dome.more_tap"), w.T("dome.room", "volume", oneUnit(p.l, int(v.ul/1000)))
-		return st, "ready", false
+		return "ready", false
 	case (v.state == taken || v.state == over) && v.ul > 0:
 		outline(w.T("dome.enjoy"), w.T("dome.put_back"))
-		return st, "taken", true
+		return "taken", true
 	case !p.more():
 		outline(w.T("dome.enjoy"), w.T("dome.gone"))
-		return st, "gone", true
+		return "gone", true
 	}
 	outline(w.T("dome.enjoy"), w.T("dome.full"))
-	return st, "full", true
+	return "full", true
 }

@@ -2,6 +2,7 @@ package screens
 
 import (
 	"image"
+	"strings"
 
 	"fountain/touchui/art"
 	"fountain/touchui/sheet"
@@ -36,13 +37,13 @@ func missingFor(l *sheet.Look) missing {
 		}
 	case roomy(l.Geo):
 		return missing{
-			x: 48, width: 812, poster: [3]float64{900, 0, 340}, brandPX: 30, titlePX: 92, titleH: 172, tellPX: 24, card: .55, mainH: 220,
+			x: 48, width: 812, poster: [3]float64{920, 0, 340}, brandPX: 30, titlePX: 92, titleH: 172, tellPX: 24, card: .55, mainH: 220,
 			others: 2, otherAt: [4]float64{614, 0, 246, 104}, otherStep: [2]float64{0, 116}, factsPX: 20, gap: 14, pillH: 64, pillPX: 22, pillB: 92,
 		}
 	}
 	return missing{
-		x: 28, width: 408, poster: [3]float64{440, 0, 300}, brandPX: 22, titlePX: 56, titleH: 90, tellPX: 19, mainH: 84,
-		others: 1, otherAt: [4]float64{28, 92, 390, 66}, factsPX: 16, gap: 8, pillH: 60, pillPX: 20, pillB: 68,
+		x: 28, width: 408, poster: [3]float64{440, 0, 300}, brandPX: 22, titlePX: 56, titleH: 90, tellPX: 19, mainH: 76,
+		others: 1, otherAt: [4]float64{28, 84, 390, 66}, factsPX: 16, gap: 8, pillH: 60, pillPX: 20, pillB: 68,
 	}
 }
 
@@ -53,7 +54,7 @@ func (p *pourPage) soldOut(s *sheet.Sheet) {
 	s.BG, s.Ink = u.Roles.BG, u.Roles.Ink
 	s.Box(0, 0, g.W, g.H, u.Roles.BG)
 	if g.Wide {
-		s.Rail(g.I(m.poster[0]))
+		s.Rail(g.W - g.I(art.CornerR))
 	}
 	pillsY := min(int(g.B(m.pillB)+.5), g.H-target(g, m.pillH)-g.I(8))
 	y := float64(pillsY) - g.S(m.gap)
@@ -61,7 +62,7 @@ func (p *pourPage) soldOut(s *sheet.Sheet) {
 	tell := w.T("sold_out.told")
 	if len(subs) > 0 && p.offer.Beverage != nil {
 		tell = w.T("sold_out.closest")
-		if t := p.trouble(); t != "" {
+		if t := p.trouble(); t != "" && !g.Wide {
 			y = p.sentence(s, t, "beverage.problem", m, l.At(m.factsPX*1.25, 1.25, theme.Text, 0), y, 3) - g.S(m.gap)
 		}
 		text := w.T("facts.of", "name", p.offer.Brand.Name+" "+drinkName(w, p.offer), "figures", figuresInWords(w, p.offer.Beverage, p.size())) + " " + facts(w, p.offer.Beverage, p.size())
@@ -73,6 +74,9 @@ func (p *pourPage) soldOut(s *sheet.Sheet) {
 	y -= st.PX*1.3 + g.S(m.gap)
 	s.Text(tell, g.X(m.x), y, st, art.Left)
 	p.verdict(s, m, y-g.S(m.gap))
+	if t := p.trouble(); t != "" && g.Wide {
+		p.aboveDome(s, t, "beverage.problem")
+	}
 	if p.offer.Beverage != nil {
 		s.Add(s.Fixed(p.dome))
 	}
@@ -82,6 +86,7 @@ func (p *pourPage) soldOut(s *sheet.Sheet) {
 // sentence sets text on at most so many lines that end at y, and returns where they begin.
 func (p *pourPage) sentence(s *sheet.Sheet, text, id string, m missing, st theme.Size, y float64, most int) float64 {
 	g := p.l.Geo
+	st.Line = leading(p.l, st.Line)
 	ls := art.Wrap(p.l.Fonts, text, st, g.S(m.width))
 	for least := st.PX * .85; len(ls) > most && st.PX > least; ls = art.Wrap(p.l.Fonts, text, st, g.S(m.width)) {
 		st.PX *= .97
@@ -140,7 +145,16 @@ func (p *pourPage) verdict(s *sheet.Sheet, m missing, y float64) {
 	least := brand.PX * 1.35
 	high := min(g.S(m.titleH), y-least-g.S(m.gap))
 	sz := g.At(m.titlePX, .92, theme.Display, -.015)
-	lines, px := art.FitName(l.Fonts, text, sz, g.S(m.width), high, 16, 2)
+	width := g.S(m.width)
+	if g.Wide && !l.Roles.Plain {
+		width = min(width, g.S(m.poster[0]-m.x-12))
+	}
+	lines, px := art.FitName(l.Fonts, text, sz, width, high, 16, 2)
+	if around := aroundName(text, drinkName(l.Words, *p.wanted)); len(around) == 2 { // the name stays whole if it can
+		if apart := l.Fonts.Fit(around, sz.Cut, sz.Track, width, min(sz.PX, high/(2*sz.Line)), 16); apart >= px*.8 {
+			lines, px = around, apart
+		}
+	}
 	sz.PX = px
 	top := y - float64(len(lines))*px*sz.Line
 	if g.Wide {
@@ -172,7 +186,18 @@ func (p *pourPage) drained(s *sheet.Sheet, x, w, h int) {
 		q.Box(0, h-max(l.Geo.I(4), 2), w, max(l.Geo.I(4), 2), line)
 		return q.RGBA
 	}, "drained/%s/%dx%d", b.ID, w, h)
-	s.Pic(img, x, 0)
+	s.Fixed(s.Pic(img, x, 0))
+}
+
+// aroundName breaks a sentence that begins or ends with a name beside it.
+func aroundName(text, name string) []string {
+	if rest, ok := strings.CutPrefix(text, name); ok && strings.HasPrefix(rest, " ") {
+		return []string{name, strings.TrimSpace(rest)}
+	}
+	if rest, ok := strings.CutSuffix(text, name); ok && strings.HasSuffix(rest, " ") {
+		return []string{strings.TrimSpace(rest), name}
+	}
+	return nil
 }
 
 func (p *pourPage) differs(o Offer) string { return difference(p.ui.Words, *p.wanted, o) }
@@ -198,13 +223,14 @@ func (p *pourPage) plainCard(o Offer, w, h int, k float64) *image.RGBA {
 		sz := theme.Size{PX: 56 * k, Line: .88, Cut: theme.Condensed, Track: -.015}
 		room := float64(w) - 56*k
 		lines := []string{o.Brand.Name + " " + name}
-		if px := l.Fonts.Fit(lines, sz.Cut, sz.Track, room, sz.PX, 1); px >= 40*k {
+		high := noteY - 24*k // for the name
+		if px := l.Fonts.Fit(lines, sz.Cut, sz.Track, room, min(sz.PX, high/sz.Line), 1); px >= 40*k || high < 70*k {
 			sz.PX = px
 		} else { // broken between brand and name, never inside one
 			lines = []string{o.Brand.Name, name}
-			sz.PX = l.Fonts.Fit(lines, sz.Cut, sz.Track, room, min(48*k, (noteY-26*k)/(2*sz.Line)), 12)
+			sz.PX = l.Fonts.Fit(lines, sz.Cut, sz.Track, room, min(48*k, high/(2*sz.Line)), 12)
 		}
-		q.Lines(lines, 28*k, 20*k, art.Style{Size: sz, Color: c.Ink}, art.Left)
+		q.Lines(lines, 28*k, min(20*k, (noteY-sz.PX*sz.Line*float64(len(lines)))*.55), art.Style{Size: sz, Color: c.Ink}, art.Left)
 		q.Text(p.differs(o), 28*k, noteY, art.Style{Size: note, Color: c.Ink}, art.Left)
 		if c.Plain {
 			q.Frame(0, 0, float64(w), float64(h), theme.RadiusPlain*l.Geo.K, max(theme.LinePlain*l.Geo.K, 2), c.Ink)
