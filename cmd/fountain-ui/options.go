@@ -33,6 +33,8 @@ type options struct {
 	scale                        float64
 	mmW, mmH                     int
 	reduced                      bool
+	speech                       string // audio device; "": that of the unit
+	speechRate                   int    // words a minute; 0: the usual
 }
 
 // parse reads the flags.
@@ -56,6 +58,8 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (o optio
 	mm := flags.String("panel-mm", "", "`WxH` of the panel's lit part in millimetres; what the panel says of itself when empty")
 	flags.StringVar(&o.assets, "assets", getenv("CACHE_DIRECTORY"), "`DIR` where composed tiles are kept for the next start; none when empty")
 	flags.StringVar(&o.languages, "languages", "", "`DIR` with further languages and their fonts (docs/GLOSSARY.md); they win over the built-in ones")
+	flags.StringVar(&o.speech, "speech", "", "audio `DEVICE` that speaks, default for the machine's usual one; that of the unit's configuration when empty")
+	flags.IntVar(&o.speechRate, "speech-rate", 0, "how fast it speaks, `WORDS` a minute from 80 to 450")
 	flags.BoolVar(&o.reduced, "reduced-motion", false, "no animations")
 	if err := cmdline.Parse(flags, args, usage, stdout); err != nil {
 		return o, err
@@ -80,6 +84,9 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (o optio
 	}
 	if math.IsNaN(o.scale) || o.scale < 0.5 || o.scale > 4 {
 		return o, wrong(fmt.Sprintf("--scale %g", o.scale), "that is no scale of a screen", "use a number from 0.5 to 4; 1 draws one unit as one pixel")
+	}
+	if o.speechRate != 0 && (o.speechRate < 80 || o.speechRate > 450) {
+		return o, wrong(fmt.Sprintf("--speech-rate %d", o.speechRate), "nobody speaks or listens at that rate", "use 80 to 450 words a minute, or leave it out")
 	}
 	if *mm != "" {
 		if o.mmW, o.mmH, err = parseMM(*mm); err != nil {

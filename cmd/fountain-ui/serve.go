@@ -20,6 +20,7 @@ import (
 	"fountain/touchui/display/web"
 	"fountain/touchui/kiosk"
 	"fountain/touchui/screens"
+	"fountain/touchui/speech"
 	"fountain/touchui/theme"
 )
 
@@ -79,9 +80,13 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	}
 	units := app.Canvas().Size()
 	technicians := &technicians{app: app, client: client, log: log}
+	speaker := speech.NewSpeaker(speech.Espeak{Rate: o.speechRate}, log)
+	if o.speech != "" {
+		speaker.Fix(o.speech)
+	}
 	ui, err := screens.New(screens.Config{
 		Stage: app, Client: client, Width: int(units.Width), Height: int(units.Height), PPMM: ppmm / o.scale, Still: o.reduced, Log: log,
-		Languages: o.languages, Assets: tiles(o, screen.Display), Service: technicians.open,
+		Languages: o.languages, Assets: tiles(o, screen.Display), Service: technicians.open, Speech: speaker,
 	})
 	if err != nil {
 		return err
@@ -90,6 +95,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 		screen.page.SetTree(app.Tree)
 	}
 	g.Go(func() error { return ui.Run(ctx) })
+	g.Go(func() error { return speaker.Run(ctx) })
 	g.Go(func() error { return alive(ctx, client, drawn, log) })
 	g.Go(func() error { return watchPanel(ctx, screen, o.display == onAuto && where == onWeb && here.device) })
 	fmt.Fprintf(stdout, "fountain-ui ready: %s\n", ready)

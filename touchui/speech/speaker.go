@@ -29,6 +29,7 @@ type Speaker struct {
 	next   *utterance
 	stop   context.CancelFunc // of what is being said
 	mute   bool               // there is no voice: said once
+	fixed  bool               // the device is that of Fix
 }
 
 type utterance struct{ device, tag, text string }
@@ -41,11 +42,18 @@ func NewSpeaker(v Voice, log *slog.Logger) *Speaker {
 	return &Speaker{voice: v, log: log, wake: make(chan struct{}, 1), mute: v == nil}
 }
 
+// Fix sets the audio device for good, whatever Use says.
+func (s *Speaker) Fix(device string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.device, s.fixed = device, true
+}
+
 // Use sets the audio device; "" is silence.
 func (s *Speaker) Use(device string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.device == device {
+	if s.fixed || s.device == device {
 		return
 	}
 	s.device = device
