@@ -332,9 +332,6 @@ func (p *attractPage) bandWords(q *art.Picture, o Offer, name string, c art.Colo
 		px, brandPX, x, right = 56, 20, 28, g.I(560-65*float64(i)) // beside the round of the dome
 		side = int(h * 1.05)
 	}
-	if g.Wide && u.RTL() { // the dome keeps its corner: what turns around stays left of it
-		x, right = float64(g.W-right)/g.K, g.W-g.I(28)
-	}
 	if !c.Plain {
 		p.motif(q, o, c, image.Rect(right-side, top+int(h)+p.wave()/2-side, right, top+int(h)+p.wave()/2))
 	}

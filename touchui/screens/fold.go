@@ -3,6 +3,7 @@ package screens
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -11,7 +12,11 @@ import (
 // not count, and everything that is no letter or digit parts words.
 func fold(s string) string {
 	var b strings.Builder
-	for _, r := range norm.NFKD.String(strings.ToLower(readings.Replace(s))) {
+	s = strings.ToLower(s)
+	if !ascii(s) {
+		s = norm.NFKD.String(readings.Replace(s))
+	}
+	for _, r := range s {
 		switch {
 		case unicode.Is(unicode.Mn, r), r == 'ー', r == 'ـ', r == '\'', r == '’':
 		case plainLetters[r] != "":
@@ -27,6 +32,15 @@ func fold(s string) string {
 		}
 	}
 	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // plainLetters are letters that no decomposition makes plain.

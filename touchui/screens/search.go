@@ -47,18 +47,35 @@ const (
 // NewSearch prepares every beverage of a menu, in the order of the wall.
 func NewSearch(m *Menu, w *words.Book) *Search {
 	s := &Search{}
+	in := indexer{book: w, folded: map[string][]string{}}
 	for _, b := range m.order {
 		for _, o := range m.brands[b.ID] {
-			s.docs = append(s.docs, newDoc(o, w))
+			s.docs = append(s.docs, in.doc(o))
 		}
 	}
 	return s
 }
 
-func newDoc(o Offer, w *words.Book) doc {
+// indexer folds every phrase once: kinds, filters and tastes come again and again.
+type indexer struct {
+	book   *words.Book
+	folded map[string][]string
+}
+
+func (in *indexer) fold(text string) []string {
+	parts, ok := in.folded[text]
+	if !ok {
+		parts = strings.Fields(fold(text))
+		in.folded[text] = parts
+	}
+	return parts
+}
+
+func (in *indexer) doc(o Offer) doc {
+	w := in.book
 	d := doc{offer: o, full: fold(o.Brand.Name + " " + o.Beverage.Name), name: fold(o.Beverage.Name)}
 	add := func(text string, r rank) {
-		for word := range strings.FieldsSeq(fold(text)) {
+		for _, word := range in.fold(text) {
 			t := term{word: word, rank: r}
 			if r == byWord {
 				t.sound = sound(word)

@@ -31,6 +31,8 @@ type styles struct {
 	text     textMode
 	language string       // "" : nobody chose, the unit's own
 	campaign *theme.Theme // of the house; nil: no campaign
+
+	all []words.Language // there are; read once
 }
 
 // nextText goes on to the next text mode; the page and what was chosen on it stay.
@@ -62,7 +64,10 @@ func (u *UI) SetCampaign(t *theme.Theme) {
 
 // offered lists the languages a person can choose here, in the unit's order.
 func (u *UI) offered() []words.Language {
-	all := u.Words.Languages()
+	if u.styles.all == nil {
+		u.styles.all = u.Words.Languages()
+	}
+	all := u.styles.all
 	if len(u.snap.Languages) == 0 {
 		return all
 	}
