@@ -217,9 +217,13 @@ func (p *operationPage) lost(h *leash, err error) {
 func (p *operationPage) settle(id string, why error) {
 	s := p.s
 	c := s.agent()
+	limit := settleLimit
+	if why != nil { // the agent was silent before: what can be said is said soon
+		limit = partLimit
+	}
 	var op api.Op
 	s.call(func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, settleLimit)
+		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		for {
 			now, err := c.Op(ctx, id)

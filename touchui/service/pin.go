@@ -48,6 +48,7 @@ func (p *pinPage) ask() {
 		st, err = p.s.client.SessionState(ctx)
 		return err
 	}, func(err error) {
+		was, _ := p.say()
 		switch {
 		case err != nil:
 			p.fault = p.s.reason(err)
@@ -58,7 +59,9 @@ func (p *pinPage) ask() {
 			p.fault = ""
 			p.wait(st)
 		}
-		p.s.redraw()
+		if now, _ := p.say(); now != was { // else no finger that types is disturbed
+			p.s.changed()
+		}
 	})
 }
 
@@ -81,6 +84,7 @@ func (p *pinPage) second() {
 	}
 	if p.waiting() == 0 {
 		p.until, p.wrong = time.Time{}, false
+		p.s.changed()
 		p.ask()
 		return
 	}

@@ -26,7 +26,7 @@ type session struct {
 }
 
 // awayLimit is how long the agent may be silent before the screen says so and locks.
-const awayLimit = 5 * time.Second
+const awayLimit = 15 * time.Second
 
 // unlocked goes on with the session the agent opened.
 func (s *Service) unlocked(open *api.Session) {
