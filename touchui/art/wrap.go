@@ -15,25 +15,25 @@ func Wrap(f *theme.Fonts, s string, sz theme.Size, width float64) []string {
 	cur := ""
 	for _, p := range pieces(s, false) {
 		next := cur + p
-		if cur != "" && f.Width(strings.TrimRight(next, " "), sz.Cut, sz.PX, sz.Track) > width {
-			lines = append(lines, strings.TrimRight(cur, " "))
+		if cur != "" && f.Width(strings.TrimRight(next, space), sz.Cut, sz.PX, sz.Track) > width {
+			lines = append(lines, strings.TrimRight(cur, space))
 			next = p
 		}
 		cur = next
 	}
-	if cur = strings.TrimRight(cur, " "); cur != "" {
+	if cur = strings.TrimRight(cur, space); cur != "" {
 		lines = append(lines, cur)
 	}
 	return lines
 }
 
 // FitName breaks a name into at most maxLines lines so that it can be set as large as possible, and returns the lines and
-// the size. A further line has to gain 3 %. Names break between words; Japanese ones where kind of letter changes or a
-// long vowel ends, and elsewhere only if that makes them much larger.
+// the size. A further line has to gain 3 %. Names break between words; Japanese ones where a word is marked to end, the
+// kind of letter changes or a long vowel ends, and elsewhere only if that makes them much larger.
 func FitName(f *theme.Fonts, name string, sz theme.Size, width, height, minPX float64, maxLines int) ([]string, float64) {
 	lines, px := fit(f, pieces(name, true), sz, width, height, maxLines)
 	if strings.IndexFunc(name, breakable) >= 0 {
-		if l, p := fit(f, limit(pieces(name, false), maxPieces), sz, width, height, maxLines); p > px*1.25 {
+		if l, p := fit(f, limit(pieces(name, false), maxPieces), sz, width, height, maxLines); p > px*1.5 {
 			lines, px = l, p
 		}
 	}
@@ -73,12 +73,12 @@ func fit(f *theme.Fonts, words []string, sz theme.Size, width, height float64, m
 // splits lists the ways to set pieces on k lines.
 func splits(words []string, k int) [][]string {
 	if k == 1 {
-		return [][]string{{strings.TrimSpace(strings.Join(words, ""))}}
+		return [][]string{{strings.Trim(strings.Join(words, ""), space)}}
 	}
 	var out [][]string
 	for i := 1; i <= len(words)-k+1; i++ {
 		for _, rest := range splits(words[i:], k-1) {
-			out = append(out, append([]string{strings.TrimSpace(strings.Join(words[:i], ""))}, rest...))
+			out = append(out, append([]string{strings.Trim(strings.Join(words[:i], ""), space)}, rest...))
 		}
 	}
 	return out
@@ -87,11 +87,12 @@ func splits(words []string, k int) [][]string {
 // pieces cuts s where a line may end. A word keeps the space after it. With whole, runs of Japanese letters of one kind
 // stay together.
 func pieces(s string, whole bool) []string {
+	marked := strings.ContainsRune(s, wordEnd)
 	var out []string
 	start := 0
 	prev := rune(0)
 	for i, r := range s {
-		if i > 0 && r != ' ' && canBreak(prev, r, whole) {
+		if i > 0 && r != ' ' && (prev == wordEnd || canBreak(prev, r, whole) && !(whole && marked && prev == 'ー')) {
 			out = append(out, s[start:i])
 			start = i
 		}
@@ -102,6 +103,12 @@ func pieces(s string, whole bool) []string {
 	}
 	return out
 }
+
+// space is what does not stand at the end of a line.
+const space = " \u200b"
+
+// wordEnd marks, in the words of a language without spaces, where a word ends. It is not drawn.
+const wordEnd = '\u200b'
 
 // Signs that do not begin, and that do not end a line (JIS X 4051).
 const (

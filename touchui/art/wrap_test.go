@@ -45,6 +45,7 @@ func TestFitName(t *testing.T) {
 		{"チェリー＆アップル", []string{"チェリー＆", "アップル"}},
 		{"シナモンの引き出し", []string{"シナモンの", "引き出し"}},
 		{"コーラ", []string{"コーラ"}},
+		{"ブラック\u200bチェリー\u200bゼロ", []string{"ブラック", "チェリー\u200bゼロ"}},
 	} {
 		if got, px := FitName(f, c.name, sz, 200, 130, 10, 2); !slices.Equal(got, c.want) || px < 20 {
 			t.Errorf("%q at %v", got, px)

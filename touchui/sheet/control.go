@@ -3,6 +3,7 @@ package sheet
 import (
 	"image"
 	"image/color"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -152,6 +153,6 @@ func (c *Control) Pictured() bool { return c.pic.Image != nil }
 // AccessibleID implements kiosk.Accessible, as do the next four.
 func (c *Control) AccessibleID() string    { return c.ID }
 func (c *Control) AccessibleRole() string  { return c.Role }
-func (c *Control) AccessibleName() string  { return c.Name }
+func (c *Control) AccessibleName() string  { return strings.ReplaceAll(c.Name, "\u200b", "") } // marks of words are for breaking lines
 func (c *Control) AccessibleValue() string { return c.Value }
 func (c *Control) AccessibleEnabled() bool { return !c.Disabled }

@@ -23,12 +23,21 @@ func phrases(t *testing.T) map[string]bool {
 		out[b.Kind], out[b.Tone] = true, true
 		for _, v := range b.Beverages {
 			out[v.Name] = true
+			for _, p := range v.Recipe.Parts { // what it tastes of, for the search
+				if kind, name, _ := strings.Cut(string(p.Ingredient), "."); kind == "flavour" || kind == "juice" || kind == "tea" {
+					name = strings.ReplaceAll(name, "-", " ")
+					out[strings.ToUpper(name[:1])+name[1:]] = true
+				}
+			}
 			for _, l := range [][]string{v.Allergens, v.Sweeteners, v.Notices} {
 				for _, s := range l {
 					out[s] = true
 				}
 			}
 		}
+	}
+	for _, in := range c.Ingredients {
+		out[in.Name] = true
 	}
 	return out
 }

@@ -143,6 +143,7 @@ func (b *Book) form(n int) string {
 }
 
 // Name is a name or kind of the catalogue in this language; one without a translation, such as a brand, stays as it is.
+// In a language without spaces it may hold zero width spaces, where a word ends and a line may.
 func (b *Book) Name(s string) string {
 	if t, ok := b.names()[s]; ok {
 		return t
