@@ -29,6 +29,7 @@ func (p *homePage) campaign(s *sheet.Sheet, k float64) float64 {
 		return q.RGBA
 	}, "hero/%s/%v", u.Theme.Name, k)
 	s.Pic(img, 0, 0)
+	s.Box(0, img.Rect.Dy(), u.Geo.W, int(1088*k+.5)-img.Rect.Dy(), u.Roles.Surface) // letters may reach down onto it
 	u.logoAt(s, int(40*k), int(44*k), 46*k)
 	sz := theme.Size{PX: 176 * k, Line: .94, Cut: theme.Display, Track: -.02}
 	lines, px := art.FitName(u.Fonts, title, sz, float64(u.Geo.W)-80*k, 332*k, 42*k, 2)
@@ -40,7 +41,6 @@ func (p *homePage) campaign(s *sheet.Sheet, k float64) float64 {
 			s.Sign("home.title", title, t)
 		}
 	}
-	s.Box(0, img.Rect.Dy(), u.Geo.W, int(1088*k+.5)-img.Rect.Dy(), u.Roles.Surface)
 	for i, poster := range u.Theme.Posters {
 		x := int((40 + float64(i)*339) * k)
 		p.poster(s, i, poster, x, int(782*k+.5), int(322*k+.5), int(275*k+.5), k)
