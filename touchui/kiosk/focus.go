@@ -67,9 +67,14 @@ func (f *focus) order() []entry {
 	return slices.DeleteFunc(f.app.reading(), func(e entry) bool { return !e.takes() })
 }
 
+// on reports whether the element with that id has the focus.
+func (f *focus) on(id string) bool {
+	return f.shown && f.id == id && f.changes == f.app.canvas.changes
+}
+
 // current is what has the focus, as it is now.
 func (f *focus) current() (entry, bool) {
-	if !f.shown || f.changes != f.app.canvas.changes {
+	if !f.on(f.id) {
 		return entry{}, false
 	}
 	for _, e := range f.order() {

@@ -26,7 +26,7 @@ type entry struct {
 func (a *App) element(e entry) display.Element {
 	return display.Element{
 		ID: e.id, Role: e.acc.AccessibleRole(), Name: e.acc.AccessibleName(), Value: e.acc.AccessibleValue(),
-		Bounds: display.BoundsOf(a.pixels(e.seen)), Enabled: e.acc.AccessibleEnabled(), Focused: e.id == a.focus.id && a.focus.shown,
+		Bounds: display.BoundsOf(a.pixels(e.seen)), Enabled: e.acc.AccessibleEnabled(), Focused: a.focus.on(e.id),
 	}
 }
 

@@ -21,7 +21,10 @@ const (
 	roleHold  = "hold"
 )
 
-// Title is what a page is called: the element whose id ends in ".title", otherwise its word for the page, otherwise the
+// ready is the value of a pad that waits for somebody.
+const ready = "ready"
+
+// Title is what a page is called: the element whose id ends in ".title", otherwise the word for the page, otherwise the
 // first thing on it.
 func Title(w *words.Book, page string, els []display.Element) string {
 	for _, e := range els {
@@ -29,8 +32,10 @@ func Title(w *words.Book, page string, els []display.Element) string {
 			return e.Name
 		}
 	}
-	if key := "speech.page." + page; w.Has(key) {
-		return w.T(key)
+	for _, key := range []string{page + ".title", "speech.page." + page} {
+		if w.Has(key) {
+			return w.T(key)
+		}
 	}
 	for _, e := range els {
 		if e.Name != "" {
@@ -48,10 +53,12 @@ func Page(w *words.Book, page string, els []display.Element) string {
 		said = append(said, w.N("speech.choices", n))
 	}
 	for _, e := range els {
-		if e.Role == roleText && e.Name != title {
+		switch {
+		case e.Role == roleHold && e.Value != ready:
+			said = append(said, e.Name) // what goes on
+		case e.Role == roleText && e.Name != title:
 			said = append(said, e.Name)
-		}
-		if e.Role == roleValue {
+		case e.Role == roleValue:
 			said = append(said, Element(w, e))
 		}
 	}
@@ -81,7 +88,7 @@ func Element(w *words.Book, e display.Element) string {
 	if !e.Enabled && e.Role != roleText && e.Role != roleValue {
 		said = append(said, w.T("speech.disabled"))
 	}
-	return strings.Join(said, ", ")
+	return strings.Join(said, w.T("speech.comma"))
 }
 
 // Role is the word for a role; "" for text, which needs none.
@@ -99,6 +106,9 @@ func Role(w *words.Book, role string) string {
 func Value(w *words.Book, e display.Element) string {
 	if e.Value == "" {
 		return ""
+	}
+	if e.ID == idVolume {
+		return w.T("speech.volume", "n", e.Value)
 	}
 	if key := "speech.value." + e.Value; w.Has(key) {
 		return w.T(key)

@@ -28,7 +28,7 @@ func drink(hold, volume string) []display.Element {
 }
 
 func TestPage(t *testing.T) {
-	const want = "Cherry Zero. 2 choices. In the cup, 0. No listed allergens."
+	const want = "Cherry Zero. 2 choices. In the cup, 0 millilitres. No listed allergens."
 	if got := Page(book(t, "en"), "beverage", drink("ready", "0")); got != want {
 		t.Errorf("a page is said as %q, want %q", got, want)
 	}
@@ -89,7 +89,7 @@ func TestNarrator(t *testing.T) {
 		}
 	}
 	page, els = "beverage", drink("ready", "0")
-	step("Cherry Zero. 2 choices. In the cup, 0. No listed allergens.")
+	step("Cherry Zero. 2 choices. In the cup, 0 millilitres. No listed allergens.")
 	step("")
 	page, els = "pouring", drink("pouring", "0")
 	els[4].Name = "Let go to stop. Pouring"
