@@ -165,13 +165,7 @@ func (p *attractPage) build() {
 
 // logo is the machine's name in the ink of the first band, which it has to follow.
 func (p *attractPage) logo(s *sheet.Sheet, x, y, px float64) {
-	u := p.ui
-	img := u.Compose(func() *image.RGBA {
-		q := art.Clear(u.Fonts, int(px*6.4), int(px*1.5))
-		q.Logo(0, px*.2, px, art.Style{Size: theme.Size{PX: px, Line: 1, Cut: theme.Display, Track: -.015}, Color: s.Ink})
-		return q.RGBA
-	}, "logo/%v/%v", px, s.Ink)
-	if at := s.Pic(img, int(x), int(y-px*.2)); u.Geo.Wide {
+	if at := s.Pic(p.ui.logoImage(px, s.Ink), int(x), int(y-px*.2)); p.ui.Geo.Wide {
 		s.Fixed(at) // above the words of the first band
 	}
 }

@@ -145,11 +145,13 @@ func (p *homePage) rail(s *sheet.Sheet, x0, w int) {
 	}
 	x, width, gap := x0+g.I(14), w-g.I(28), g.I(12)
 	last := max(g.I(84), g.MM(15))
-	y, weights := g.I(18), 0
+	y, weights := g.I(56), 0
+	px := u.Fonts.Fit([]string{"fountain"}, theme.Display, -.015, float64(width)*.72, g.S(28), g.S(14))
+	u.logoAt(s, x+(width-u.logoImage(px, s.Ink).Rect.Dx())/2, g.I(16), px)
 	for _, k := range keys {
 		weights += k.weight
 	}
-	room := g.H - 2*y - last - len(keys)*gap
+	room := g.H - y - g.I(18) - last - len(keys)*gap
 	for _, k := range keys {
 		h := room * k.weight / weights
 		text := u.T(k.word)

@@ -3,6 +3,7 @@ package screens
 import (
 	"fmt"
 	"image"
+	"image/color"
 
 	"fyne.io/fyne/v2"
 
@@ -52,13 +53,19 @@ func (p *homePage) tall() []fyne.CanvasObject {
 }
 
 // logoAt adds the machine's name, px high, as the technician's entrance.
-func (u *UI) logoAt(s *sheet.Sheet, x, y int, px float64) {
-	img := u.Compose(func() *image.RGBA {
-		q := art.Clear(u.Fonts, int(px*6.4), int(px*1.5))
-		q.Logo(0, px*.2, px, art.Style{Size: theme.Size{PX: px, Line: 1, Cut: theme.Display, Track: -.015}, Color: s.Ink})
+func (u *UI) logoAt(s *sheet.Sheet, x, y int, px float64) fyne.CanvasObject {
+	return u.serviceCorner(s, u.logoImage(px, s.Ink), x, y-int(px*.2+.5))
+}
+
+// logoImage is the machine's name; its line begins px/5 below the upper edge.
+func (u *UI) logoImage(px float64, ink color.RGBA) *image.RGBA {
+	return u.Compose(func() *image.RGBA {
+		st := art.Style{Size: theme.Size{PX: px, Line: 1, Cut: theme.Display, Track: -.015}, Color: ink}
+		w := art.Clear(u.Fonts, 1, 1).Logo(0, 0, px, st)
+		q := art.Clear(u.Fonts, int(w+1), int(px*1.5))
+		q.Logo(0, px*.2, px, st)
 		return q.RGBA
-	}, "logo/%v/%v", px, s.Ink)
-	u.serviceCorner(s, img, x, y-int(px*.2+.5))
+	}, "logo/%v/%v", px, ink)
 }
 
 func (p *homePage) heading(s *sheet.Sheet, k float64) {

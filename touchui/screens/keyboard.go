@@ -1,6 +1,7 @@
 package screens
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -11,43 +12,47 @@ import (
 // latinKeys is the keyboard for names in Latin letters where a language has none of its own.
 const latinKeys = "qwertyuiop asdfghjkl zxcvbnm"
 
-// mostRowsWide is how many rows of keys leave room for what answers on a wide panel.
-const mostRowsWide = 4
+// How many rows of keys leave room for what answers, on portrait and on wide panels.
+const (
+	mostRows     = 5
+	mostRowsWide = 4
+)
 
 // gapKey is a place without a key.
 const gapKey = '_'
 
-// keyRows are the rows of a keyboard: as the language has them when a row fits, else its letters in their order, as many
-// in a row as fit.
-func keyRows(keys string, fit int) [][]rune {
+// keyRows are the rows of a keyboard: as the language has them when they fit in a row and are at most most, else its letters
+// in their order, as many in a row as fit. A table with gaps is read by columns, as kana are learned.
+func keyRows(keys string, fit, most int) [][]rune {
 	var rows [][]rune
 	longest := 0
 	for row := range strings.FieldsSeq(keys) {
 		rows = append(rows, []rune(row))
 		longest = max(longest, len([]rune(row)))
 	}
-	if longest <= fit {
+	if longest <= fit && len(rows) <= most {
 		return rows
 	}
 	var all []rune
-	for _, row := range rows {
-		for _, r := range row {
-			if unicode.IsLetter(r) {
-				all = append(all, r)
+	if strings.ContainsRune(keys, gapKey) {
+		for x := range longest {
+			for _, row := range rows {
+				if x < len(row) && row[x] != gapKey {
+					all = append(all, row[x])
+				}
 			}
 		}
-	}
-	if keys == latinKeys || all[0] < unicode.MaxLatin1 {
-		all = []rune("abcdefghijklmnopqrstuvwxyz") // a row of the typewriter that is cut elsewhere helps nobody
+	} else {
+		for _, row := range rows {
+			all = append(all, row...)
+		}
+		if all[0] < unicode.MaxLatin1 {
+			slices.Sort(all) // a row of the typewriter that is cut elsewhere helps nobody
+		}
 	}
 	n := (len(all) + fit - 1) / fit
 	per := (len(all) + n - 1) / n
-	rows = rows[:0]
-	for len(all) > 0 {
-		m := min(per, len(all))
-		rows, all = append(rows, all[:m]), all[m:]
-	}
-	return rows
+	return slices.Collect(slices.Chunk(all, per))
 }
 
 // keyboard is where the keys of a search page stand.
@@ -78,10 +83,11 @@ func (u *UI) keyboardOf(latin bool) keyboard {
 	least := max(g.MM(15), g.I(high*.5))
 	room := g.W - 2*b.left + b.gap
 	fit := room / (least + b.gap)
-	b.rows = keyRows(keys, fit)
-	if g.Wide && len(b.rows) > mostRowsWide {
-		b.rows = keyRows(strings.ReplaceAll(keys, " ", ""), fit) // fewer rows: what answers needs the room
+	most := mostRows
+	if g.Wide {
+		most = mostRowsWide
 	}
+	b.rows = keyRows(keys, fit, most)
 	longest := 0
 	for _, r := range b.rows {
 		longest = max(longest, len(r))

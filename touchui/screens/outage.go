@@ -82,7 +82,7 @@ func (p *outagePage) update(bool) {
 	case g.Wide:
 		px, width, x, y, textPX = 84, 470, 28, 84, 22
 	}
-	logo(s, x, y/4)
+	u.logo(s, x, y/4)
 	sz := g.At(px, .88, theme.Display, -.02)
 	lines, fit := art.FitName(l.Fonts, title, sz, g.S(width*.9), g.S(px*2.6), g.S(30), 3)
 	sz.PX = fit
@@ -115,7 +115,8 @@ func (p *outagePage) update(bool) {
 	s.Fill(p.root)
 }
 
-func logo(s *sheet.Sheet, x, y float64) {
+// logo is the machine's name, the entrance for technicians.
+func (u *UI) logo(s *sheet.Sheet, x, y float64) {
 	g := s.Geo
 	px := 46.0
 	if g.Wide {
@@ -126,7 +127,7 @@ func logo(s *sheet.Sheet, x, y float64) {
 		q.Logo(0, g.S(px*.1), g.S(px), art.Style{Size: g.At(px, 1, theme.Display, -.015), Color: s.Ink})
 		return q.RGBA
 	}, "logo2/%v/%v/%v", g.K, s.BG, s.Ink)
-	s.Pic(img, int(g.X(x)), int(g.Y(y)-g.S(px*.1)))
+	u.serviceCorner(s, img, int(g.X(x)), int(g.Y(y)-g.S(px*.1)))
 }
 
 // emptyCups is the picture of a machine that cannot pour: three outlines with nothing in them, standing on a line.
@@ -197,7 +198,7 @@ func (p *noFizzPage) build() {
 		m.textW = min(m.textW, m.titleW)
 	}
 	p.bubbles(s)
-	logo(s, m.x, m.titleY/4.3)
+	u.logo(s, m.x, m.titleY/4.3)
 	title := u.T("no_fizz.title")
 	sz := g.At(m.px, .88, theme.Display, -.02)
 	if roomy(g) && l.RTL() {

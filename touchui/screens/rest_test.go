@@ -1,6 +1,7 @@
 package screens
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,12 +186,18 @@ func (s *fakeService) Close()                     { s.closed++ }
 // A finger that rests three seconds on the machine's name opens the technician's screens, from home and when nothing
 // works; a shorter one, or one that slides away, does not. While they are open nothing of the consumer's appears.
 func TestServiceEntrance(t *testing.T) {
-	inBubble(t, 1080, 1920, func(t *testing.T, r *rig) {
+	for _, s := range panels {
+		t.Run(fmt.Sprintf("%dx%d", s.w, s.h), func(t *testing.T) { serviceEntrance(t, s.w, s.h) })
+	}
+}
+
+func serviceEntrance(t *testing.T, w, h int) {
+	inBubble(t, w, h, func(t *testing.T, r *rig) {
 		var made []*fakeService
 		r.at(func() {
 			r.ui.service = func(l *sheet.Look, leave func()) Service {
 				s := &fakeService{leave: leave, root: container.NewWithoutLayout()}
-				s.root.Add(sheet.NewControl("service.key", sheet.RoleKey, "1", l.Button("1", sheet.ButtonStyle{H: 100, Width: 100, PX: 30}), 500, 900, nil))
+				s.root.Add(sheet.NewControl("service.key", sheet.RoleKey, "1", l.Button("1", sheet.ButtonStyle{H: 100, Width: 100, PX: 30}), 300, 300, nil))
 				made = append(made, s)
 				return s
 			}
@@ -200,9 +207,9 @@ func TestServiceEntrance(t *testing.T) {
 		r.touchAt(x, y, serviceHold-100*time.Millisecond)
 		r.finger.Down(1, x, y)
 		time.Sleep(time.Second)
-		r.finger.Glide(1, x, y, x, y+400, time.Second)
+		r.finger.Glide(1, x, y, x, y+300, time.Second)
 		time.Sleep(4 * time.Second)
-		r.finger.Up(1, x, y+400)
+		r.finger.Up(1, x, y+300)
 		if r.page() != "home" || len(made) != 0 {
 			t.Fatalf("opened by a finger that did not rest: %s", r.page())
 		}
@@ -228,7 +235,8 @@ func TestServiceEntrance(t *testing.T) {
 		}
 		r.agent.set(func(s *api.Snapshot) { s.Unit, s.Reason = api.UnitOutOfOrder, "leak" })
 		r.waitPage("out_of_order")
-		r.at(r.ui.openService)
+		x, y = centre(r.get("home.logo"))
+		r.touchAt(x, y, serviceHold+100*time.Millisecond)
 		r.waitPage("service")
 		r.at(made[1].leave)
 		r.waitPage("out_of_order")

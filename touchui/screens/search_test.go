@@ -191,17 +191,19 @@ func BenchmarkSearchIndex(b *testing.B) {
 
 func TestKeyRows(t *testing.T) {
 	for _, c := range []struct {
-		keys string
-		fit  int
-		want string
+		keys      string
+		fit, most int
+		want      string
 	}{
-		{latinKeys, 10, "[qwertyuiop asdfghjkl zxcvbnm]"},
-		{latinKeys, 7, "[abcdefg hijklmn opqrstu vwxyz]"},
-		{"ab_ _cd", 9, "[ab_ _cd]"},
-		{"あか_ いき_", 2, "[あか いき]"},
+		{latinKeys, 10, 3, "[qwertyuiop asdfghjkl zxcvbnm]"},
+		{latinKeys, 7, 5, "[abcdefg hijklmn opqrstu vwxyz]"},
+		{"azertyuiop qsdfghjklm wxcvbn", 9, 5, "[abcdefghi jklmnopqr stuvwxyz]"},
+		{"あや いゆ う_", 2, 3, "[あや いゆ う_]"},
+		{"あや い_ うゆ", 4, 2, "[あいう やゆ]"},
+		{"ابت ثجح", 2, 5, "[اب تث جح]"},
 	} {
 		var got []string
-		for _, r := range keyRows(c.keys, c.fit) {
+		for _, r := range keyRows(c.keys, c.fit, c.most) {
 			got = append(got, string(r))
 		}
 		if fmt.Sprint(got) != c.want {

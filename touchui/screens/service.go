@@ -33,16 +33,16 @@ var (
 
 // serviceCorner adds the machine's name at x, y as the entrance for technicians. Where there are no technician's screens
 // it is only the name.
-func (u *UI) serviceCorner(s *sheet.Sheet, img image.Image, x, y int) {
+func (u *UI) serviceCorner(s *sheet.Sheet, img image.Image, x, y int) fyne.CanvasObject {
 	if u.service == nil {
-		s.Pic(img, x, y)
-		return
+		return s.Pic(img, x, y)
 	}
 	c := &corner{ui: u, pic: sheet.Picture(img, 0, 0)}
 	c.ExtendBaseWidget(c)
 	c.Move(fyne.NewPos(float32(x), float32(y)))
 	c.Resize(c.pic.Size())
 	s.Add(c)
+	return c
 }
 
 // CreateRenderer implements fyne.Widget.
