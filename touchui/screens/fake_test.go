@@ -39,12 +39,17 @@ type fakeAgent struct {
 	alive   int
 	push    chan struct{}
 	lease   time.Duration
+	cups    bool            // it sees cups: a pour pauses without one
+	foam    time.Duration   // > 0: drinks foam so long, and top-offs are offered
+	asked   []api.StartPour // every pour that began
 }
 
 type fakePour struct {
 	api.Pour
 	began, beat time.Time
 	beats       int
+	held        int64     // counted before the last pause
+	ended       time.Time // when the fake noticed
 }
 
 func newFakeAgent(t *testing.T) *fakeAgent {
@@ -115,7 +120,7 @@ func (f *fakeAgent) active() int {
 	defer f.mu.Unlock()
 	n := 0
 	for _, p := range f.pours {
-		if p.Phase == api.PhaseArming || p.Phase == api.PhaseFlowing {
+		if p.Phase == api.PhaseArming || p.Phase == api.PhaseFlowing || p.Phase == api.PhasePaused {
 			n++
 		}
 	}
@@ -165,12 +170,20 @@ func (f *fakeAgent) run(ctx context.Context) {
 			f.mu.Lock()
 			moved := false
 			for _, p := range f.pours {
+				if p.Phase == api.PhasePaused && now.Sub(p.beat) > f.lease {
+					p.Phase, p.Outcome, p.Reason = api.PhaseDone, "interrupted", "lease_lost"
+				}
+				if p.Phase == api.PhaseDone && p.ended.IsZero() {
+					p.ended = now
+				}
 				if p.Phase != api.PhaseFlowing {
 					continue
 				}
 				moved = true
-				p.PouredUL = min(int64(now.Sub(p.began).Seconds()*f.rate), p.TargetUL)
+				p.PouredUL = min(p.held+int64(now.Sub(p.began).Seconds()*f.rate), p.TargetUL)
 				switch {
+				case f.cups && !f.snap.Cup:
+					p.Phase, p.Pause, p.held = api.PhasePaused, "cup_removed", p.PouredUL
 				case now.Sub(p.beat) > f.lease:
 					p.Phase, p.Outcome, p.Reason = api.PhaseDone, "interrupted", "lease_lost"
 				case p.PouredUL == p.TargetUL:
@@ -205,6 +218,26 @@ func (f *fakeAgent) routes() http.Handler {
 		f.pours[fmt.Sprint(f.n)] = &fakePour{Pour: api.Pour{ID: fmt.Sprint(f.n), Phase: api.PhaseFlowing, TargetUL: 20_000}, began: now, beat: now}
 		w.WriteHeader(http.StatusCreated)
 		_ = json.NewEncoder(w).Encode(api.Rinse{ID: fmt.Sprint(f.n)})
+	})
+	m.HandleFunc("POST /v1/pours/{id}/resume", func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		p := f.pours[r.PathValue("id")]
+		var err *problem.Problem
+		switch {
+		case p == nil || p.Phase != api.PhasePaused:
+			err = &problem.Problem{Code: problem.CodeConflict, What: "it is not paused"}
+		case !f.snap.Cup:
+			err = &problem.Problem{Code: problem.CodeUnsafe, Where: "no_cup", What: "there is no cup under the nozzle"}
+		default:
+			p.Phase, p.Pause, p.began = api.PhaseFlowing, "", time.Now()
+		}
+		f.mu.Unlock()
+		f.poke()
+		if err != nil {
+			problem.Write(w, err)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
 	})
 	m.HandleFunc("POST /v1/pours/{id}/beat", func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
@@ -269,6 +302,7 @@ func (f *fakeAgent) start(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.n++
 	now := time.Now()
+	f.asked = append(f.asked, req)
 	p := &fakePour{Pour: api.Pour{ID: fmt.Sprint(f.n), Beverage: req.Beverage, Mix: req.Mix, Mode: req.Mode, Source: req.Source, Phase: api.PhaseFlowing, TargetUL: req.TargetUL}, began: now, beat: now}
 	f.pours[p.ID] = p
 	out := p.Pour
@@ -276,6 +310,31 @@ func (f *fakeAgent) start(w http.ResponseWriter, r *http.Request) {
 	f.poke()
 	w.WriteHeader(http.StatusCreated)
 	_ = json.NewEncoder(w).Encode(out)
+}
+
+// offer adds what the agent offers an ended drink while its cup stands: 15 % of the first pour, once its foam has settled.
+func (f *fakeAgent) offer(c *api.Pour, p *fakePour) {
+	if f.foam == 0 || p.Phase != api.PhaseDone || p.Reason != "" && p.Reason != api.StopReleased || f.cups && !f.snap.Cup {
+		return
+	}
+	first, target := p.ID, p.TargetUL
+	if last := f.asked[len(f.asked)-1]; last.TopOff != "" {
+		first, target = last.TopOff, f.pours[last.TopOff].TargetUL
+	}
+	left := target * 15 / 100
+	for i, r := range f.asked {
+		if r.TopOff == first {
+			left -= f.pours[fmt.Sprint(i+1)].TargetUL
+		}
+	}
+	if left < 2000 {
+		return
+	}
+	since := time.Duration(0)
+	if !p.ended.IsZero() {
+		since = time.Since(p.ended)
+	}
+	c.TopOffID, c.TopOffUL, c.TopOffMS, c.FoamMS = first, left, (30*time.Second - since).Milliseconds(), max(0, f.foam-since).Milliseconds()
 }
 
 func (f *fakeAgent) events(w http.ResponseWriter, r *http.Request) {
@@ -291,6 +350,7 @@ func (f *fakeAgent) events(w http.ResponseWriter, r *http.Request) {
 		s := f.snap
 		if p := f.pours[fmt.Sprint(f.n)]; p != nil {
 			c := p.Pour
+			f.offer(&c, p)
 			s.Pour = &c
 		}
 		b, err := json.Marshal(s)

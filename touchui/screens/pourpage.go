@@ -97,13 +97,15 @@ func (p *pourPage) trouble() string {
 		return ""
 	}
 	key, w := p.ui.pour.problem, p.ui.Words
-	if p.ui.tap && w.T(key+"_tap") != key+"_tap" {
-		return w.T(key + "_tap")
+	switch {
+	case p.ui.tap && key == rinseAsk:
+		return w.T("rinse.ask_tap")
+	case p.ui.tap && key == rinseDone:
+		return w.T("rinse.done_tap")
+	case w.T(key) == key: // an end this screen has never heard of
+		return w.T("ended.other")
 	}
-	if w.T(key) != key {
-		return w.T(key)
-	}
-	return w.T("ended.other")
+	return w.T(key)
 }
 
 // serving is what may follow now.
