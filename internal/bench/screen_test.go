@@ -206,7 +206,7 @@ func measureStart(ctx context.Context, t *testing.T, u *desk.Unit, bin string, e
 	emit(Figure{Name: "size/ui_rss", Value: peak, Unit: fmt.Sprintf("MB peak, home page 1080x1920 and an asset pack composed (%s after it)", short(now)), Goal: "value<=80"})
 
 	var with, without []float64
-	for range 7 {
+	for range 11 {
 		for _, dir := range []string{assets, ""} {
 			p := startScreen(ctx, t, u, bin, dir)
 			took := p.wall(t)
