@@ -258,7 +258,8 @@ func (c *kernelCard) close() error {
 	return unix.Close(c.fd)
 }
 
-// flipsIn counts the page flips told by what was read from a card.
+// flipsIn counts the page flips told by what was read from a card: records that begin with a kind and a length, each a
+// 32-bit number (struct drm_event).
 func flipsIn(b []byte) (n int) {
 	for len(b) >= 8 {
 		kind, length := binary.NativeEndian.Uint32(b), binary.NativeEndian.Uint32(b[4:])

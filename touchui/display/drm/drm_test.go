@@ -31,7 +31,6 @@ func TestLayout(t *testing.T) {
 		"drm_mode_map_dumb":        {unsafe.Sizeof(mapDumb{}), 16},
 		"drm_mode_fb_cmd":          {unsafe.Sizeof(fbCmd{}), 28},
 		"drm_mode_crtc_page_flip":  {unsafe.Sizeof(pageFlip{}), 24},
-		"drm_event_vblank":         {unsafe.Sizeof(flipEvent{}), 32},
 		"get_connector.connection": {unsafe.Offsetof(getConnector{}.connection), 60},
 		"crtc.mode":                {unsafe.Offsetof(modeCRTC{}.mode), 36},
 		"create_dumb.size":         {unsafe.Offsetof(createDumb{}.size), 24},

@@ -51,11 +51,6 @@ type (
 		crtcID, fbID, flags, zero uint32
 		user                      uint64
 	}
-	flipEvent struct {
-		kind, length                uint32
-		user                        uint64
-		sec, usec, sequence, crtcID uint32
-	}
 )
 
 // Directions of an ioctl, as all of Linux's ARM, x86 and RISC-V have them.
