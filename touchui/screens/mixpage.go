@@ -263,7 +263,7 @@ func (p *mixPage) figures() {
 	if g.Wide {
 		st = g.At(l.factsPX, 1.2, theme.Sans, 0) // no room to grow
 	}
-	p.lines(s, "mix.facts", facts(s.Words, p.pour.offer.Beverage, p.pour.size()), st, l, g.Y(l.factsY), 2)
+	p.lines(s, "mix.facts", facts(s.Words, p.pour.offer.Beverage, p.pour.size()), st, l, g.Y(l.factsY), l.factsMost)
 	s.Ink = p.ui.Roles.Ink
 	p.pour.figuresAt(s, l.x+4, g.Y(l.figY), l.step, l.figPX, l.figLabel)
 	cup := s.Pic(p.cup(s.Look, g.I(l.cupW), g.I(l.cupH)), int(g.X(l.cupX)), int(g.Y(l.cupY)))
@@ -318,6 +318,10 @@ func (p *mixPage) sizes(s *sheet.Sheet, l mixPlan) {
 		b := st
 		b.Width = g.I(wide)
 		room := g.S(wide) - st.IconPX - float64(st.Gap) - float64(h)*.4
+		if on {
+			b.IconPX, b.Gap = g.S(l.sizePX*.9), h/16
+			room = g.S(wide) - b.IconPX - float64(b.Gap) - float64(h)*.25
+		}
 		b.Icon, b.PX = icon, fitted(s.Look, text, s.At(l.sizePX, 1, theme.Text, 0), room).PX
 		if on {
 			b.Icon, b.Fill, b.FG = "check", u.Roles.Active, u.Roles.OnActive

@@ -130,12 +130,12 @@ func (p *reachPage) told(s *sheet.Sheet, x, y, room, px float64) float64 {
 func (p *reachPage) brands(s *sheet.Sheet, m reachPlan) {
 	u := p.ui
 	in := s.Look.Sheet(u.Roles.Surface, u.Roles.Ink)
-	ring := max(int(10*m.k), 4)
+	ring := reachRing(m.k)
 	spec := art.TileSpec{
 		W: m.tile.X, H: m.tile.Y - 2*ring, Radius: theme.RadiusTile * m.k, Pad: float64(m.tile.Y) * .08,
 		NamePX: float64(m.tile.Y) * .2, NamePX2: float64(m.tile.Y) * .15,
 	}
-	spec.Label = spec.H * 44 / 100
+	spec.Label = spec.H * 48 / 100
 	step := spec.W + max(int(16*m.k), ring+2)
 	rows := u.menu.Brands(u.filter)
 	type strip struct {

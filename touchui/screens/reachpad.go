@@ -94,17 +94,23 @@ func reachPlanOf(u *UI) reachPlan {
 	if !g.Wide {
 		m.top = (g.H*2 + 2) / 3
 		avail := float64(g.H-m.top) / 640 // of what is drawn
-		bottom := g.H - int(40*avail)
-		y := m.top + int(14*avail)
 		rowH, keysH := max(int(96*avail), least), max(int(240*avail), 2*least+g.I(12))
+		below, above := 40*avail, 14*avail
+		if spare, want := float64(g.H-m.top-keysH-rowH-least-2*reachRing(m.k)), below+above+2*float64(gap); spare < want {
+			f := max(spare/want, .3) // a small panel: fingers do not shrink, the room between does
+			below, above, gap = below*f, above*f, int(float64(gap)*f)
+		}
+		bottom := g.H - int(below)
+		y := m.top + int(above)
 		m.pad = image.Rect(g.W-m.margin-g.I(384), bottom-keysH, g.W-m.margin, bottom)
 		m.row = image.Rect(0, bottom-keysH-gap-rowH, g.W, bottom-keysH-gap)
 		m.strip = image.Rect(0, y, g.W, m.row.Min.Y-gap)
-		kw, kh := g.I(232), (keysH-g.I(12))/2
+		wide := max(g.I(108), least)
+		m.step = wide + g.I(10)
+		kw, kh := min(g.I(232), m.pad.Min.X-m.margin-3*m.step-g.I(16)), (keysH-g.I(12))/2
 		m.keys[0] = image.Rect(m.margin, m.pad.Min.Y, m.margin+kw, m.pad.Min.Y+kh)
 		m.keys[1] = image.Rect(m.margin, bottom-kh, m.margin+kw, bottom)
-		m.size = image.Rect(m.keys[0].Max.X+g.I(16), m.pad.Min.Y, m.keys[0].Max.X+g.I(16)+g.I(108), bottom)
-		m.step = g.I(118)
+		m.size = image.Rect(m.keys[0].Max.X+g.I(16), m.pad.Min.Y, m.keys[0].Max.X+g.I(16)+wide, bottom)
 	} else {
 		m.k *= .6
 		m.margin, gap = g.I(20), g.I(8)
@@ -129,6 +135,9 @@ func reachPlanOf(u *UI) reachPlan {
 	}
 	return m
 }
+
+// reachRing is how wide the ring around the chosen tile is.
+func reachRing(k float64) int { return max(int(10*k), 4) }
 
 // lowered is y, or as far below it as low reach needs.
 func (u *UI) lowered(y int) int {

@@ -35,8 +35,8 @@ func pseudo(en *Book, tag string) *Book {
 }
 
 var accents = strings.NewReplacer(
-	"a", "á", "c", "ç", "e", "é", "i", "î", "n", "ñ", "o", "ö", "s", "š", "u", "ü", "y", "ý", "z", "ž",
-	"A", "Å", "C", "Ç", "E", "É", "I", "Î", "N", "Ñ", "O", "Ö", "S", "Š", "U", "Ü", "Y", "Ý", "Z", "Ž",
+	"a", "á", "c", "č", "e", "é", "i", "î", "n", "ñ", "o", "ö", "s", "š", "u", "ü", "y", "ý", "z", "ž",
+	"A", "Å", "C", "Č", "E", "É", "I", "Î", "N", "Ñ", "O", "Ö", "S", "Š", "U", "Ü", "Y", "Ý", "Z", "Ž",
 )
 
 // lengthen makes s about 35 % longer, as translations are, in words of the length words have. Placeholders stay.
