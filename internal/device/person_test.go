@@ -51,7 +51,7 @@ func newPerson(t *testing.T, u *unit, args ...string) *person {
 	p.ui = u.process("fountain-ui", append([]string{"--socket", u.socket(api.AgentSocket), "--http", strings.TrimPrefix(lookOn, "http://"), "--token", "t"}, args...)...)
 	p.ui.start()
 	start := time.Now()
-	p.until(60*time.Second, "the screen draws", func() bool { p.w, p.h = p.shown().Dx(), p.shown().Dy(); return p.w > 0 })
+	p.until(30*time.Second, "the screen draws", func() bool { p.w, p.h = p.shown().Dx(), p.shown().Dy(); return p.w > 0 })
 	t.Logf("figure: %v from start to the first picture seen", time.Since(start).Round(time.Millisecond))
 	return p
 }
@@ -259,7 +259,7 @@ func (p *person) home() {
 // pours waits for a drink to flow into the cup, under a finger that is down.
 func (p *person) pours(ul int64) {
 	p.t.Helper()
-	p.until(60*time.Second, fmt.Sprintf("%d ml in the cup", ul/1000), func() bool { return p.u.state().Cup.TotalUL >= ul })
+	p.until(15*time.Second, fmt.Sprintf("%d ml in the cup", ul/1000), func() bool { return p.u.state().Cup.TotalUL >= ul })
 }
 
 // shut waits until nothing is open any more, and returns what is in the cup.

@@ -89,11 +89,11 @@ func TestFrameBuffer(t *testing.T) {
 	}
 }
 
-// TestTouchScreens: touch screens that come and go, on a panel mounted a quarter turned. Nothing pours after the device
+// TestTouchScreens: touch screens that come and go, on a panel in another mode, mounted a quarter turned. Nothing pours after the device
 // under the finger is gone, and the next one serves.
 func TestTouchScreens(t *testing.T) {
 	u := screenUnit(t)
-	p := newPerson(t, u, "--display", "drm", "--rotate", "90")
+	p := newPerson(t, u, "--display", "drm", "--size", "800x600", "--rotate", "90")
 	p.turned = true
 	p.home()
 	p.picture("turned")
@@ -112,7 +112,7 @@ func TestTouchScreens(t *testing.T) {
 	}
 
 	s := plugTouchScreen(t, p.w, p.h)
-	p.until(60*time.Second, "the new touch screen brings the first page", func() bool {
+	p.until(30*time.Second, "the new touch screen brings the first page", func() bool {
 		for _, id := range []string{"pour.done", "nav.back"} {
 			if x, y, ok := p.where(id); ok {
 				s.down(0, x, y)
@@ -128,7 +128,7 @@ func TestTouchScreens(t *testing.T) {
 	s.up(0)
 	x, y = p.middle("beverage.pour")
 	p.newCup()
-	s.down(3, 5, p.h/2) // a hand that leans on the edge
+	s.down(3, p.w-4, p.h/2) // a hand that leans on the upper edge
 	s.down(4, x, y)
 	p.pours(30_000)
 	s.up(3)
@@ -143,7 +143,7 @@ func TestTouchScreens(t *testing.T) {
 	s = plugTouchScreen(t, p.w, p.h)
 	time.Sleep(500 * time.Millisecond)
 	p.newCup()
-	p.until(60*time.Second, "the next touch screen pours", func() bool {
+	p.until(30*time.Second, "the next touch screen pours", func() bool {
 		if x, y, ok := p.where("beverage.pour"); ok {
 			s.down(0, x, y)
 			time.Sleep(time.Second)
@@ -153,6 +153,65 @@ func TestTouchScreens(t *testing.T) {
 	})
 	p.shut()
 	p.leave()
+}
+
+// TestKeypad: four keys and no finger, from the first page to a drink. A keypad that is pulled out while its key is held
+// stops the drink.
+func TestKeypad(t *testing.T) {
+	u := screenUnit(t)
+	k := plugKeypad(t)
+	p := newPerson(t, u, "--display", "drm", "--reduced-motion")
+	p.until(30*time.Second, "a page", func() bool {
+		if _, ok := p.find("attract.start"); ok {
+			p.key(k, keySelect)
+		}
+		_, ok := p.find("home.water")
+		return ok
+	})
+	p.focus(k, "home.water")
+	p.picture("keypad-focus")
+	p.key(k, keySelect)
+	p.focus(k, "beverage.pour")
+	p.newCup()
+	k.down(keySelect)
+	p.pours(40_000)
+	k.up(keySelect)
+	cup := p.shut()
+	if cup > 400_000 {
+		t.Errorf("%d ml in the cup: the drink did not stop with the key", cup/1000)
+	}
+	p.newCup()
+	p.focus(k, "beverage.pour")
+	k.down(keySelect)
+	p.pours(30_000)
+	k.unplug()
+	if cup := p.shut(); cup > 400_000 {
+		t.Errorf("%d ml in the cup: the drink did not stop with the keypad", cup/1000)
+	}
+	p.leave()
+}
+
+// key presses a key and lets it go.
+func (p *person) key(k keypad, code int32) {
+	p.t.Helper()
+	time.Sleep(reaction)
+	k.down(code)
+	k.up(code)
+}
+
+// focus goes from one thing to the next until the wanted one has the focus.
+func (p *person) focus(k keypad, id string) {
+	p.t.Helper()
+	p.until(30*time.Second, id+" has the focus", func() bool {
+		if e, ok := p.find(id); ok && e.Focused {
+			return true
+		}
+		p.key(k, keyNext)
+		time.Sleep(reaction)
+		e, _ := p.find(id)
+		return e.Focused
+	})
+	time.Sleep(reaction)
 }
 
 // second starts another screen on the same panel: it says who holds it.

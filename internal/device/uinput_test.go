@@ -12,47 +12,46 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// touchScreen is a multi-touch panel of this test's own, made in the kernel by uinput: slots and tracking ids (protocol
-// B), with a range of its own, as a real one has.
-type touchScreen struct {
-	t    *testing.T
-	f    *os.File
-	w, h int // of the panel, pixels
-	next int32
+// uinput is an input device of this test's own, made in the kernel.
+type uinput struct {
+	t *testing.T
+	f *os.File
 }
 
-const touchRange = 4096
-
-// plugTouchScreen makes the kernel find a touch screen.
-func plugTouchScreen(t *testing.T, w, h int) *touchScreen {
+// plug makes the kernel find a device with these keys, and with absolute axes of the given largest values.
+func plug(t *testing.T, name string, keys []int, axes map[int]int32) *uinput {
 	t.Helper()
 	const (
 		setEvents, setKeys, setAxes, setProps, create = 0x40045564, 0x40045565, 0x40045567, 0x4004556e, 0x5501
-		evKey, evAbs, btnTouch, direct                = 1, 3, 0x14a, 1
+		direct                                        = 1
 	)
 	f, err := os.OpenFile("/dev/uinput", os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &touchScreen{t: t, f: f, w: w, h: h}
-	t.Cleanup(s.unplug)
+	d := &uinput{t: t, f: f}
+	t.Cleanup(d.unplug)
 	set := func(req uint, v int) {
 		if err := unix.IoctlSetInt(int(f.Fd()), req, v); err != nil {
 			t.Fatalf("uinput %#x %#x: %v", req, v, err)
 		}
 	}
-	set(setEvents, evKey)
-	set(setEvents, evAbs)
-	set(setKeys, btnTouch)
-	set(setProps, direct)
 	var dev struct { // struct uinput_user_dev
 		name                          [80]byte
 		bus, vendor, product, version uint16
 		effects                       uint32
 		max, min, fuzz, flat          [64]int32
 	}
-	copy(dev.name[:], "test touch screen")
-	for axis, most := range map[int]int32{absX: touchRange - 1, absY: touchRange - 1, absSlot: 9, absMTX: touchRange - 1, absMTY: touchRange - 1, absTracking: 65535} {
+	copy(dev.name[:], name)
+	set(setEvents, evKey)
+	for _, k := range keys {
+		set(setKeys, k)
+	}
+	if len(axes) > 0 {
+		set(setEvents, evAbs)
+		set(setProps, direct)
+	}
+	for axis, most := range axes {
 		set(setAxes, axis)
 		dev.max[axis] = most
 	}
@@ -64,10 +63,70 @@ func plugTouchScreen(t *testing.T, w, h int) *touchScreen {
 		t.Fatal(err)
 	}
 	set(create, 0)
-	return s
+	return d
+}
+
+// unplug takes the device away.
+func (d *uinput) unplug() {
+	if d.f != nil {
+		_ = d.f.Close() // the kernel destroys the device with its maker's file
+		d.f = nil
+	}
+}
+
+// send writes events and the report after them.
+func (d *uinput) send(kind uint16, events ...[2]int32) {
+	d.t.Helper()
+	var b []byte
+	put := func(kind, code uint16, v int32) {
+		b = append(b, make([]byte, 2*unsafe.Sizeof(uintptr(0)))...) // the kernel sets the time
+		b = binary.NativeEndian.AppendUint16(b, kind)
+		b = binary.NativeEndian.AppendUint16(b, code)
+		b = binary.NativeEndian.AppendUint32(b, uint32(v))
+	}
+	for _, e := range events {
+		put(kind, uint16(e[0]), e[1])
+	}
+	put(0, 0, 0)
+	if _, err := d.f.Write(b); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// keypad is four keys, as gpio-keys makes them of lines.
+type keypad struct{ *uinput }
+
+const (
+	keyNext, keyPrevious, keySelect, keyBack = 0x197, 0x19c, 0x161, 158
+)
+
+func plugKeypad(t *testing.T) keypad {
+	t.Helper()
+	return keypad{plug(t, "test keypad", []int{keyNext, keyPrevious, keySelect, keyBack}, nil)}
+}
+
+func (k keypad) down(code int32) { k.send(evKey, [2]int32{code, 1}) }
+func (k keypad) up(code int32)   { k.send(evKey, [2]int32{code, 0}) }
+
+// touchScreen is a multi-touch panel: slots and tracking ids (protocol B), with a range of its own, as a real one has.
+type touchScreen struct {
+	*uinput
+	w, h int // of the panel, pixels
+	next int32
+}
+
+const touchRange = 4096
+
+func plugTouchScreen(t *testing.T, w, h int) *touchScreen {
+	t.Helper()
+	return &touchScreen{w: w, h: h, uinput: plug(t, "test touch screen", []int{btnTouch}, map[int]int32{
+		absX: touchRange - 1, absY: touchRange - 1, absSlot: 9, absMTX: touchRange - 1, absMTY: touchRange - 1, absTracking: 65535,
+	})}
 }
 
 const (
+	evKey, evAbs                                     = 1, 3
+	btnTouch                                         = 0x14a
 	absX, absY, absSlot, absMTX, absMTY, absTracking = 0x00, 0x01, 0x2f, 0x35, 0x36, 0x39
 )
 
@@ -79,34 +138,15 @@ func (s *touchScreen) unplug() {
 	}
 }
 
-// send writes events and the report after them.
-func (s *touchScreen) send(abs ...[2]int32) {
-	s.t.Helper()
-	var b []byte
-	put := func(kind, code uint16, v int32) {
-		b = append(b, make([]byte, 2*unsafe.Sizeof(uintptr(0)))...) // the kernel sets the time
-		b = binary.NativeEndian.AppendUint16(b, kind)
-		b = binary.NativeEndian.AppendUint16(b, code)
-		b = binary.NativeEndian.AppendUint32(b, uint32(v))
-	}
-	for _, a := range abs {
-		put(3, uint16(a[0]), a[1])
-	}
-	put(0, 0, 0)
-	if _, err := s.f.Write(b); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 // down puts a finger on a pixel of the panel.
 func (s *touchScreen) down(slot, x, y int) {
 	s.t.Helper()
 	s.next++
 	ax, ay := int32((2*x+1)*touchRange/(2*s.w)), int32((2*y+1)*touchRange/(2*s.h))
-	s.send([2]int32{absSlot, int32(slot)}, [2]int32{absTracking, s.next}, [2]int32{absMTX, ax}, [2]int32{absMTY, ay})
+	s.send(evAbs, [2]int32{absSlot, int32(slot)}, [2]int32{absTracking, s.next}, [2]int32{absMTX, ax}, [2]int32{absMTY, ay})
 }
 
 func (s *touchScreen) up(slot int) {
 	s.t.Helper()
-	s.send([2]int32{absSlot, int32(slot)}, [2]int32{absTracking, -1})
+	s.send(evAbs, [2]int32{absSlot, int32(slot)}, [2]int32{absTracking, -1})
 }

@@ -18,7 +18,7 @@ type group struct {
 var boots = []group{
 	{name: "kill-agent", tests: []string{"TestKillAgent"}, limit: 10 * time.Minute},
 	{name: "kill-guard", tests: []string{"TestKillGuard"}, limit: 10 * time.Minute},
-	{name: "screen", tests: []string{"TestPanel", "TestFrameBuffer", "TestTouchScreens"}, limit: 10 * time.Minute, append: "device.screen=1", screen: true},
+	{name: "screen", tests: []string{"TestPanel", "TestFrameBuffer", "TestKeypad", "TestTouchScreens"}, limit: 10 * time.Minute, append: "device.screen=1", screen: true},
 	{name: "contract-high", tests: []string{"TestContractActiveHigh"}, limit: 6 * time.Minute},
 	{name: "contract-low", tests: []string{"TestContractActiveLow"}, limit: 6 * time.Minute},
 	{name: "pours", tests: []string{"TestTwentyPours"}, limit: 10 * time.Minute},
