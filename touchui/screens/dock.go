@@ -19,6 +19,7 @@ func (p *homePage) chips(s *sheet.Sheet, style sheet.ButtonStyle, x, y, width, g
 	left := x + style.H + gap
 	in := u.Sheet(s.BG, u.Roles.Ink)
 	at := 0
+	var chosen *sheet.Control
 	for _, f := range u.menu.Filters() {
 		st := style
 		st.Icon, st.Fill, st.FG = f.icon(), u.Roles.Sunk, u.Roles.Ink
@@ -30,14 +31,21 @@ func (p *homePage) chips(s *sheet.Sheet, style sheet.ButtonStyle, x, y, width, g
 		}
 		c := in.Button("home.filter."+string(f), sheet.RoleSwitch, u.T("filter."+string(f)), st, at, 0, func() { p.choose(f) })
 		c.Value = onOff(f == u.filter)
+		if f == u.filter {
+			chosen = c
+		}
 		at += int(c.Size().Width) + gap
 	}
 	was := p.filter
 	sc := u.sideways(s, in, left, y, width-left, style.H+8, at-gap+x)
 	if was != nil {
 		sc.Offset.X = max(0, min(was.Offset.X, sc.Content.MinSize().Width-sc.Size().Width))
-		sc.Refresh()
 	}
+	if chosen != nil { // the chosen one is in sight
+		from, end := chosen.Position().X, chosen.Position().X+chosen.Size().Width+float32(gap)
+		sc.Offset.X = max(min(sc.Offset.X, from), end-sc.Size().Width, 0)
+	}
+	sc.Refresh()
 	p.filter = sc
 }
 

@@ -62,6 +62,10 @@ func (p *homePage) signature() string {
 	for _, o := range offers {
 		fmt.Fprint(&b, o.Beverage.ID, " ")
 	}
+	for _, poster := range u.Theme.Posters {
+		o, _ := u.menu.Offer(poster.Beverage)
+		fmt.Fprint(&b, o.Pourable(), " ")
+	}
 	_, water := u.menu.Water()
 	fmt.Fprint(&b, history, water, u.cat.Digest, u.menu.Filters(), u.snap.Mixes, u.snap.Phone, u.snap.Languages)
 	return b.String()

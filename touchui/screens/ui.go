@@ -228,7 +228,8 @@ func (u *UI) follow(ctx context.Context, s api.Snapshot) error {
 
 // take shows a snapshot.
 func (u *UI) take(cat *beverage.Catalogue, s api.Snapshot) {
-	changed := cat != nil || u.menu == nil || !maps.Equal(s.Blocked, u.snap.Blocked) || !slices.Equal(s.Favourites, u.snap.Favourites)
+	changed := cat != nil || u.menu == nil || !maps.Equal(s.Blocked, u.snap.Blocked) || !slices.Equal(s.Favourites, u.snap.Favourites) ||
+		s.Mixes != u.snap.Mixes || s.Phone != u.snap.Phone || !slices.Equal(s.Languages, u.snap.Languages)
 	if cat != nil {
 		u.cat = cat
 	}
