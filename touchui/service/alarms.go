@@ -21,11 +21,15 @@ func (s *Service) alarmTitle(name, scope, what, line string) string {
 	if line == "" && scope != "unit" {
 		line = scope
 	}
-	t := s.look.T(key, "scope", line)
-	if line != "" && s.look.T(key, "scope", "\x00") == t {
+	shown := line
+	if line == "nozzle" {
+		shown = s.look.T("service.nozzle")
+	}
+	t := s.look.T(key, "scope", shown)
+	if line != "" && line != "unit" && s.look.T(key, "scope", "\x00") == t {
 		t = s.lineName(line) + ": " + t
 	}
-	return sentenceStart(t)
+	return t
 }
 
 // act does the one thing a to-do asks for.

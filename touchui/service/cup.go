@@ -2,6 +2,7 @@ package service
 
 import (
 	"image"
+	"image/color"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -112,25 +113,27 @@ func (c *cup) draw() *image.RGBA {
 	}
 	major := nice(scale / 6)
 	font := theme.Size{PX: m.f(30, 15), Line: 1, Cut: theme.Text}
-	for i := 1; ; i++ {
-		v := float64(i) * major / 5
-		if v > scale*1.001 {
-			break
+	marks := func(ink color.RGBA) {
+		for i := 1; float64(i)*major/5 <= scale*1.001; i++ {
+			v := float64(i) * major / 5
+			ly := at(v)
+			_, r := side(ly)
+			r -= m.f(44, 18)
+			length, thick := m.f(40, 18), m.f(5, 2)
+			if i%5 == 0 {
+				length, thick = m.f(80, 34), m.f(6, 3)
+				q.Text(c.n.mark(v), r-length-m.f(18, 8), ly-font.PX/2, art.Style{Size: font, Color: ink}, art.Right)
+			}
+			q.Fill((&art.Path{}).Rect(r-length, ly-thick/2, length, thick, 0), ink)
 		}
-		ly := at(v)
-		ink := d.Roles.Ink
-		if ly > y+2 {
-			ink = d.Roles.OnWarn
-		}
-		_, r := side(ly)
-		r -= m.f(44, 18)
-		length, thick := m.f(40, 18), m.f(5, 2)
-		if i%5 == 0 {
-			length, thick = m.f(80, 34), m.f(6, 3)
-			q.Text(c.n.mark(v), r-length-m.f(18, 8), ly-font.PX/2, art.Style{Size: font, Color: ink}, art.Right)
-		}
-		q.Fill((&art.Path{}).Rect(r-length, ly-thick/2, length, thick, 0), ink)
 	}
+	edge := int(y + .5) // the scale is light above the liquid and dark on it
+	restore := q.Clip(image.Rect(0, 0, c.r.w, edge))
+	marks(d.Roles.Ink)
+	restore()
+	restore = q.Clip(image.Rect(0, edge, c.r.w, c.r.h))
+	marks(d.Roles.OnWarn)
+	restore()
 	wall := (&art.Path{}).Move(xl, top).Line(xl+lean, bottom).Line(xr-lean, bottom).Line(xr, top)
 	q.Fill(wall.Stroke(art.Pen{Width: pen, Round: true}), d.Roles.Ink)
 	hy := min(max(y, top+handle/2), bottom-handle/2)

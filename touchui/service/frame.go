@@ -30,6 +30,7 @@ type metrics struct {
 	label         theme.Size
 	small         theme.Size
 	figure        theme.Size
+	least         float64 // pixels of the smallest text
 	radius        float64
 }
 
@@ -51,6 +52,7 @@ func newMetrics(g sheet.Geo) metrics {
 	m.small = sz(28, 18, 1.3, theme.Sans, 0)
 	m.figure = sz(46, 24, 1, theme.Display, -.01)
 	m.head = m.key + 2*m.v(26, 6)
+	m.least = m.f(24, 15)
 	m.radius = m.f(36, 18)
 	return m
 }
@@ -114,7 +116,7 @@ func (s *Service) on(sh *sheet.Sheet) *draw { return &draw{Sheet: sh, s: s, m: s
 // within is a layout on a sheet of its own, to scroll.
 func (d *draw) within() *draw { return d.s.on(d.Look.Sheet(d.Roles.BG, d.Roles.Ink)) }
 
-// text sets one line in at most width pixels: smaller first, down to three quarters, then cut.
+// text sets one line in at most width pixels: smaller first, down to three quarters or what can be read, then cut.
 func (d *draw) text(t string, x, y, width int, sz theme.Size, c color.RGBA, align int) *canvas.Image {
 	t, sz = d.fit(t, sz, float64(width))
 	was := d.Ink
@@ -125,7 +127,7 @@ func (d *draw) text(t string, x, y, width int, sz theme.Size, c color.RGBA, alig
 
 func (d *draw) fit(t string, sz theme.Size, width float64) (string, theme.Size) {
 	if w := d.Fonts.Width(t, sz.Cut, sz.PX, sz.Track); w > width {
-		sz.PX = max(sz.PX*.75, float64(int(sz.PX*width/w)))
+		sz.PX = max(min(sz.PX, max(sz.PX*.75, d.m.least)), float64(int(sz.PX*width/w)))
 	}
 	for r := []rune(t); len(r) > 1 && d.Fonts.Width(t, sz.Cut, sz.PX, sz.Track) > width; {
 		r = r[:len(r)-1]
@@ -247,7 +249,7 @@ func (d *draw) headerWith(title, sub, id, icon string, tap func()) rect {
 	d.Box(0, 0, m.w, m.head, d.Roles.Surface)
 	at := rect{m.pad, (m.head - m.key) / 2, m.w - 2*m.pad, m.key}
 	lock := at
-	lock.w = m.v(264, 140)
+	lock.w = m.v(290, 168)
 	lock.x = at.x + at.w - lock.w
 	d.s.lock.add(d, lock)
 	at.w -= lock.w + m.gap

@@ -86,8 +86,10 @@ func (h *leash) drop(reason string, after func()) {
 		return
 	}
 	s, l := h.s, h.lease
+	s.letting.Add(1)
 	s.wg.Go(func() {
 		s.release(l, reason)
+		s.letting.Done()
 		if after != nil {
 			s.stage.Do(after)
 		}

@@ -120,7 +120,7 @@ func (n *number) build(p *operationPage, d *draw, area rect, ask api.Ask) {
 			n.cup = nil
 			y := d.question("service.op.say", p.s.said(ask.What), cupR, 4)
 			if n.typing {
-				n.bigR = rect{cupR.x, y, cupR.w, m.v(150, 84)}
+				n.bigR = rect{cupR.x, y, cupR.w, m.v(150, 90)}
 				n.addBig(d)
 				d.pad("service.op.key", side, keyPoint, keyErase, false, n.key)
 				return
@@ -152,7 +152,7 @@ func (n *number) build(p *operationPage, d *draw, area rect, ask api.Ask) {
 func (n *number) side(d *draw, r rect) {
 	m := d.m
 	if n.typing {
-		n.bigR = r.top(m.v(150, 60), m.v(10, 4))
+		n.bigR = r.top(m.v(180, 60), m.v(10, 4))
 		n.addBig(d)
 		d.pad("service.op.key", r, keyPoint, keyErase, false, n.key)
 		return
@@ -185,7 +185,7 @@ func (n *number) addBig(d *draw) {
 func (n *number) bigPic(d *draw) *image.RGBA {
 	m := d.m
 	q := art.Clear(d.Fonts, n.bigR.w, n.bigR.h)
-	px := min(m.f(160, 58), float64(n.bigR.h)*.76)
+	px := min(m.f(160, 58), float64(n.bigR.h)*.7)
 	sz := d.big(px)
 	sz.PX = d.Fonts.Fit([]string{n.text()}, sz.Cut, sz.Track, float64(n.bigR.w), px, px/3)
 	q.Text(n.text(), 0, 0, art.Style{Size: sz, Color: d.Roles.Ink}, art.Left)

@@ -11,7 +11,7 @@ import (
 func TestPINOpensTheHome(t *testing.T) {
 	r := newRig(t, 1080, 1920, "en")
 	r.enter()
-	r.said("service.todo.0.title", "s07: The cartridge has run dry.")
+	r.said("service.todo.0.title", "Line s07 is empty")
 	if n := get(r.agent, func() int { return r.agent.calls["POST /v1/session"] }); n != 1 {
 		t.Errorf("%d PINs were tried, want 1", n)
 	}

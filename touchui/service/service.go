@@ -71,6 +71,7 @@ type Service struct {
 	drawing bool // touches that end now end because the page changes
 	quit    chan struct{}
 	wg      sync.WaitGroup
+	letting sync.WaitGroup // leases being let go of: a session is closed after them
 	tickers []func()
 	closed  bool
 	snap    api.Snapshot

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"log/slog"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"fountain/internal/logkey"
 	"fountain/internal/problem"
 	"fountain/touchui/sheet"
+	"fountain/touchui/theme"
 )
 
 // session is a person who gave the PIN. The agent ends it SessionIdle after the last change or touch it was told of; reading
@@ -134,6 +136,7 @@ func (s *Service) endSession() {
 	id := s.session.id
 	s.session = nil
 	s.wg.Go(func() {
+		s.letting.Wait() // without a session nothing could be stopped but by its lease
 		ctx, cancel := context.WithTimeout(context.Background(), partLimit)
 		defer cancel()
 		if err := s.client.CloseSession(ctx, id); err != nil {
@@ -155,14 +158,17 @@ func (l *lockPill) add(d *draw, at rect) {
 		id, icon = "service.leave", "x"
 	}
 	text := d.s.lockText()
-	l.c = d.Button(id, sheet.RoleButton, text, d.pillStyle(icon, at), at.x, at.y, d.s.exit)
-	l.c.Name = text
+	l.c = sheet.NewControl(id, sheet.RoleButton, text, d.pillPic(icon, text, at), at.x, at.y, d.s.exit)
+	l.c.Radius = float32(at.h) / 2
+	d.Control(l.c)
 }
 
-func (d *draw) pillStyle(icon string, at rect) sheet.ButtonStyle {
+func (d *draw) pillPic(icon, text string, at rect) *image.RGBA {
 	st := d.iconOnly(icon, at)
-	st.IconPX, st.Gap = d.m.f(34, 20), d.m.v(14, 8)
-	return st
+	st.IconPX, st.Gap = d.m.f(34, 18), d.m.v(14, 6)
+	fitted, sz := d.fit(text, theme.Size{PX: st.PX, Line: 1, Cut: theme.Text}, float64(at.w)-st.IconPX-float64(st.Gap)-d.m.f(44, 22))
+	st.PX = sz.PX
+	return d.Look.Button(fitted, st)
 }
 
 func (s *Service) lockText() string {
@@ -184,6 +190,6 @@ func (l *lockPill) refresh(s *Service) {
 	}
 	l.c.Name = text
 	d := s.on(s.look.Sheet(s.look.Roles.BG, s.look.Roles.Ink))
-	l.c.SetPicture(s.look.Button(text, d.pillStyle("lock", l.at)))
+	l.c.SetPicture(d.pillPic("lock", text, l.at))
 	l.c.Refresh()
 }

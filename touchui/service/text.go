@@ -93,12 +93,3 @@ func shorten(t string, n int) string {
 	}
 	return t
 }
-
-// sentenceStart makes the first letter a capital.
-func sentenceStart(t string) string {
-	r, n := utf8.DecodeRuneInString(t)
-	if n == 0 {
-		return t
-	}
-	return string(unicode.ToUpper(r)) + t[n:]
-}

@@ -1,0 +1,98 @@
+package service
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"fountain/touchui/sheet"
+	"fountain/touchui/theme"
+	"fountain/touchui/words"
+)
+
+// speaking is a Service that only speaks.
+func speaking(t *testing.T, lang string) *Service {
+	t.Helper()
+	fonts, err := theme.LoadFonts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := words.Open(lang)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Service{look: sheet.New(sheet.NewGeo(1080, 1920, 0), fonts, book, 1<<20)}
+}
+
+func TestSaid(t *testing.T) {
+	de, en := speaking(t, "de"), speaking(t, "en")
+	for _, c := range []struct{ agent, en, de string }{
+		{"How much is in the cup?", "How much is in the cup?", "Wie viel ist im Becher?"},
+		{"cup 2", "Cup 2.", "Becher 2."},
+		{"Valve still opens and shuts.", "Valve still opens and shuts.", "Ventil still öffnet und schließt."},
+		{"300 of 300 strokes confirmed, 12.0 ml", "300 of 300 strokes confirmed, 12.0 ml.", "300 von 300 Hüben bestätigt, 12.0 ml."},
+		{"nobody wrote this sentence down", "Nobody wrote this sentence down.", "Nobody wrote this sentence down."},
+		{"", "", ""},
+	} {
+		if got := en.said(c.agent); got != c.en {
+			t.Errorf("en: %q, want %q", got, c.en)
+		}
+		if got := de.said(c.agent); got != c.de {
+			t.Errorf("de: %q, want %q", got, c.de)
+		}
+	}
+}
+
+// What the cleaning recipes say to a person can be said in every language: each sentence of the agent's recipe files is
+// one of agentKeys. They are read as data: the screen does not import the agent.
+func TestEveryRecipeCanBeSaid(t *testing.T) {
+	files, err := filepath.Glob("../../agent/maintenance/recipes/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no recipes", err)
+	}
+	say := regexp.MustCompile(`say: (?:"([^"]*)"|([^}]*?)) *\}`)
+	title := regexp.MustCompile(`(?m)^id: (\S+)`)
+	de := speaking(t, "de")
+	n := 0
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range say.FindAllStringSubmatch(string(b), -1) {
+			n++
+			text := m[1] + m[2]
+			if de.said(text) == sentence(text) {
+				t.Errorf("%s: %q is said in English only", filepath.Base(f), text)
+			}
+		}
+		id := title.FindStringSubmatch(string(b))[1]
+		if !slices.ContainsFunc([]string{"nozzle", kindValve, kindPump}, func(k string) bool { return slices.Contains(recipes[k], id) }) {
+			t.Errorf("recipe %s is not offered", id)
+		}
+	}
+	if n < 20 {
+		t.Errorf("found %d sentences only", n)
+	}
+}
+
+// Every alarm of the agent's catalogue has a title of its own.
+func TestEveryAlarmHasATitle(t *testing.T) {
+	b, err := os.ReadFile("../../agent/alarm/catalogue.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := regexp.MustCompile(`ID: "([a-z0-9_]+)"`).FindAllStringSubmatch(string(b), -1)
+	if len(ids) < 60 {
+		t.Fatalf("%d alarms found", len(ids))
+	}
+	en := speaking(t, "en")
+	for _, id := range ids {
+		if title := en.alarmTitle(id[1], "s01", "", ""); !strings.Contains(title, "s01") {
+			t.Errorf("alarm %s: title %q", id[1], title)
+		}
+	}
+}
