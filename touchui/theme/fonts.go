@@ -104,14 +104,15 @@ func (f *Fonts) Outline(s string, cut Cut, px, track float64, emit func(Op)) flo
 	l := f.line(s, cut)
 	var x float64
 	for _, g := range l.glyphs {
-		at, k := x+g.x*px, g.scale*px
-		for _, o := range f.set.outline(g.face, g.id) {
+		at, up, k := x+float64(g.x)*px, float64(g.y)*px, float64(g.scale)*px
+		for _, sg := range f.set.outline(int(g.face), g.id) {
+			o := Op{Kind: sg.kind}
 			for i := range o.P {
-				o.P[i] = [2]float64{at + o.P[i][0]*k, o.P[i][1]*k - g.y*px}
+				o.P[i] = [2]float64{at + float64(sg.p[i][0])*k, float64(sg.p[i][1])*k - up}
 			}
 			emit(o)
 		}
-		x += g.advance * px
+		x += float64(g.advance) * px
 		if g.tracked {
 			x += track * px
 		}

@@ -38,7 +38,7 @@ type fontSet struct {
 	parsed   map[int]*font.Face
 	broken   map[int]error
 	shaper   shaping.HarfbuzzShaper
-	outlines map[glyphKey][]Op
+	outlines map[glyphKey][]segment
 
 	metricsOnce [cuts]sync.Once
 	metricsOf   [cuts]metrics
@@ -51,15 +51,21 @@ type glyphKey struct {
 
 type metrics struct{ ascent, descent float64 } // in em, descent positive
 
-// outlinesKept bounds the outlines in memory: about 1 KiB each. A Japanese page shows some 300 different ones.
-const outlinesKept = 1500
+// segment is a step of an outline as it is kept, in em.
+type segment struct {
+	p    [3][2]float32
+	kind byte
+}
+
+// outlinesKept bounds the outlines in memory: about 0.7 KiB each. A Japanese page shows some 300 different ones.
+const outlinesKept = 1000
 
 func openFonts(more []fs.FS) (*fontSet, error) {
 	own, err := fs.Sub(fontFiles, "fonts")
 	if err != nil {
 		return nil, fmt.Errorf("open fonts: %w", err)
 	}
-	s := &fontSet{parsed: map[int]*font.Face{}, broken: map[int]error{}, outlines: map[glyphKey][]Op{}}
+	s := &fontSet{parsed: map[int]*font.Face{}, broken: map[int]error{}, outlines: map[glyphKey][]segment{}}
 	for _, src := range append(slices.Clone(more), own) {
 		b, err := fs.ReadFile(src, "fonts.json")
 		if errors.Is(err, fs.ErrNotExist) && src != own {
@@ -204,7 +210,7 @@ func (s *fontSet) has(i int, r rune) bool {
 }
 
 // outline is a glyph in em, y down.
-func (s *fontSet) outline(face int, id font.GID) []Op {
+func (s *fontSet) outline(face int, id font.GID) []segment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := glyphKey{face, id}
@@ -216,12 +222,12 @@ func (s *fontSet) outline(face int, id font.GID) []Op {
 		return nil
 	}
 	out, _ := f.GlyphData(id).(font.GlyphOutline)
-	u := float64(f.Upem())
-	ops := make([]Op, len(out.Segments))
+	u := float32(f.Upem())
+	ops := make([]segment, len(out.Segments))
 	for i, sg := range out.Segments {
-		ops[i].Kind = [...]byte{opentype.SegmentOpMoveTo: 'M', opentype.SegmentOpLineTo: 'L', opentype.SegmentOpQuadTo: 'Q', opentype.SegmentOpCubeTo: 'C'}[sg.Op]
+		ops[i].kind = [...]byte{opentype.SegmentOpMoveTo: 'M', opentype.SegmentOpLineTo: 'L', opentype.SegmentOpQuadTo: 'Q', opentype.SegmentOpCubeTo: 'C'}[sg.Op]
 		for j, a := range sg.Args {
-			ops[i].P[j] = [2]float64{float64(a.X) / u, -float64(a.Y) / u}
+			ops[i].p[j] = [2]float32{a.X / u, -a.Y / u}
 		}
 	}
 	if len(s.outlines) >= outlinesKept {

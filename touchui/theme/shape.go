@@ -26,10 +26,10 @@ const (
 // glyph is a letter of a shaped line, in em of the line.
 type glyph struct {
 	id            font.GID
-	face          int
 	letter        rune    // the first of its cluster
-	x, y, advance float64 // offset, y up
-	scale         float64
+	x, y, advance float32 // offset, y up
+	scale         float32
+	face          uint16
 	tracked       bool // letter spacing follows it
 }
 
@@ -51,8 +51,8 @@ type lineKey struct {
 	cut Cut
 }
 
-// linesKept bounds the shaped lines in memory, about 0.5 KiB each. Every word of all pages together is some 1,500.
-const linesKept = 2000
+// linesKept bounds the shaped lines in memory, about 1 KiB each. The richest page, the wall, measures some 300.
+const linesKept = 800
 
 func (f *Fonts) line(s string, cut Cut) *line {
 	k := lineKey{s, cut}
@@ -203,14 +203,15 @@ func (f *Fonts) shapeRun(l *line, text []rune, r run, cut Cut) {
 	}
 	k := scale / 64 / upem
 	joined := r.script == language.Arabic || r.script == language.Syriac
+	l.glyphs = slices.Grow(l.glyphs, len(out.Glyphs))
 	for i, g := range out.Glyphs {
 		last := i+1 == len(out.Glyphs) || out.Glyphs[i+1].ClusterIndex != g.ClusterIndex
 		n := glyph{
-			id: g.GlyphID, face: r.face, letter: text[min(g.ClusterIndex, len(text)-1)], scale: scale,
-			x: float64(g.XOffset) * k, y: float64(g.YOffset)*k + rise, advance: float64(g.XAdvance) * k,
+			id: g.GlyphID, face: uint16(r.face), letter: text[min(g.ClusterIndex, len(text)-1)], scale: float32(scale),
+			x: float32(float64(g.XOffset) * k), y: float32(float64(g.YOffset)*k + rise), advance: float32(float64(g.XAdvance) * k),
 			tracked: last && !joined && scale == 1,
 		}
-		l.width += n.advance
+		l.width += float64(g.XAdvance) * k
 		if n.tracked {
 			l.tracked++
 		}
