@@ -130,7 +130,7 @@ type Snapshot struct {
 	Rev        uint64                 `json:"rev"` // grows with every change
 	Unit       string                 `json:"unit"`
 	Reason     string                 `json:"reason,omitempty"`  // why out of order, a code: e_stop, door, guard_gone, no_water, …
-	Cup        bool                   `json:"cup"`               // a cup stands under the nozzle
+	Cup        bool                   `json:"cup"`               // a cup stands under the nozzle; never so on a unit that cannot see one
 	Rinsing    bool                   `json:"rinsing,omitempty"` // the nozzle rinses itself into the tray
 	Pour       *Pour                  `json:"pour,omitempty"`    // the active pour, or the last one until the next
 	Blocked    map[beverage.ID]string `json:"blocked"`           // beverages that cannot be poured now -> sold_out | not_stocked | no_fizz | recalled | no_water | too_warm | line_fault | cleaning | wrong_cartridge | expired; more may come

@@ -66,7 +66,7 @@ func (lo *loop) publish(now time.Duration) {
 // show publishes v.
 func (lo *loop) show(v view, seq uint64) {
 	s := &shared{base: State{
-		Last: v.last, Fault: v.fault, Interlocks: v.locks, Cup: v.locks&hal.NoCup == 0 && !v.blind, Guard: v.guard,
+		Last: v.last, Fault: v.fault, Interlocks: v.locks, Cup: lo.m.cups && v.locks&hal.NoCup == 0 && !v.blind, Guard: v.guard,
 		MasterOpen: v.master, Unfed: v.unfed, NoFlow: v.noFlow, Empty: lo.m.emptySlots(), HealthNote: lo.health,
 		Faults: slices.Clone(lo.faults), Rinses: lo.rinses, RinsedUL: lo.rinsedUL, Rinsing: v.rinsing,
 	}}

@@ -46,7 +46,7 @@ type State struct {
 	Rinsing    bool   // the nozzle is being rinsed now
 	Fault      string // why nothing can be poured now; empty when the unit is ready
 	Interlocks hal.Interlocks
-	Cup        bool
+	Cup        bool // a cup stands under the nozzle; never so on a unit that cannot see one
 	Guard      bool // the guard answers
 	Unfed      bool // it says that the hardware watchdog cannot be fed
 	MasterOpen bool
