@@ -122,7 +122,9 @@ func (c *cup) draw() *image.RGBA {
 			length, thick := m.f(40, 18), m.f(5, 2)
 			if i%5 == 0 {
 				length, thick = m.f(80, 34), m.f(6, 3)
-				q.Text(c.n.mark(v), r-length-m.f(18, 8), ly-font.PX/2, art.Style{Size: font, Color: ink}, art.Right)
+				if ly-font.PX > y || ly+font.PX < y || !c.n.set { // a number that the level crosses is not read
+					q.Text(c.n.mark(v), r-length-m.f(18, 8), ly-font.PX/2, art.Style{Size: font, Color: ink}, art.Right)
+				}
 			}
 			q.Fill((&art.Path{}).Rect(r-length, ly-thick/2, length, thick, 0), ink)
 		}

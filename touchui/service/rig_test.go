@@ -71,6 +71,9 @@ func newRigOn(t *testing.T, w, h int, lang string, agent *fakeAgent, before func
 			t.Error(err)
 		}
 	})
+	runs := make(chan struct{})
+	app.Do(func() { close(runs) })
+	<-runs // until then this goroutine is the Fyne thread
 	t.Cleanup(func() {
 		r.do(r.svc.Close)
 		cancel()
