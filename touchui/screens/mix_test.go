@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"fountain/agent/api"
 	"fountain/agent/beverage"
-	"fountain/touchui/sheet"
 )
 
 // Whatever levels are set, one after the other: 100 together in steps, none negative; whoever had more keeps more; a
@@ -162,69 +163,85 @@ func levels(r *rig) (out []string) {
 func TestMixPage(t *testing.T) {
 	for _, s := range panels {
 		t.Run(fmt.Sprintf("%dx%d", s.w, s.h), func(t *testing.T) {
-			tag := fmt.Sprintf("%dx%d-", s.w, s.h)
-			r := newRig(t, s.w, s.h)
-			r.agent.set(func(s *api.Snapshot) {
-				s.Mixes = true
-				s.Favourites = []beverage.ID{"zestrel.lemon-lime", "rhubarb-radio.rhubarb", "gingerlock.ginger-ale"}
-			})
-			openMix(r)
-			r.shot(tag + "mix")
-			if got := levels(r); !slices.Equal(got, []string{"50 %", "30 %", "20 %"}) {
-				t.Errorf("begins with %v", got)
-			}
-			kcal := r.get("beverage.kcal").Name
-			e := r.get("mix.level.0")
-			x, y := e.Bounds.X+e.Bounds.W/2, e.Bounds.Y+e.Bounds.H/2
-			r.finger.Down(1, x, y)
-			for i := range 20 {
-				r.finger.Move(1, x, y-i*e.Bounds.H/60)
-			}
-			r.finger.Up(1, x, y-e.Bounds.H/3)
-			r.until("a higher level", func() bool { return levels(r)[0] > "70 %" })
-			got := levels(r)
-			if got[0] == "50 %" || r.get("beverage.kcal").Name == kcal {
-				t.Errorf("after dragging: %v, %s", got, r.get("beverage.kcal").Name)
-			}
-			e = r.get("mix.level.2")
-			r.finger.Tap(1, e.Bounds.X+e.Bounds.W/2, e.Bounds.Y+e.Bounds.H/3, 0)
-			r.until("a tap to set the level", func() bool { return levels(r)[2] > "50 %" })
-			r.shot(tag + "mix-moved")
-
-			was := r.get("mix.level.1").Name
-			r.tap("mix.swap.1")
-			r.get("nav.back")
-			r.shot(tag + "mix-pick")
-			var pick string
-			els, err := r.app.Tree(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, e := range els {
-				if e.Role == sheet.RoleTile && e.Bounds.H > 40 && pick == "" {
-					pick = e.ID
-				}
-			}
-			r.tap(pick)
-			r.until("another drink", func() bool { e, ok := r.find("mix.level.1"); return ok && e.Name != was })
-			r.tap("mix.keep")
-			r.until("kept", func() bool { return r.get("mix.keep").Value == "on" })
-			kept := levels(r)
-
-			px, py := r.press("beverage.pour")
-			r.waitPage("pouring")
-			r.until("100 ml", func() bool { return r.volume() >= 100 })
-			r.shot(tag + "mix-pouring")
-			r.finger.Up(1, px, py)
-			r.until("the end", func() bool { return r.agent.active() == 0 && r.page() != "pouring" })
-			if p := r.agent.last(); len(p.Mix) != len(kept) || p.Beverage != "" {
-				t.Errorf("the agent was asked for %q, %v", p.Beverage, p.Mix)
-			}
-			openAgain(r)
-			if got := levels(r); !slices.Equal(got, kept) {
-				t.Errorf("kept %v, found %v", kept, got)
-			}
+			virtual(t, s.w, s.h, func(t *testing.T, r *rig) { mixPour(t, r, fmt.Sprintf("%dx%d-", s.w, s.h)) })
 		})
+	}
+}
+
+func mixPour(t *testing.T, r *rig, tag string) {
+	r.agent.set(func(s *api.Snapshot) {
+		s.Favourites = []beverage.ID{"zestrel.lemon-lime", "rhubarb-radio.rhubarb", "gingerlock.ginger-ale"}
+	})
+	r.until("favourites", func() (ok bool) {
+		r.call(func() {
+			favs, history := r.ui.menu.Favourites()
+			ok = history && len(favs) == 3
+		})
+		return ok
+	})
+	openMix(r)
+	r.shot(tag + "mix")
+	if got := levels(r); !slices.Equal(got, []string{"50 %", "30 %", "20 %"}) {
+		t.Errorf("begins with %v", got)
+	}
+	kcal := r.get("beverage.kcal").Name
+	e := r.get("mix.level.0")
+	x, y := centre(e)
+	r.finger.Swipe(1, x, y, x, y-e.Bounds.H/3, 300*time.Millisecond)
+	r.until("a higher level", func() bool { return levels(r)[0] > "70 %" })
+	if r.get("beverage.kcal").Name == kcal {
+		t.Errorf("after dragging to %v it still has %s", levels(r), kcal)
+	}
+	e = r.get("mix.level.2")
+	r.finger.Tap(1, e.Bounds.X+e.Bounds.W/2, e.Bounds.Y+e.Bounds.H/3, 5*time.Millisecond)
+	r.until("a tap to set the level", func() bool { return levels(r)[2] > "50 %" })
+	r.shot(tag + "mix-moved")
+
+	was := r.get("mix.level.1").Name
+	r.tap("mix.swap.1")
+	pick := ""
+	r.until("something to swap", func() bool {
+		els, err := r.app.Tree(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range els {
+			if strings.HasPrefix(e.ID, "mix.pick.") && e.Bounds.H > 40 {
+				pick = e.ID
+				return true
+			}
+		}
+		return false
+	})
+	r.shot(tag + "mix-pick")
+	r.tap(pick)
+	r.until("another drink", func() bool { e, ok := r.find("mix.level.1"); return ok && e.Name != was })
+	r.tap("mix.keep")
+	r.until("kept", func() bool { return r.get("mix.keep").Value == "on" })
+	kept := levels(r)
+
+	x, y = r.press("beverage.pour")
+	r.waitPage("pouring")
+	r.until("100 ml", func() bool { return r.volume() >= 100 })
+	r.shot(tag + "mix-pouring")
+	r.finger.Up(1, x, y)
+	r.until("the end", func() bool { return r.agent.active() == 0 && r.page() != "pouring" })
+	if p := r.agent.last(); len(p.Mix) != len(kept) || p.Beverage != "" {
+		t.Errorf("the agent was asked for %q, %v", p.Beverage, p.Mix)
+	}
+	openAgain(r)
+	if got := levels(r); !slices.Equal(got, kept) {
+		t.Errorf("kept %v, found %v", kept, got)
+	}
+	// what ran out leaves the mix
+	gone := r.agent.last().Mix[0].Beverage
+	r.agent.set(func(s *api.Snapshot) { s.Blocked = map[beverage.ID]string{gone: whySoldOut} })
+	r.until("a mix without it", func() (ok bool) {
+		r.call(func() { ok = !slices.Contains(idsOf(r.ui.mix.cols, -1), gone) })
+		return ok
+	})
+	if p := r.page(); p != "mix" {
+		t.Errorf("it leads to page %s", p)
 	}
 }
 

@@ -48,105 +48,118 @@ func (r *rig) low() {
 	}
 }
 
-// The whole journey with every control low: choosing, filtering, languages, pouring, foam, the end; and the drink that
-// runs out while it is chosen.
+// The whole journey with every control low: choosing, filtering, languages, pouring, the end; and the drink that runs out
+// while it is chosen.
 func TestReachJourney(t *testing.T) {
 	for _, s := range panels {
 		for _, tag := range []string{"en", "ar"} {
 			t.Run(fmt.Sprintf("%dx%d-%s", s.w, s.h, tag), func(t *testing.T) {
-				name := fmt.Sprintf("%dx%d-reach-%s-", s.w, s.h, tag)
-				r := newRig(t, s.w, s.h)
-				r.agent.mu.Lock()
-				r.agent.rate = 400_000
-				r.agent.mu.Unlock()
-				r.agent.set(func(s *api.Snapshot) {
-					s.Mixes = true
-					s.Favourites = []beverage.ID{"lemonpark.raspberry-hedge"}
-				})
-				r.waitPage("home")
-				r.call(func() { r.ui.setLanguage(tag) })
-				openReach(r)
-				r.low()
-				r.shot(name + "choose")
-				r.tap("reach.filter")
-				r.get("reach.filter.no-sugar")
-				r.low()
-				r.shot(name + "filter")
-				r.tap("reach.filter.no-sugar")
-				r.until("the filter", func() bool { return r.get("reach.filter.no-sugar").Value == "on" })
-				r.low()
-				r.tap("reach.filter")
-				r.until("variants", func() bool { _, ok := r.find("reach.filter.all"); return !ok })
-				r.tap("beverage.size.large")
-				r.until("large", func() bool { return r.get("beverage.size.large").Value == "on" })
-				r.low()
-
-				x, y := r.press("beverage.pour")
-				r.waitPage("pouring")
-				r.low()
-				r.until("200 ml", func() bool { return r.volume() >= 200 })
-				r.shot(name + "pouring")
-				r.finger.Up(1, x, y)
-				r.until("the end", func() bool { return r.agent.active() == 0 && r.page() != "pouring" })
-				r.low()
-				r.shot(name + "done")
-				r.tap("pour.done")
-				r.waitPage("low_reach")
-
-				var chosen beverage.ID
-				r.call(func() { chosen = r.ui.page.(*pourPage).offer.Beverage.ID })
-				r.agent.set(func(s *api.Snapshot) { s.Blocked = map[beverage.ID]string{chosen: whySoldOut} })
-				r.until("another drink", func() (ok bool) {
-					r.call(func() { ok = r.ui.page.(*pourPage).offer.Beverage.ID != chosen })
-					return ok
-				})
-				r.get("beverage.problem")
-				r.low()
-				r.shot(name + "sold-out")
-				r.tap("nav.back")
-				r.waitPage("home")
-				r.call(func() {
-					if r.ui.reach {
-						t.Error("the full view is still low")
-					}
+				virtual(t, s.w, s.h, func(t *testing.T, r *rig) {
+					r.call(func() { r.ui.setLanguage(tag) })
+					reachPour(t, r, fmt.Sprintf("%dx%d-reach-%s-", s.w, s.h, tag))
 				})
 			})
 		}
 	}
 }
 
-// Low reach ends with the session.
-func TestReachEndsWithTheSession(t *testing.T) {
-	r := newRig(t, 1080, 1920)
+func reachPour(t *testing.T, r *rig, name string) {
 	openReach(r)
-	r.call(func() {
-		r.ui.now = func() time.Time { return time.Now().Add(time.Hour) }
-		r.ui.idle.busy = time.Now()
+	r.low()
+	r.shot(name + "choose")
+	r.tap("reach.filter")
+	r.get("reach.filter.no-sugar")
+	r.low()
+	r.shot(name + "filter")
+	r.tap("reach.filter.no-sugar")
+	r.until("the filter", func() bool { return r.get("reach.filter.no-sugar").Value == "on" })
+	r.low()
+	r.tap("reach.filter")
+	r.until("variants", func() bool { _, ok := r.find("reach.filter.all"); return !ok })
+	r.tap("beverage.size.large")
+	r.until("large", func() bool { return r.get("beverage.size.large").Value == "on" })
+	r.low()
+
+	x, y := r.press("beverage.pour")
+	r.waitPage("pouring")
+	r.low()
+	r.until("200 ml", func() bool { return r.volume() >= 200 })
+	r.shot(name + "pouring")
+	r.finger.Up(1, x, y)
+	r.until("the end", func() bool { return r.agent.active() == 0 && r.page() != "pouring" })
+	r.low()
+	r.shot(name + "done")
+	r.tap("pour.done")
+	r.waitPage("low_reach")
+
+	var chosen beverage.ID
+	r.call(func() { chosen = r.ui.page.(*pourPage).offer.Beverage.ID })
+	r.agent.set(func(s *api.Snapshot) { s.Blocked = map[beverage.ID]string{chosen: whySoldOut} })
+	r.until("another drink", func() (ok bool) {
+		r.call(func() { ok = r.ui.page.(*pourPage).offer.Beverage.ID != chosen })
+		return ok
 	})
-	r.waitPage("attract")
+	r.get("beverage.problem")
+	r.low()
+	r.shot(name + "sold-out")
+	r.tap("nav.back")
+	r.waitPage("home")
 	r.call(func() {
 		if r.ui.reach {
-			t.Error("the next person finds the controls low")
+			t.Error("the full view is still low")
 		}
-		r.ui.now = time.Now
+	})
+}
+
+// Low while foam settles too, and when the rest is offered.
+func TestReachFoam(t *testing.T) {
+	virtual(t, 1080, 1920, func(t *testing.T, r *rig) {
+		openReach(r)
+		x, y := r.press("beverage.pour")
+		r.until("100 ml", func() bool { return r.page() == "pouring" && r.volume() >= 100 })
+		r.agent.set(func(s *api.Snapshot) { s.Cup = true })
+		r.finger.Up(1, x, y)
+		r.until("the end", func() bool { return r.agent.active() == 0 && r.page() != "pouring" })
+		r.agent.mu.Lock()
+		for _, p := range r.agent.pours {
+			p.TopOffID, p.TopOffUL, p.TopOffMS, p.FoamMS = p.ID, 60_000, 30_000, 8_000
+		}
+		r.agent.mu.Unlock()
+		r.agent.poke()
+		r.waitPage("foam")
+		r.low()
+		r.shot("1080x1920-reach-foam")
+	})
+}
+
+// Low reach ends with the session.
+func TestReachEndsWithTheSession(t *testing.T) {
+	virtual(t, 1080, 1920, func(t *testing.T, r *rig) {
+		openReach(r)
+		time.Sleep(IdleAfter + 2*time.Second)
+		r.waitPage("attract")
+		r.call(func() {
+			if r.ui.reach {
+				t.Error("the next person finds the controls low")
+			}
+		})
 	})
 }
 
 func TestReachLanguages(t *testing.T) {
-	r := newRig(t, 1080, 1920)
-	openReach(r)
-	r.tap("reach.filter")
-	for _, id := range []string{"reach.language"} {
-		r.swipeTo(id)
-		r.tap(id)
-	}
-	r.get("language.de")
-	r.low()
-	r.tap("language.de")
-	r.until("German", func() bool { e, ok := r.find("nav.back"); return ok && e.Name == "Volle Ansicht" })
-	if p := r.page(); p != "low_reach" {
-		t.Errorf("the language leads to %s", p)
-	}
+	virtual(t, 1080, 1920, func(t *testing.T, r *rig) {
+		openReach(r)
+		r.tap("reach.filter")
+		r.swipeTo("reach.language")
+		r.tap("reach.language")
+		r.get("language.de")
+		r.low()
+		r.tap("language.de")
+		r.until("German", func() bool { e, ok := r.find("nav.back"); return ok && e.Name == "Volle Ansicht" })
+		if p := r.page(); p != "low_reach" {
+			t.Errorf("the language leads to %s", p)
+		}
+	})
 }
 
 // swipeTo scrolls the row until id can be touched.

@@ -35,14 +35,22 @@ func (l *listener) all() string {
 	return strings.Join(l.said, "\n")
 }
 
-// blind is the screen in virtual time with somebody who has four keys and listens.
-func blind(t *testing.T, w, h int, tag string, f func(t *testing.T, r *rig, l *listener)) {
+// virtual is the screen in virtual time, at home.
+func virtual(t *testing.T, w, h int, f func(t *testing.T, r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPipes()
 		agent := newFakeAgentOn(t, p)
+		agent.snap.Mixes = true // before anybody reads it
 		r := newRigOn(t, w, h, agent, api.NewClientOver(p.dial))
-		l := &listener{}
 		r.waitPage("home")
+		f(t, r)
+	})
+}
+
+// blind is the screen with somebody who has four keys and listens.
+func blind(t *testing.T, w, h int, tag string, f func(t *testing.T, r *rig, l *listener)) {
+	virtual(t, w, h, func(t *testing.T, r *rig) {
+		l := &listener{}
 		r.call(func() {
 			r.ui.setLanguage(tag)
 			r.ui.speech = l
@@ -296,4 +304,3 @@ func TestEveryPageCanBeHeard(t *testing.T) {
 		})
 	}
 }
-
