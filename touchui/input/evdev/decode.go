@@ -207,11 +207,16 @@ func (d *decoder) cancel(at time.Time) {
 }
 
 // sync takes over how the device says things are, at the start and after dropped events. A finger that is there already
-// is not told: nobody saw it come, and it must not start anything.
+// is not told: nobody saw it come, and it must not start anything. One that was told of is lost: it came down behind the
+// dropped events, and what its slot says from now on is of what we mute here.
 func (d *decoder) sync(slot int, on bool, x, y int32) {
 	if slot < 0 || slot >= maxSlots {
 		return
 	}
 	d.high = max(d.high, slot+1)
+	if c := &d.slots[slot]; c.id != 0 {
+		px, py := d.place(c.x, c.y)
+		d.touch(input.Touch{Phase: input.Cancel, ID: c.id, X: px, Y: py, At: time.Now()})
+	}
 	d.slots[slot] = contact{on: on, muted: on, x: x, y: y}
 }

@@ -157,6 +157,25 @@ func TestAlreadyThere(t *testing.T) {
 	}
 }
 
+// What follows lost events may stand in the same read: a finger that came down in it is told of before the device is asked
+// how things are. It ends as lost, for its release tells nothing any more.
+func TestDownBehindLostEvents(t *testing.T) {
+	for _, multi := range []bool{true, false} {
+		d := newTap(24, multi)
+		down := packet(slot(0), track(3), at(5, 5))
+		if !multi {
+			down = packet(rec{evAbs, absX, 5}, rec{evAbs, absY, 5}, rec{evKey, btnTouch, 1})
+		}
+		if !d.feed(encode(24, append([]rec{{evSyn, synDropped, 0}, report()}, down...)...)) {
+			t.Fatal("lost events are not noticed")
+		}
+		d.sync(0, true, 5, 5)
+		if got, want := strings.Join(d.said, "; "), "down 1 5,5; cancel 1 5,5"; got != want {
+			t.Errorf("multi %v: %q, want %q", multi, got, want)
+		}
+	}
+}
+
 func TestTimes(t *testing.T) {
 	d := newTap(16, false)
 	var when time.Time

@@ -110,6 +110,11 @@ func (s *Source) Close() error {
 
 func (s *Source) run() {
 	defer close(s.done)
+	defer func() { // nobody reads on: nothing stays held
+		for _, d := range s.devices {
+			d.dec.cancel(time.Now())
+		}
+	}()
 	buf := make([]byte, 64*recordSize)
 	for {
 		fds := []unix.PollFd{{Fd: int32(s.poke[0]), Events: unix.POLLIN}, {Fd: int32(s.notify), Events: unix.POLLIN}}
