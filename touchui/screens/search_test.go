@@ -78,6 +78,8 @@ func TestSearchAnswers(t *testing.T) {
 		{"fr", "sans sucre kolv", "kolvane.zero", ""},
 		{"ja", "こるう", "", "kolvane.original"},
 		{"ja", "せすと", "", "zestrel.lemon-lime"},
+		{"ja", "ようなし", "", "pear-orpheum.pear"},
+		{"ja", "こうちや", "", "porchlight.black-tea"},
 		{"ja", "ないと", "", "night-tram.black-cherry"},
 		{"ar", "كولف", "", "kolvane.original"},
 		{"ar", "نايت", "", "night-tram.black-cherry"},
