@@ -161,6 +161,9 @@ func TestRinseByHand(t *testing.T) {
 	bubble(t, sim.Config{Seed: 54, Rig: withoutCupSensor(t)}, func(t *testing.T, u *unit) {
 		sweet, diet := u.sweet(), u.diet()
 		u.held(sweet, 150)
+		if u.m.State().Cup {
+			t.Error("a cup is seen without a sensor: a screen would wait for it for ever")
+		}
 		if _, err := u.m.Start(context.Background(), StartRequest{Beverage: diet, TargetUL: 150_000, Source: wire.SourceTouch}); problem.From(err).Code != CodeRinseFirst {
 			t.Errorf("start: %v", err)
 		}

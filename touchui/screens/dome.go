@@ -65,14 +65,17 @@ func (d *dome) look(st art.DomeStyle, value string, disabled bool) {
 		sheet.Replace(d.pic, d.lowPicture(st))
 		return
 	}
-	l := d.ui.leaf()
-	img := l.Compose(func() *image.RGBA {
+	sheet.Replace(d.pic, pad(d.ui.leaf(), st))
+}
+
+// pad composes the push pad once for each look of it.
+func pad(l *sheet.Look, st art.DomeStyle) *image.RGBA {
+	return l.Compose(func() *image.RGBA {
 		if l.Geo.Wide {
 			return art.Corner(l.Fonts, corners(l.Fonts, st.Label), st, l.Geo.K)
 		}
 		return art.Dome(l.Fonts, l.Geo.I(1920-art.DomeTop), st, l.Geo.K)
 	}, "dome/%s", fmt.Sprint(st))
-	sheet.Replace(d.pic, img)
 }
 
 // corners breaks a label for the corner pad, so that it can be set as large as its round allows, in lines of like length.

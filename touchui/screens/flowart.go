@@ -74,7 +74,15 @@ func (p *pourPage) warm() {
 		return
 	}
 	l, c, o, sz := p.l, p.c, p.offer, digitSize(p.l.Geo, false)
+	st, _, _ := p.domeStyle()
+	if p.wanted != nil && !c.Plain { // on the page of the pour the brand owns the screen
+		st.BG, st.FG = c.Ink, c.Primary
+	}
+	st, low := p.pressed(st), p.dome.low()
 	p.ui.wg.Go(func() {
+		if !low {
+			pad(l, st)
+		}
 		strip(l, c, c.Secondary, o)
 		for d := range 10 {
 			digit(l, sz, strconv.Itoa(d), c.OnSecondary)

@@ -60,12 +60,12 @@ func reading(l *sheet.Look, ul int64) (number, unit string) {
 	if l.Units != sheet.FluidOunces {
 		return l.Words.Number(float64(ul/1000), 0), strings.TrimSpace(l.T("unit.ml", "v", ""))
 	}
-	oz := float64(ul/100) / 10 / mlPerFlOz
-	whole := l.Words.Number(float64(int(oz*10))/10, 1)
-	if float64(int(oz)) == float64(int(oz*10))/10 { // 10.0: the number keeps its width
-		whole = strings.TrimSuffix(l.Words.Number(float64(int(oz))+.1, 1), "1") + "0"
+	tenths := int(float64(ul)/100/mlPerFlOz + 1e-6)
+	number = l.Words.Number(float64(tenths)/10, 1)
+	if tenths%10 == 0 { // 10.0: the number keeps its width
+		number = strings.TrimSuffix(l.Words.Number(float64(tenths+1)/10, 1), "1") + "0"
 	}
-	return whole, strings.TrimSpace(l.T("unit.floz", "v", ""))
+	return number, strings.TrimSpace(l.T("unit.floz", "v", ""))
 }
 
 // pill is a button of a page in a brand's colours; in high contrast it is a line, or full when it is on.

@@ -58,8 +58,7 @@ func (p *pourPage) domeStyle() (st art.DomeStyle, value string, disabled bool) {
 		outline(w.T("dome.rinsing"), by("dome.rinsing.hold", "dome.rinsing.tap"))
 		return st, "rinsing", false
 	case p.active():
-		st.Pressed, st.Label, st.Sub = true, by("dome.release", "dome.stop_tap"), w.T("dome.pouring")
-		return st, "pouring", false
+		return p.pressed(st), "pouring", false
 	case p.done():
 		value, disabled = p.domeAfter(&st, outline, by)
 		return st, value, disabled
@@ -68,6 +67,16 @@ func (p *pourPage) domeStyle() (st art.DomeStyle, value string, disabled bool) {
 		return st, "rinsing", true
 	}
 	return st, "ready", false
+}
+
+// pressed is st under a finger that pours.
+func (p *pourPage) pressed(st art.DomeStyle) art.DomeStyle {
+	key := "dome.release"
+	if p.ui.tap {
+		key = "dome.stop_tap"
+	}
+	st.Pressed, st.Label, st.Sub = true, p.ui.T(key), p.ui.T("dome.pouring")
+	return st
 }
 
 // domeAfter is the dome after a pour.
