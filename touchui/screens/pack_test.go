@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"fountain/agent/api"
 	"fountain/touchui/sheet"
@@ -35,6 +36,16 @@ func (r *rig) ready() (ready bool) {
 	return ready
 }
 
+// packed waits for a pack: it is composed at a tenth of a processor, which takes long on a busy one.
+func (r *rig) packed() {
+	r.t.Helper()
+	for end := time.Now().Add(time.Minute); !r.ready(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatal("no pack was made")
+		}
+	}
+}
+
 func packFiles(t *testing.T, dir string) []string {
 	t.Helper()
 	l, err := filepath.Glob(filepath.Join(dir, "*.pack"))
@@ -49,7 +60,7 @@ func TestTilesAreKeptForTheNextStart(t *testing.T) {
 	dir := t.TempDir()
 	first := packRig(t, dir)
 	composed := first.shot("pack-composed")
-	first.until("the pack", first.ready)
+	first.packed()
 	files := packFiles(t, dir)
 	if len(files) != 1 {
 		t.Fatalf("packs: %v", files)
@@ -80,7 +91,10 @@ func TestTilesAreKeptForTheNextStart(t *testing.T) {
 
 	// another look gets a pack of its own, and the old one is opened again when it comes back
 	second.on(func() { second.ui.Restyle(func(l *sheet.Look) { l.SetTheme(theme.HighContrastTheme()) }) })
-	second.until("the other pack", func() bool { return len(packFiles(t, dir)) == 2 })
+	second.packed()
+	if l := packFiles(t, dir); len(l) != 2 {
+		t.Errorf("packs of two looks: %v", l)
+	}
 	second.on(func() {
 		second.ui.Restyle(func(l *sheet.Look) { l.SetTheme(theme.LightTheme()) })
 		if second.ui.Ready == nil {
@@ -94,7 +108,7 @@ func TestDamagedPackIsComposedAnew(t *testing.T) {
 	dir := t.TempDir()
 	first := packRig(t, dir)
 	want := first.shot("pack-before")
-	first.until("the pack", first.ready)
+	first.packed()
 	path := packFiles(t, dir)[0]
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -114,7 +128,7 @@ func TestDamagedPackIsComposedAnew(t *testing.T) {
 		t.Error("the damaged pack is still used")
 	}
 	second.on(second.ui.goHome)
-	second.until("another pack", second.ready)
+	second.packed()
 }
 
 // While somebody pours or has just touched the screen, nothing is composed ahead.
