@@ -102,7 +102,9 @@ type UI struct {
 	page   page
 	pour   pourer
 	idle   Idle
-	veiled bool // the page lies under the veil of a screen that is about to forget
+	moving *fyne.Animation // the level that travels from the page before; nil: none
+	cut    bool            // pages follow each other without motion
+	veiled bool            // the page lies under the veil of a screen that is about to forget
 	filter Filter
 	cups   []Cup
 	cup    int
@@ -304,7 +306,8 @@ func (u *UI) show(p page) {
 		u.stage.CancelTouches()
 	}
 	u.stage.SetRightToLeft(u.RTL())
-	u.stage.SetContent(p.content())
+	u.settle()
+	u.place(old, p)
 	if old == nil {
 		return
 	}
@@ -321,7 +324,10 @@ func (u *UI) Restyle(change func(*sheet.Look)) {
 		return
 	}
 	change(u.Look)
+	was := u.cut
+	u.cut = true // it is the same page
 	u.show(u.page.again())
+	u.cut = was
 }
 
 func (u *UI) goHome() {

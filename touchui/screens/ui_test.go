@@ -47,6 +47,7 @@ func newRigOn(t *testing.T, w, h int, agent *fakeAgent, client *api.Client) *rig
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.ui.cut = true // pictures are taken and judged at once; TestLevelTravels looks at the motion
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
