@@ -248,6 +248,10 @@ func (p *brandPage) notes(q *art.Picture, o Offer, x, y, width float64, st art.S
 			parts = [][2]string{{"", sugarWords(w, o.Beverage)}}
 		}
 	}
+	const leastPX = 14 // below it letters are no help
+	if m := measure(); parts[0][0] != "" && st.PX*width/m < leastPX {
+		parts[0][0] = "" // the words say it too
+	}
 	if m := measure(); m > width {
 		y += st.PX * (1 - width/m)
 		st.PX *= width / m
@@ -313,9 +317,12 @@ func (p *brandPage) pillStyle(h, px float64) sheet.ButtonStyle {
 	}
 }
 
-func (p *brandPage) backPill(st sheet.ButtonStyle) (string, *image.RGBA) {
+// backPill leads back, at most width wide.
+func (p *brandPage) backPill(st sheet.ButtonStyle, width int) (string, *image.RGBA) {
 	st.Icon = "back"
 	t := p.ui.T("brand.all")
+	room := float64(width-st.PadL-st.PadR-st.Gap) - st.IconPX
+	st.PX = fitted(p.l, t, theme.Size{PX: st.PX, Cut: theme.Text}, room).PX
 	return t, p.l.Button(t, pill(p.l, p.c, st, false))
 }
 
@@ -323,7 +330,7 @@ func (p *brandPage) pills(s *sheet.Sheet) {
 	g := p.l.Geo
 	st := p.pillStyle(112, 30)
 	y := g.H - g.I(44) - st.H
-	t, img := p.backPill(st)
+	t, img := p.backPill(st, g.I(480))
 	s.Control(sheet.NewControl("nav.back", sheet.RoleButton, t, img, int(g.X(40)), y, p.ui.goHome))
 	room := int(g.R(40)) - int(g.X(40)) - img.Rect.Dx() - g.I(16)
 	p.filters(s, st, int(g.R(40)), y, room)
@@ -406,7 +413,7 @@ func (p *brandPage) wide(s *sheet.Sheet) {
 		s.Pic(hero(p.l, p.brand, p.c, g.I(left), g.I(poster)), 0, 0)
 	}
 	p.title(s, g.S(pad), g.S(poster+16), g.S(left-pad-14), g.S(nameH), g.S(px), tonePX)
-	t, img := p.backPill(st)
+	t, img := p.backPill(st, g.I(left-pad-12))
 	s.Control(sheet.NewControl("nav.back", sheet.RoleButton, t, img, g.I(pad), g.H-g.I(pad)-st.H, p.ui.goHome))
 	p.filters(s, st, area.Max.X, g.I(20), area.Dx())
 	p.cards(s, area, cols, g.I(cardH), g.I(gap), g.K*k)

@@ -74,7 +74,6 @@ func (p *outagePage) update(bool) {
 	g := l.Geo
 	s := l.Sheet(u.Roles.BG, u.Roles.Ink)
 	s.Box(0, 0, g.W, g.H, u.Roles.BG)
-	emptyCups(s)
 	px, width, x, y, textPX := 208.0, 1000.0, 40.0, 190.0, 40.0
 	switch {
 	case roomy(g):
@@ -112,6 +111,7 @@ func (p *outagePage) update(bool) {
 		}
 		at += (float64(len(ls)) + .6) * st.PX * st.Line
 	}
+	emptyCups(s, at)
 	s.Fill(p.root)
 }
 
@@ -130,12 +130,19 @@ func (u *UI) logo(s *sheet.Sheet, x, y float64) {
 	u.serviceCorner(s, img, int(g.X(x)), int(g.Y(y)-g.S(px*.1)))
 }
 
-// emptyCups is the picture of a machine that cannot pour: three outlines with nothing in them, standing on a line.
-func emptyCups(s *sheet.Sheet) {
+// emptyCups is the picture of a machine that cannot pour: three outlines with nothing in them, standing on a line. On
+// portrait panels they stand below the words, smaller when these take long.
+func emptyCups(s *sheet.Sheet, below float64) {
 	g := s.Geo
 	w, h, cup := 1000.0, 620.0, 1.0
 	x, y := g.X(40), g.B(40+h)
 	switch {
+	case !g.Wide && y < below:
+		if cup = (g.B(40) - below) / g.S(h); cup < .25 {
+			return
+		}
+		w, h = w*cup, h*cup
+		y = g.B(40 + h)
 	case roomy(g):
 		w, h, cup = 420, 300, .42
 		x, y = float64(g.W)-g.S(w)-g.S(48), g.B(40+h)
@@ -153,7 +160,7 @@ func emptyCups(s *sheet.Sheet) {
 		}
 		q.Box(0, g.I(h)-max(g.I(6*cup), 2), g.I(w), max(g.I(6*cup), 2), s.Roles.Outline)
 		return q.RGBA
-	}, "cups/%v", g.K)
+	}, "cups/%v/%v", g.K, cup)
 	s.Pic(img, int(x), int(y))
 }
 
