@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"fountain/agent/api"
 	"fountain/touchui/art"
@@ -26,6 +27,12 @@ func (s *Service) alarmTitle(name, scope, what, line string) string {
 		shown = s.look.T("service.nozzle")
 	}
 	t := s.look.T(key, "scope", shown)
+	if (line == "" || line == "unit") && s.look.T(key, "scope", "\x00") != t { // about several at once
+		if what == "" {
+			return s.look.T(key, "scope", "–")
+		}
+		return strings.TrimSuffix(s.said(what), ".")
+	}
 	if line != "" && line != "unit" && s.look.T(key, "scope", "\x00") == t {
 		t = s.lineName(line) + ": " + t
 	}

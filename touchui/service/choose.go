@@ -92,7 +92,7 @@ func (p *choicePage) choices() []choice {
 		return out
 	}
 	for _, c := range p.stock.slots {
-		sub, icon, ink := s.look.Words.Name(c.Ingredient), "check", goInk
+		sub, icon, ink := s.ingredient(c.Ingredient), "check", goInk
 		if l, ok := p.stock.pumpOf(c.Slot); ok && p.kind == api.OpCalibrate {
 			_, icon, ink = s.lineState(l)
 		} else if c.State != "ok" && c.State != "unverified" {

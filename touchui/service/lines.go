@@ -73,8 +73,8 @@ func (k stock) pumpOf(slot string) (api.Line, bool) {
 // Kinds of lines, as hal.Kind writes them.
 const (
 	kindValve    = "valve"
-	kindMeter    = "meter"
-	kindPump     = "pump"
+	kindMeter    = "flow-meter"
+	kindPump     = "dosing-pump"
 	kindAgitator = "agitator"
 )
 
@@ -86,7 +86,17 @@ func (s *Service) lineName(id string) string {
 	return s.look.T("service.line", "id", id)
 }
 
-// says waits for the stock, or tells why there is none; true when there is one.
+// ingredient is the name of an ingredient, as the overview told it, in the language of the screen.
+func (s *Service) ingredient(id string) string {
+	for _, sl := range s.view.Slots {
+		if sl.Ingredient == id && sl.Name != "" {
+			return s.look.Words.Name(sl.Name)
+		}
+	}
+	return s.look.Words.Name(id)
+}
+
+// has waits for the stock, or tells why there is none; true when there is one.
 func (d *draw) has(k stock, area rect) bool {
 	if k.known {
 		return true
@@ -181,7 +191,7 @@ func (p *linePage) build(sh *sheet.Sheet) {
 	sub := ""
 	switch {
 	case slot.Ingredient != "":
-		sub = s.look.Words.Name(slot.Ingredient)
+		sub = s.ingredient(slot.Ingredient)
 	case isLine:
 		sub = s.known("service.kind", line.Kind)
 	}
@@ -233,10 +243,10 @@ func (p *linePage) facts(slot api.Cartridge, isSlot bool, line api.Line, isLine 
 			rows,
 			pair{t("service.slot.state"), s.known("service.cartridge", slot.State)},
 			pair{t("service.slot.left"), s.ml(slot.LeftUL)},
-			pair{t("service.slot.belongs"), s.look.Words.Name(slot.Ingredient)},
+			pair{t("service.slot.belongs"), s.ingredient(slot.Ingredient)},
 		)
 		if slot.Contents != slot.Ingredient {
-			rows = append(rows, pair{t("service.slot.holds"), s.look.Words.Name(slot.Contents)})
+			rows = append(rows, pair{t("service.slot.holds"), s.ingredient(slot.Contents)})
 		}
 		rows = append(rows, pair{t("service.slot.tag"), slot.Tag})
 		if slot.Expires != nil {

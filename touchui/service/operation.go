@@ -343,7 +343,7 @@ func (p *operationPage) title() string {
 
 func (p *operationPage) sub() string {
 	if c, ok := p.stock.slot(p.req.Line); ok && c.Ingredient != "" {
-		return p.s.look.Words.Name(c.Ingredient)
+		return p.s.ingredient(c.Ingredient)
 	}
 	if l, ok := p.stock.line(p.req.Line); ok {
 		return p.s.known("service.kind", l.Kind)

@@ -312,16 +312,33 @@ func (d *draw) evidence(list []api.Evidence, r rect) int {
 		size := m.body.PX
 		d.icon(icon, r.x, y+int(size*.1), size, c)
 		x := r.x + int(size*1.5)
-		d.text(strings.TrimSuffix(d.s.said(e.What), "."), x, y, r.w*48/100, m.body, d.Roles.InkSoft, art.Left)
-		d.text(d.s.measured(e), r.x+r.w, y, r.w*44/100, m.body, d.Roles.Ink, art.Right)
+		is := d.s.measured(e)
+		w := min(r.w*44/100, int(d.Fonts.Width(is, m.body.Cut, m.body.PX, m.body.Track))+2)
+		d.text(d.s.what(e.What), x, y, r.w-int(size*1.5)-w-m.gap, m.body, d.Roles.InkSoft, art.Left)
+		d.text(is, r.x+r.w, y, w, m.body, d.Roles.Ink, art.Right)
 		y += row
 		d.Box(r.x, y-m.v(8, 3), r.w, max(1, m.v(2, 1)), d.Roles.Line)
 	}
 	return y
 }
 
-// measured is one figure with its limits.
+// what is the step and the thing that was measured there: "run 1: volume".
+func (s *Service) what(t string) string {
+	step, thing, ok := strings.Cut(t, ": ")
+	if !ok {
+		return strings.TrimSuffix(s.said(t), ".")
+	}
+	return strings.TrimSuffix(s.said(step), ".") + ": " + strings.TrimSuffix(s.said(thing), ".")
+}
+
+// measured is one figure with its limits; of what can only be so or not, that.
 func (s *Service) measured(e api.Evidence) string {
+	if e.Unit == "" && e.Min == 1 && e.Max == 1 {
+		if e.Is == 1 {
+			return s.look.T("service.yes")
+		}
+		return s.look.T("service.no")
+	}
 	is := s.num(e.Is, digitsOf(e.Is))
 	if e.Unit != "" {
 		is += " " + e.Unit

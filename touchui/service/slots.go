@@ -41,7 +41,7 @@ func (p *slotsPage) build(sh *sheet.Sheet) {
 		}
 		name := c.Slot
 		if c.Ingredient != "" {
-			name += "  " + s.look.Words.Name(c.Ingredient)
+			name += "  " + s.ingredient(c.Ingredient)
 		}
 		up.card("service.cartridge."+c.Slot, name, s.known("service.cartridge", c.State)+" · "+s.ml(c.LeftUL), icon, r, ink(up),
 			func() { s.show(newSwap(s, c.Slot, func() { s.show(newSlots(s)) })) }, m.label)
@@ -82,7 +82,7 @@ func (p *swapPage) build(sh *sheet.Sheet) {
 	c, _ := p.stock.slot(p.slot)
 	sub := ""
 	if c.Ingredient != "" {
-		sub = s.look.Words.Name(c.Ingredient)
+		sub = s.ingredient(c.Ingredient)
 	}
 	area := d.header(d.T("service.swap.title", "slot", p.slot), sub, p.from)
 	steps := []api.OpStep{{Name: d.T("service.swap.out")}, {Name: d.T("service.swap.in")}, {Name: d.T("service.swap.read")}, {Name: d.T("service.job.prime")}}
@@ -112,8 +112,8 @@ func (p *swapPage) build(sh *sheet.Sheet) {
 		f := p.found
 		rows := []pair{
 			{d.T("service.slot.state"), s.known("service.cartridge", f.State)},
-			{d.T("service.slot.belongs"), s.look.Words.Name(f.Ingredient)},
-			{d.T("service.slot.holds"), s.look.Words.Name(f.Contents)},
+			{d.T("service.slot.belongs"), s.ingredient(f.Ingredient)},
+			{d.T("service.slot.holds"), s.ingredient(f.Contents)},
 			{d.T("service.slot.left"), s.ml(f.LeftUL)},
 			{d.T("service.slot.tag"), f.Tag},
 		}
