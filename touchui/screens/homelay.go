@@ -144,6 +144,10 @@ func (p *homePage) wide() []fyne.CanvasObject {
 	u, g := p.ui, p.ui.Geo
 	s := u.Sheet(u.Roles.BG, u.Roles.Ink)
 	s.Box(0, 0, g.W, g.H, u.Roles.BG)
+	if u.Theme.Hero == nil { // there is no room to write it; who listens hears it first
+		title := u.T("home.title")
+		s.Sign("home.title", title, s.Pic(art.Clear(u.Fonts, 1, 1).RGBA, 0, 0))
+	}
 	railW := g.I(180)
 	main := g.W - railW
 	top := g.I(88)
