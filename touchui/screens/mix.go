@@ -29,12 +29,13 @@ func (m *mixing) begin(c *beverage.Catalogue, menu *Menu) {
 	m.fill(c, append(slices.Clone(favs), menu.pourable()...))
 }
 
-// fill takes from the offers what can be mixed, in order.
+// fill takes from the offers what can be mixed, in order: of different brands as far as there are.
 func (m *mixing) fill(c *beverage.Catalogue, from []Offer) {
 	m.cols = nil
-	for _, o := range from {
+	for i, o := range append(slices.Clone(from), from...) {
 		next := append(slices.Clone(m.cols), part{offer: o})
-		if len(next) > beverage.MixMost || !beverage.Mixable(c, idsOf(m.cols, -1), o.Beverage.ID) {
+		same := slices.ContainsFunc(m.cols, func(p part) bool { return p.offer.Brand.ID == o.Brand.ID })
+		if len(next) > beverage.MixMost || same && i < len(from) || !beverage.Mixable(c, idsOf(m.cols, -1), o.Beverage.ID) {
 			continue
 		}
 		for i, share := range firstShares[len(next)] {

@@ -2,7 +2,6 @@ package screens
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -251,38 +250,4 @@ func openAgain(r *rig) {
 		r.t.Fatal(err)
 	}
 	openMix(r)
-}
-
-// TestLookAtMix draws the page in languages and styles, to be looked at.
-func TestLookAtMix(t *testing.T) {
-	if os.Getenv("FOUNTAIN_LOOK") == "" {
-		t.Skip("only draws pictures: FOUNTAIN_LOOK=dir")
-	}
-	lookAt(t, "mix", openMix)
-}
-
-// lookAt draws a page on every panel in en, de, ar, ja, with large text and in high contrast.
-func lookAt(t *testing.T, name string, open func(*rig)) {
-	for _, s := range panels {
-		r := newRig(t, s.w, s.h)
-		open(r)
-		for _, style := range []string{"de", "ar", "ja", "large", "contrast"} {
-			if err := r.app.Call(t.Context(), func() {
-				tag, text := "en", textNormal
-				switch {
-				case len(style) == 2:
-					tag = style
-				case style == "large":
-					text = textLarge
-				default:
-					text = textContrast
-				}
-				r.ui.setLanguage(tag)
-				r.ui.setText(text)
-			}); err != nil {
-				t.Fatal(err)
-			}
-			r.shot(fmt.Sprintf("%dx%d-%s-%s", s.w, s.h, name, style))
-		}
-	}
 }

@@ -78,7 +78,7 @@ func (c *mixColumn) show() {
 	grip := c.handle(share, inGrip)
 	sheet.Replace(c.grip, grip)
 	gw, gh := grip.Rect.Dx(), grip.Rect.Dy()
-	gy := max(int(8*c.k), min(y-gh/2, c.h-gh))
+	gy := max(int(8*c.k), min(y-gh/2, c.reach()-gh+int(4*c.k))) // never on the name
 	c.grip.Move(fyne.NewPos(float32((c.w-gw)/2), float32(gy)))
 	shown(c.number, !inGrip)
 	if !inGrip {

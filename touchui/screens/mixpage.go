@@ -258,12 +258,13 @@ func (p *mixPage) figures() {
 	case words == "":
 		words = s.T("mix.sub")
 	}
-	p.lines(s, id, words, s.At(l.subPX, 1.2, theme.Text, 0), l, g.Y(l.subY), 1)
+	sub := s.At(l.subPX, 1.2, theme.Text, 0)
+	p.lines(s, id, words, sub, l, g.Y(l.subY), min(sub.PX*sub.Line, g.S(l.factsRoom)))
 	st := s.At(l.factsPX, 1.2, theme.Sans, 0)
 	if g.Wide {
 		st = g.At(l.factsPX, 1.2, theme.Sans, 0) // no room to grow
 	}
-	p.lines(s, "mix.facts", facts(s.Words, p.pour.offer.Beverage, p.pour.size()), st, l, g.Y(l.factsY), l.factsMost)
+	p.lines(s, "mix.facts", facts(s.Words, p.pour.offer.Beverage, p.pour.size()), st, l, g.Y(l.factsY), g.S(l.factsRoom))
 	s.Ink = p.ui.Roles.Ink
 	p.pour.figuresAt(s, l.x+4, g.Y(l.figY), l.step, l.figPX, l.figLabel)
 	cup := s.Pic(p.cup(s.Look, g.I(l.cupW), g.I(l.cupH)), int(g.X(l.cupX)), int(g.Y(l.cupY)))
@@ -274,12 +275,12 @@ func (p *mixPage) figures() {
 	p.live.Refresh()
 }
 
-// lines sets text beside the cup, smaller if it would take more than most lines.
-func (p *mixPage) lines(s *sheet.Sheet, id, text string, sz theme.Size, l mixPlan, y float64, most int) {
+// lines sets text beside the cup, smaller if it would be higher than room.
+func (p *mixPage) lines(s *sheet.Sheet, id, text string, sz theme.Size, l mixPlan, y, room float64) {
 	width := s.Geo.S(l.subW)
 	ls := art.Wrap(s.Fonts, text, sz, width)
-	for least := sz.PX * .7; len(ls) > most && sz.PX > least; ls = art.Wrap(s.Fonts, text, sz, width) {
-		sz.PX *= .96
+	for least := sz.PX * .6; float64(len(ls))*sz.PX*sz.Line > room && sz.PX > least; ls = art.Wrap(s.Fonts, text, sz, width) {
+		sz.PX *= .97
 	}
 	for i, t := range ls {
 		at := s.Text(t, s.Geo.X(l.x), y+float64(i)*sz.PX*sz.Line, sz, art.Left)

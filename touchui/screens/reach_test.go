@@ -2,7 +2,6 @@ package screens
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -184,12 +183,4 @@ func (r *rig) call(f func()) {
 	if err := r.app.Call(r.t.Context(), f); err != nil {
 		r.t.Fatal(err)
 	}
-}
-
-// TestLookAtReach draws the page in languages and styles, to be looked at.
-func TestLookAtReach(t *testing.T) {
-	if os.Getenv("FOUNTAIN_LOOK") == "" {
-		t.Skip("only draws pictures: FOUNTAIN_LOOK=dir")
-	}
-	lookAt(t, "reach", openReach)
 }

@@ -374,11 +374,11 @@ func (p *reachPage) size(s *sheet.Sheet, m reachPlan, i int) {
 		}
 		bottom := float64(h)*.9 - sz.PX
 		if l.Geo.Wide {
-			bottom = float64(h)*.92 - sz.PX
+			bottom = float64(h)*.86 - sz.PX
 		}
-		k := min(float64(w)*.62/158, (bottom-float64(h)*.08)/240)
+		k := min(float64(w)*.62/158, (bottom-float64(h)*.14)/240)
 		ch := cupHeights[len(cupHeights)-len(u.cups)+i] * k
-		q.Cup((float64(w)-ch*.66)/2, bottom-float64(h)*.03-ch, ch*.66, ch, .86, max(7*k, 2.5), 16*k, liquid, fg)
+		q.Cup((float64(w)-ch*.66)/2, bottom-float64(h)*.08-ch, ch*.66, ch, .86, max(7*k, 2.5), 16*k, liquid, fg)
 		q.Text(text, float64(w)/2, bottom, art.Style{Size: sz, Color: fg}, art.Centre)
 		return q.RGBA
 	}, "reachsize/%s/%v/%dx%d/%v/%s", cup.Key, on, w, h, c.Primary, text)

@@ -53,9 +53,14 @@ func (d *dome) lowPicture(st art.DomeStyle) *image.RGBA {
 		room := fw - left - right
 		top, high := fh*.14, fh*.72
 		if st.Sub != "" && (st.Icon == "" || st.Pressed) {
-			sub := fitted(l, st.Sub, theme.Size{PX: max(26*m.k, 14*l.Geo.K), Line: 1.1, Cut: theme.Text}, room)
-			high -= sub.PX * 1.4
-			q.Text(st.Sub, left+room/2, top+high+sub.PX*.3, art.Style{Size: sub, Color: st.FG}, art.Centre)
+			sub := theme.Size{PX: max(26*m.k, 16*l.Geo.K), Line: 1.1, Cut: theme.Text}
+			ls := art.Wrap(l.Fonts, st.Sub, sub, room)
+			for least := sub.PX * .75; len(ls) > 2 && sub.PX > least; ls = art.Wrap(l.Fonts, st.Sub, sub, room) {
+				sub.PX *= .95
+			}
+			below := float64(len(ls)) * sub.PX * sub.Line
+			high -= below + sub.PX*.3
+			q.Lines(ls, left+room/2, top+high+sub.PX*.3, art.Style{Size: sub, Color: st.FG}, art.Centre)
 		}
 		sz := theme.Size{PX: 62 * m.k, Line: 1, Cut: theme.Display, Track: -.015}
 		lines, px := art.FitName(l.Fonts, st.Label, sz, room, high, 12, 3)
