@@ -226,6 +226,20 @@ func TestDiag(t *testing.T) {
 	})
 }
 
+// TestHide: no part of a password passes, whatever stands in it.
+func TestHide(t *testing.T) {
+	for in, want := range map[string]string{
+		"dial http://unit:hunter2@proxy:3128: no":     "dial http://unit:(secret)@proxy:3128: no",
+		"dial http://unit:hun@ter2@proxy:3128: no":    "dial http://unit:(secret)@proxy:3128: no",
+		`parse "http://unit:hun@ter2@proxy:x": port`:  `parse "http://unit:(secret)@proxy:x": port`,
+		"http://a:b@c:1 and mqtts://d:8883, ada@home": "http://a:(secret)@c:1 and mqtts://d:8883, ada@home",
+	} {
+		if got := hide(in); got != want {
+			t.Errorf("%s: %s", in, got)
+		}
+	}
+}
+
 // TestLogRing: the last lines, in order, numbered without a hole, also when many write; what was asked for and is gone is
 // counted.
 func TestLogRing(t *testing.T) {

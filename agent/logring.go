@@ -169,7 +169,7 @@ func levelName(l slog.Level) string {
 	return "debug"
 }
 
-var passwordInURL = regexp.MustCompile(`(://[^/\s:@"]*):[^/\s@"]*@`)
+var passwordInURL = regexp.MustCompile(`(://[^/\s:@"]*):[^/\s"]*@`)
 
 // hide keeps key material and passwords of addresses off the page, should they ever get into a message.
 func hide(s string) string {

@@ -316,8 +316,12 @@ func redact(s string) string {
 	if strings.Contains(s, "-----BEGIN") {
 		return "(secret)"
 	}
-	if strings.Contains(s, "@") && strings.Contains(s, "://") {
+	scheme, rest, address := strings.Cut(s, "://")
+	switch {
+	case address && strings.Contains(rest, "@") && !strings.ContainsAny(scheme, ":/@"):
 		return MaskProxy(s)
+	case strings.Contains(s, "@") && strings.Contains(s, ":"): // an address that was mistyped
+		return "(secret)"
 	}
 	return s
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -77,5 +78,22 @@ func TestTechnicianSetsTheScreen(t *testing.T) {
 		if err := SetTechnician(tech, key, value); err == nil {
 			t.Errorf("%s takes %q", key, value)
 		}
+	}
+}
+
+// A proxy that is typed without its scheme, or whose password has a sign of addresses in it, is refused or kept; either way
+// nothing tells the password: what is refused goes into the audit trail, and from there into diagnostics.
+func TestProxyThatIsMistyped(t *testing.T) {
+	for _, v := range []string{
+		"unit:hunter2@proxy:3128", "http:unit:hunter2@proxy:3128", "http//unit:hunter2@proxy:3128", "http://unit:hunter2@proxy",
+		"http://unit:hun@ter2@proxy:0", "unit:hun/ter2@proxy:3128", "http://unit:hunter2 @proxy:3128",
+	} {
+		err := SetTechnician(filepath.Join(t.TempDir(), TechnicianName), "cloud.proxy", v)
+		if err == nil || strings.Contains(err.Error(), "ter2") {
+			t.Errorf("%s: %v", v, err)
+		}
+	}
+	if got := Masked("http://unit:hun@ter2@proxy:3128"); strings.Contains(fmt.Sprint(got), "ter2") {
+		t.Errorf("shown as %v", got)
 	}
 }
