@@ -19,6 +19,10 @@ const (
 	synReport  = 0
 	synDropped = 3
 
+	// byKernel is the value of a report that no device made: the kernel releases what a device held that is going away, or
+	// repeats a key.
+	byKernel = 1
+
 	absX          = 0x00
 	absY          = 0x01
 	absMTSlot     = 0x2f
@@ -61,7 +65,8 @@ type decoder struct {
 	slot     int // maxSlots: one the device has beyond our bound
 	high     int // slots below have been used
 	keys     keypad
-	dropping bool // after SYN_DROPPED, until the next report
+	pending  []input.Key // since the last report
+	dropping bool        // after SYN_DROPPED, until the next report
 	rest     []byte
 }
 
@@ -99,7 +104,7 @@ func (d *decoder) event(kind, code uint16, value int32, sec, usec int64) (resync
 		d.dropping = false
 		return true
 	case kind == evSyn && code == synReport:
-		d.report(d.clock(sec, usec))
+		d.report(d.clock(sec, usec), value == byKernel)
 	case d.dropping:
 	case kind == evKey && code == d.button && !d.multi && d.button != 0:
 		if value != 2 { // 2 is a repetition
@@ -107,8 +112,7 @@ func (d *decoder) event(kind, code uint16, value int32, sec, usec int64) (resync
 		}
 	case kind == evKey:
 		if k, ok := d.keys.event(code, value); ok {
-			k.At = d.clock(sec, usec)
-			d.key(k)
+			d.pending = append(d.pending, k)
 		}
 	case kind == evAbs && d.multi:
 		d.multiAxis(code, value)
@@ -165,8 +169,19 @@ func (d *decoder) set(slot int, on bool) {
 	c.on, c.begun = on, on
 }
 
-// report tells what changed since the last one.
-func (d *decoder) report(at time.Time) {
+// report tells what changed since the last one. A release that the kernel made up is no intended end.
+func (d *decoder) report(at time.Time, madeUp bool) {
+	up := input.Up
+	if madeUp {
+		up = input.Cancel
+	}
+	for _, k := range d.pending {
+		if k.At = at; k.Phase == input.Up {
+			k.Phase = up
+		}
+		d.key(k)
+	}
+	d.pending = d.pending[:0]
 	for i := range d.high {
 		c := &d.slots[i]
 		x, y := d.place(c.x, c.y)
@@ -175,7 +190,7 @@ func (d *decoder) report(at time.Time) {
 			c.id = 0
 		}
 		if c.id != 0 && c.ended {
-			d.touch(input.Touch{Phase: input.Up, ID: c.id, X: x, Y: y, At: at})
+			d.touch(input.Touch{Phase: up, ID: c.id, X: x, Y: y, At: at})
 			c.id = 0
 		}
 		switch {
@@ -200,6 +215,7 @@ func (d *decoder) cancel(at time.Time) {
 		}
 		c.muted, c.ended, c.moved, c.begun = c.on, false, false, false
 	}
+	d.report(at, true) // keys only: of fingers nothing is left to tell
 	for _, k := range d.keys.cancel() {
 		k.At = at
 		d.key(k)

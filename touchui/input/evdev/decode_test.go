@@ -104,6 +104,9 @@ func TestDecode(t *testing.T) {
 		}, "down 1 5,6; cancel 1 5,6; down 2 7,7"},
 		{"keys", false, [][]rec{packet(key(15, 1)), packet(key(15, 2)), packet(key(15, 0)), packet(key(30, 1), key(30, 0))}, "down next; up next"},
 		{"two keys of one meaning", false, [][]rec{packet(key(28, 1)), packet(key(57, 1)), packet(key(28, 0)), packet(key(57, 0))}, "down select; up select"},
+		{"a keypad goes away and the kernel releases its key", false, [][]rec{packet(key(28, 1)), {key(28, 0), {evSyn, synReport, byKernel}}}, "down select; cancel select"},
+		{"a key that repeats itself", false, [][]rec{packet(key(28, 1)), {key(28, 2), {evSyn, synReport, byKernel}}, packet(key(28, 0))}, "down select; up select"},
+		{"a touch screen goes away and the kernel releases its finger", false, [][]rec{packet(x(3), y(4), btn(1)), {btn(0), {evSyn, synReport, byKernel}}}, "down 1 3,4; cancel 1 3,4"},
 		{"a key goes up that never went down", false, [][]rec{packet(key(28, 0))}, ""},
 		{"dropped with a key held", false, [][]rec{packet(key(28, 1), key(1, 1)), {{evSyn, synDropped, 0}, key(28, 0), report()}, packet(key(1, 0)), packet(key(28, 1))}, "down select; down back; cancel select; cancel back; down select"},
 	} {
