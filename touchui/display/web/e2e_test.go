@@ -259,4 +259,20 @@ func TestChromium(t *testing.T) {
 	if im, err := png.Decode(resp.Body); err != nil || im.Bounds().Dx() != 1080 {
 		t.Errorf("screenshot: %v", err)
 	}
+
+	// The keyboard drives the same screen: Tab goes to the pad, which wears the ring then, Enter presses it.
+	downs, ups := 0, 0
+	on(func() { downs, ups = h.down, h.up })
+	run(chromedp.KeyEvent("\t"))
+	eventually("Tab to the pad", func() bool {
+		for _, e := range app.Elements() {
+			if e.ID == "pour" && e.Focused {
+				return true
+			}
+		}
+		return false
+	})
+	shot("5-focus.png")
+	run(chromedp.KeyEvent("\r"))
+	eventually("Enter to press it", func() bool { return h.down == downs+1 && h.up == ups+1 })
 }
