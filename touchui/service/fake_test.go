@@ -99,7 +99,7 @@ func newFakeAgent(t *testing.T) *fakeAgent {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	f := &fakeAgent{
-		t: t, socket: filepath.Join(dir, "agent.sock"), cat: raw, pin: "246810", lease: 3 * time.Second, // a loaded host must not end what a test does not mean to end
+		t: t, socket: filepath.Join(dir, "agent.sock"), cat: raw, pin: "246810", lease: 30 * time.Second, // a loaded host must not end what a test does not mean to end
 		stands: map[string]bool{},
 		ops:    map[string]*fakeOp{}, pours: map[string]*fakePour{}, calls: map[string]int{}, script: usualScript, diag: []byte("tar"),
 		short: strings.Repeat("fountain 0.9 FTN-0007 ok. ", 20),

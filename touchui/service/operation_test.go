@@ -180,7 +180,7 @@ func flowing(t *testing.T) *rig {
 
 func (r *rig) stopped(how string) {
 	r.t.Helper()
-	deadline := time.Now().Add(time.Second)
+	deadline := time.Now().Add(5 * time.Second)
 	for r.agent.live() != 0 {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("the operation runs on after %s", how)
@@ -226,6 +226,7 @@ func TestLostFingerStops(t *testing.T) {
 // The agent goes away: the screen says so; nothing is claimed about the outcome.
 func TestLostAgent(t *testing.T) {
 	r := flowing(t)
+	r.agent.set(func() { r.agent.lease = api.LeaseLimit })
 	_ = r.agent.srv.Close()
 	r.until("the outcome", func() bool { _, ok := r.find("service.op.outcome"); return ok })
 	r.said("service.op.outcome", "Not done")
