@@ -68,6 +68,7 @@ func (d *draw) curve(f *flow, r rect) *image.RGBA {
 	f.drawn = len(f.points)
 	m := d.m
 	q := art.Clear(d.Fonts, r.w, r.h)
+	defer q.Fixed()() // time goes to the right everywhere
 	w, h := float64(r.w), float64(r.h)
 	q.Round(0, 0, w, h, min(m.radius, h/4), d.Roles.Surface)
 	label := theme.Size{PX: m.f(28, 16), Line: 1, Cut: theme.Text}

@@ -189,9 +189,9 @@ func (n *number) bigPic(d *draw) *image.RGBA {
 	sz := d.big(px)
 	sz.PX = d.Fonts.Fit([]string{n.text()}, sz.Cut, sz.Track, float64(n.bigR.w), px, px/3)
 	q.Text(n.text(), 0, 0, art.Style{Size: sz, Color: d.Roles.Ink}, art.Left)
-	unit := d.T("service.op.in", "unit", n.ask.Unit)
+	unit := d.T("service.op.in", "unit", n.unit())
 	if n.typing {
-		unit = d.T("service.op.range", "min", d.s.num(n.ask.Min, 1), "max", d.s.num(n.ask.Max, 1), "unit", n.ask.Unit)
+		unit = d.T("service.op.range", "min", d.s.num(n.ask.Min, 1), "max", d.s.num(n.ask.Max, 1), "unit", n.unit())
 	}
 	q.Text(unit, 0, px*1.08, art.Style{Size: theme.Size{PX: m.f(32, 17), Line: 1, Cut: theme.Text}, Color: d.Roles.InkSoft}, art.Left)
 	return q.RGBA
@@ -222,7 +222,7 @@ func (n *number) effect(d *draw) *image.RGBA {
 			rows = append(rows, row{d.T("service.op.allowed"), d.T("service.op.to", "min", s.num(usualLeast, 1), "max", s.num(usualMost, 1))})
 		}
 	} else {
-		rows = append(rows, row{d.T("service.op.allowed"), d.T("service.op.to", "min", s.num(n.ask.Min, 1), "max", s.num(n.ask.Max, 1)+" "+n.ask.Unit)})
+		rows = append(rows, row{d.T("service.op.allowed"), d.T("service.op.to", "min", s.num(n.ask.Min, 1), "max", s.num(n.ask.Max, 1)+" "+n.unit())})
 	}
 	y := 0.0
 	sz := theme.Size{PX: m.f(31, 17), Line: 1.2, Cut: theme.Sans}
@@ -280,7 +280,7 @@ func (n *number) saveText() string {
 	if !n.set {
 		return l.T("service.op.readfirst")
 	}
-	return l.T("service.op.take", "v", n.page.s.num(n.value, n.digits()), "unit", n.ask.Unit)
+	return l.T("service.op.take", "v", n.page.s.num(n.value, n.digits()), "unit", n.unit())
 }
 
 func (n *number) saveKind() kind {
@@ -340,5 +340,8 @@ func (n *number) addCup(d *draw, r rect) {
 	d.Add(n.cup)
 }
 
-// label of a mark of the scale.
+// unit is the unit asked for, as the language writes it.
+func (n *number) unit() string { return n.page.s.known("service.unit", n.ask.Unit) }
+
+// mark is the number at a mark of the scale.
 func (n *number) mark(v float64) string { return fmt.Sprintf("%g", math.Round(v*10)/10) }

@@ -341,7 +341,7 @@ func (s *Service) measured(e api.Evidence) string {
 	}
 	is := s.num(e.Is, digitsOf(e.Is))
 	if e.Unit != "" {
-		is += " " + e.Unit
+		is += " " + s.known("service.unit", e.Unit)
 	}
 	if e.Min == 0 && e.Max == 0 {
 		return is

@@ -170,7 +170,7 @@ func (d *draw) dots(typed int, r rect) *image.RGBA {
 	for i := range n {
 		x := float64(i)*step + 1
 		if i < typed {
-			q.Fill((&art.Path{}).Circle(x+size/2, y, size/2), d.Roles.Ink)
+			q.Round(x, y-size/2, size, size, size/2, d.Roles.Ink)
 		} else {
 			q.Frame(x, y-size/2, size, size, size/2, d.m.f(5, 3), d.Roles.InkSoft)
 		}
