@@ -61,16 +61,13 @@ func choosingFor(l *sheet.Look) choosing {
 	return m
 }
 
-func (p *pourPage) chooseTall(s *sheet.Sheet) { p.choose(s, choosingFor(p.l)) }
-
-// chooseWide is the beverage page of landscape panels. The dome keeps its corner, and the poster stands above it.
-func (p *pourPage) chooseWide(s *sheet.Sheet) {
-	s.Rail(p.l.Geo.W - p.l.Geo.I(art.CornerR))
-	p.choose(s, choosingFor(p.l))
-}
-
-func (p *pourPage) choose(s *sheet.Sheet, m choosing) {
+// choose is the beverage page. On landscape panels the dome keeps its corner, and the poster stands above it.
+func (p *pourPage) choose(s *sheet.Sheet) {
 	l, g, v := p.l, p.l.Geo, p.offer.Beverage
+	m := choosingFor(l)
+	if g.Wide {
+		s.Rail(g.W - g.I(art.CornerR))
+	}
 	s.BG, s.Ink = p.c.Primary, p.c.Ink
 	s.Box(0, 0, g.W, g.H, p.c.Primary)
 	if p.offer.Brand == nil || v == nil {
@@ -300,16 +297,7 @@ func (p *pourPage) plate(s *sheet.Sheet, i, x, y int, w, h, k float64) {
 	s.Control(c)
 }
 
-// figures are calories, sugar and caffeine of the chosen cup; all drawn pixels.
-func (p *pourPage) figures(s *sheet.Sheet, y, step, px, labelPX float64) {
-	x := 44.0
-	if s.Geo.Wide {
-		x = 28
-	}
-	p.figuresAt(s, x, s.Geo.Y(y), step, px, labelPX)
-}
-
-// figuresAt is figures from x, drawn, at y, of the panel.
+// figuresAt adds calories, sugar and caffeine of the chosen cup from x0, drawn pixels as all sizes, at y of the panel.
 func (p *pourPage) figuresAt(s *sheet.Sheet, x0, y, step, px, labelPX float64) {
 	l, g, v, ml := s.Look, s.Geo, p.offer.Beverage, p.size().ML
 	w := l.Words

@@ -3,7 +3,6 @@ package screens
 import (
 	"fmt"
 	"image"
-	"image/color"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -89,18 +88,6 @@ type flowView struct {
 	at      int // present level, -1 before the first
 }
 
-type mark struct {
-	y    int
-	text string
-	line *canvas.Rectangle
-	num  *canvas.Image
-}
-
-type bubble struct {
-	y, r int
-	pic  *canvas.Image
-}
-
 func newFlowView(p *pourPage, s *sheet.Sheet) *flowView {
 	l, g := p.l, p.l.Geo
 	paused := p.active() && p.ui.pour.portion && p.ui.pour.state == paused
@@ -154,68 +141,6 @@ func (f *flowView) period() int { return f.l.Geo.I(art.WavePeriod) }
 func (f *flowView) wave() {
 	f.phase = (f.phase + max(f.period()/36, 1)) % f.period()
 	f.edge.Move(fyne.NewPos(float32(-f.phase), float32(f.at-f.edgeH/2)))
-}
-
-func (f *flowView) addBubbles(s *sheet.Sheet) {
-	p, l, g := f.p, f.l, f.l.Geo
-	if !sparkling(p.offer.Beverage) || p.done() || p.c.Plain {
-		return
-	}
-	for _, b := range [...][3]float64{{130, 1380, 26}, {250, 1220, 14}, {180, 1110, 34}, {860, 1330, 20}, {760, 1160, 30}, {860, 1040, 14}, {420, 1090, 18}, {640, 1270, 12}, {330, 1400, 12}} {
-		r := g.I(b[2])
-		img := l.Compose(func() *image.RGBA {
-			q := l.Picture(2*r, 2*r, p.c.Primary)
-			q.Round(0, 0, float64(2*r), float64(2*r), float64(r), p.c.Tint(.22))
-			return q.RGBA
-		}, "bubble/%s/%d", p.offer.Brand.ID, r)
-		y := g.I(b[1] + lift(g))
-		pic := s.Pic(img, int(g.X(b[0]))-r, y-r)
-		s.Fixed(pic)
-		f.bubbles = append(f.bubbles, bubble{y: y, r: r, pic: pic})
-	}
-}
-
-// scale lists the marks of the jug: every 25 ml with a number at each 100, or every ounce with one at each fourth.
-func scaleOf(l *sheet.Look, ml int) (shares []float64, texts []string) {
-	step, whole, most, each := 25.0, 4, float64(ml), 100
-	if l.Units == sheet.FluidOunces {
-		step, most, each = 1, float64(ml)/mlPerFlOz, 4
-	}
-	for i := 1; float64(i)*step < most-step/4; i++ {
-		shares = append(shares, float64(i)*step/most)
-		t := ""
-		if i%whole == 0 {
-			t = l.Words.Number(float64(i/whole*each), 0)
-		}
-		texts = append(texts, t)
-	}
-	return shares, texts
-}
-
-func (f *flowView) addScale(s *sheet.Sheet) {
-	p, l, g := f.p, f.l, f.l.Geo
-	shares, texts := scaleOf(l, p.size().ML)
-	if len(shares) > 40 { // a pitcher: the marks would run into each other
-		return
-	}
-	for i, share := range shares {
-		m := mark{text: texts[i], y: f.plan.levelAt(share)}
-		w := 32.0
-		if m.text != "" {
-			w = 64
-			img, over := l.Label(m.text, f.numStyle(p.c.OnSecondary))
-			tw := l.Fonts.Width(m.text, theme.Text, g.S(34), 0)
-			m.num = s.Pic(img, g.W-g.I(76)-int(tw+.5)-g.I(2), m.y-g.I(20)-over)
-			s.Fixed(m.num)
-		}
-		m.line = s.Box(g.W-g.I(w), m.y-g.I(3), g.I(w), g.I(6), p.c.OnSecondary)
-		s.Fixed(m.line)
-		f.marks = append(f.marks, m)
-	}
-}
-
-func (f *flowView) numStyle(c color.RGBA) art.Style {
-	return art.Style{Size: f.l.Geo.At(34, 40.0/34, theme.Text, 0), Color: c}
 }
 
 // full adds the mark of a full cup and what it means.
@@ -369,26 +294,6 @@ func shown(o fyne.CanvasObject, yes bool) {
 	}
 }
 
-// mark colours a mark of the scale for its side of the level, and hides it in the surface.
-func (f *flowView) mark(m mark, level int) {
-	p, g := f.p, f.l.Geo
-	near := m.y-level < g.I(30) && level-m.y < g.I(30)
-	shown(m.line, !near)
-	fg := p.c.Ink
-	if m.y < level {
-		fg = p.c.OnSecondary
-	}
-	if m.line.FillColor != fg {
-		m.line.FillColor = fg
-		m.line.Refresh()
-	}
-	if m.num != nil {
-		shown(m.num, !near)
-		img, _ := f.l.Label(m.text, f.numStyle(fg))
-		sheet.Replace(m.num, img)
-	}
-}
-
 // put places a picture of width w that reading begins at x with.
 func (f *flowView) put(c *canvas.Image, x, w, y float64) {
 	if f.l.RTL() {
@@ -465,98 +370,4 @@ func (f *flowView) title(y int, dry bool) {
 	for i, t := range f.words {
 		line(f.notes[i], t, f.noteSz, top+float64(i)*f.noteSz.PX*f.noteSz.Line)
 	}
-}
-
-// wayHome is the upper edge of the button that ends a visit.
-func (f *flowView) wayHome() int {
-	g := f.l.Geo
-	if g.Wide {
-		return g.H - target(g, 60) - g.I(16)
-	}
-	return f.p.ui.lowered(int(g.B(614)))
-}
-
-// finish adds what the end of a pour says, and the way home.
-func (f *flowView) finish(s *sheet.Sheet) {
-	p, u, l, g := f.p, f.p.ui, f.l, f.l.Geo
-	s.BG, s.Ink = p.c.Well, p.c.Ink
-	text := l.T("pour.enough")
-	leave := func() {
-		if p.active() {
-			u.pour.release(false)
-			return
-		}
-		u.goHome()
-	}
-	y, h, px := f.wayHome(), target(g, 116), 32.0
-	if g.Wide {
-		h, px = target(g, 60), 20
-	}
-	st := sheet.ButtonStyle{H: h, PadL: h * 2 / 5, PadR: h * 2 / 5, Radius: float64(h) / 2, PX: l.At(px, 1, theme.Text, 0).PX, Fill: p.c.Well, FG: p.c.Ink}
-	img := l.Button(text, pill(l, p.c, st, false))
-	x := (g.W - img.Rect.Dx()) / 2
-	if g.Wide {
-		x = f.left()
-	}
-	s.Control(sheet.NewControl("pour.done", sheet.RoleButton, text, img, x, y, leave)).Radius = float32(st.Radius)
-	if t := p.trouble(); t != "" {
-		f.note(s, t)
-	}
-}
-
-// left is where what is read begins, in either direction.
-func (f *flowView) left() int {
-	switch g := f.l.Geo; {
-	case roomy(g):
-		return g.I(48)
-	case g.Wide:
-		return g.I(28)
-	default:
-		return int(g.X(48))
-	}
-}
-
-// noteLines are the words about the end of a pour, broken for their plate.
-func (f *flowView) noteLines(t string) (lines []string, sz theme.Size, width float64) {
-	l, g := f.l, f.l.Geo
-	switch {
-	case roomy(g):
-		sz, width = l.At(22, 1.25, theme.Text, 0), g.S(334)
-	case g.Wide:
-		sz, width = l.At(18, 1.2, theme.Text, 0), g.S(320)
-	default:
-		sz, width = l.At(34, 1.25, theme.Text, 0), g.S(800)
-	}
-	lines = art.Wrap(l.Fonts, t, sz, width-g.S(40))
-	if g.Wide && !roomy(g) && len(lines) > 2 {
-		sz.PX *= .85
-		lines = art.Wrap(l.Fonts, t, sz, width-g.S(40))
-	}
-	return lines, sz, width
-}
-
-func (f *flowView) noteHeight(lines []string, sz theme.Size, _ float64) int {
-	return int(float64(len(lines))*sz.PX*sz.Line + f.l.Geo.S(24))
-}
-
-// note puts words on a plate of their own, so that the level behind does not matter: above the way home, or above the dome
-// on landscape panels.
-func (f *flowView) note(s *sheet.Sheet, words string) {
-	l, g := f.l, f.l.Geo
-	lines, sz, width := f.noteLines(words)
-	h := f.noteHeight(lines, sz, width)
-	x, y := (g.W-int(width))/2, f.wayHome()-g.I(14)-h
-	if g.Wide {
-		x, y = g.W-int(width)-g.I(12), g.I(62)
-		if roomy(g) {
-			y = g.I(100)
-		}
-	}
-	q := art.Clear(l.Fonts, int(width), h)
-	q.Round(0, 0, width, float64(h), g.S(24), f.p.c.Well)
-	if f.p.c.Plain {
-		q.Frame(0, 0, width, float64(h), theme.RadiusPlain*g.K, max(theme.LinePlain*g.K, 2), f.p.c.Ink)
-	}
-	q.Lines(lines, width/2, g.S(12), art.Style{Size: sz, Color: f.p.c.Ink}, art.Centre)
-	s.Sign("pour.note", words, s.Pic(q.RGBA, x, y))
 }

@@ -96,5 +96,5 @@ func fitted(l *sheet.Look, t string, sz theme.Size, width float64) theme.Size {
 	return sz
 }
 
-// brandName is the name of a brand as the language says it: it stays, unless it is a word like 'Your mix'.
+// drinkName is the name of a beverage in the language of the screen.
 func drinkName(w *words.Book, o Offer) string { return w.Name(o.Beverage.Name) }

@@ -159,7 +159,8 @@ func TestDrinkPages(t *testing.T) {
 func drinkPage(name string) (page struct {
 	name string
 	show func(u *UI)
-}) {
+},
+) {
 	for _, p := range drinkPages {
 		if p.name == name {
 			return p

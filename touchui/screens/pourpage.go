@@ -307,10 +307,8 @@ func (p *pourPage) build() {
 		p.soldOut(s)
 	case p.own != nil:
 		p.own.lay(s)
-	case p.l.Geo.Wide:
-		p.chooseWide(s)
 	default:
-		p.chooseTall(s)
+		p.choose(s)
 	}
 	p.look()
 	s.Fill(p.root)

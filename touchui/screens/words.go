@@ -3,7 +3,6 @@ package screens
 import (
 	"errors"
 	"math"
-	"strconv"
 	"strings"
 
 	"fountain/agent/api"
@@ -249,20 +248,4 @@ func endWords(p api.Pour) string {
 		return ""
 	}
 	return "ended." + p.Reason
-}
-
-// plural is for pages that have no words of their own language yet.
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + many
-}
-
-// favouriteNote is the last line of a favourite.
-func favouriteNote(v *beverage.Beverage, c Cup) string {
-	if noSugar(v) && kcal(v, c.ML) < 8 {
-		return "No sugar"
-	}
-	return strconv.Itoa(kcal(v, c.ML)) + " kcal"
 }
