@@ -201,16 +201,22 @@ func (p *attractPage) ground(s *sheet.Sheet) {
 		s.Fixed(s.Pic(img, g.W-img.Rect.Dx(), g.H-img.Rect.Dy()))
 		return
 	}
-	wave := p.wave()
+	wave, field := p.wave(), u.Roles.Active
+	if u.Roles.Plain {
+		field = u.Roles.BG // the dome is the brightest there is
+	}
 	edge := u.Compose(func() *image.RGBA {
 		q := art.Clear(u.Fonts, g.W, wave)
-		q.Wave(0, 0, float64(g.W), float64(wave), art.WavePeriod*k, u.Roles.Active)
+		q.Wave(0, 0, float64(g.W), float64(wave), art.WavePeriod*k, field)
+		if u.Roles.Plain {
+			q.Box(0, wave/2, g.W, max(2, g.I(4)), u.Roles.Line)
+		}
 		return q.RGBA
 	}, "attract/edge/%d", wave)
 	if len(p.bands) > 0 {
 		s.Pic(edge, 0, y-wave/2)
 	}
-	s.Box(0, y+wave-wave/2, g.W, g.H-y, u.Roles.Active)
+	s.Box(0, y+wave-wave/2, g.W, g.H-y, field)
 	img := u.Compose(func() *image.RGBA { return art.Dome(u.Fonts, g.I(1920-art.DomeTop), st, k) }, "attract/%v/%v", st, k)
 	s.Fixed(s.Pic(img, int(g.X(540-art.DomeR)+.5), g.H-img.Rect.Dy()))
 }

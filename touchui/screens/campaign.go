@@ -32,7 +32,7 @@ func (p *homePage) campaign(s *sheet.Sheet, k float64) float64 {
 	s.Box(0, img.Rect.Dy(), u.Geo.W, int(1088*k+.5)-img.Rect.Dy(), u.Roles.Surface) // letters may reach down onto it
 	s.Fixed(u.logoAt(s, int(40*k), int(44*k), 46*k))                                // the picture is drawn around it
 	sz := theme.Size{PX: 176 * k, Line: .94, Cut: theme.Display, Track: -.02}
-	lines, px := art.FitName(u.Fonts, title, sz, float64(u.Geo.W)-80*k, 332*k, 42*k, 2)
+	lines, px := art.FitName(u.Fonts, title, sz, float64(u.Geo.W)-80*k, 200*k, 42*k, 2)
 	sz.PX = px
 	at := 752*k - float64(len(lines))*px*sz.Line
 	for i, l := range lines {

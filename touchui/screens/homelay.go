@@ -135,6 +135,7 @@ func (u *UI) note(o Offer) string {
 func (u *UI) favourite(o Offer, k float64) (image.Image, art.Card) {
 	card := art.FavouriteCard(o.Brand, u.Words.Name(o.Beverage.Name), u.note(o))
 	card.BrandPX, card.NoteSize.PX = u.grown(card.BrandPX), u.grown(card.NoteSize.PX)
+	card.MaxNameH = min(card.MaxNameH, float64(card.H-card.Top-card.Bottom)-card.BrandPX-card.NoteSize.PX-card.NoteGap-10)
 	card = card.Scaled(k)
 	return u.Compose(func() *image.RGBA { return card.Draw(u.Fonts, u.Roles.BG, u.Roles) }, "fav/%s/%v/%s", o.Beverage.ID, k, card.Note), card
 }
