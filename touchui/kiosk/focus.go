@@ -35,6 +35,8 @@ type focus struct {
 	ring      *fyne.Container
 	band      *drawn.Rectangle // a light line inside, so that the ring is seen on every colour
 	line      *drawn.Rectangle
+	outer     color.Color // of the ring; nil: the theme's
+	inner     color.Color // of the line inside
 }
 
 func newFocus(a *App) *focus {
@@ -46,6 +48,13 @@ func newFocus(a *App) *focus {
 
 // SetRightToLeft says how rows are read. Fyne thread.
 func (a *App) SetRightToLeft(yes bool) { a.focus.rtl = yes }
+
+// SetRing sets the colours of the ring around what has the focus, and of the line inside it, against which it stands out
+// whatever the page's colours are. Until then they are the theme's focus and background. Fyne thread.
+func (a *App) SetRing(ring, inside color.Color) {
+	a.focus.outer, a.focus.inner = ring, inside
+	a.canvas.SetDirty()
+}
 
 // OnFocus calls f when a key moved the focus, and when one changed the value of what has it. Fyne thread.
 func (a *App) OnFocus(f func(display.Element)) { a.focus.changed = f }
@@ -201,15 +210,17 @@ func (f *focus) layer() fyne.CanvasObject {
 	if e.seen.Empty() {
 		return nil
 	}
-	s := f.app.fyne.settings
-	colour := func(n fyne.ThemeColorName) color.Color { return s.Theme().Color(n, s.ThemeVariant()) }
-	inside := theme.ColorNameBackground
+	outer, inner := f.outer, f.inner
+	if outer == nil {
+		s := f.app.fyne.settings
+		outer, inner = s.Theme().Color(theme.ColorNameFocus, s.ThemeVariant()), s.Theme().Color(theme.ColorNameBackground, s.ThemeVariant())
+	}
 	if f.adjusting { // no gap: the ring holds what it is around
-		inside = theme.ColorNameFocus
+		inner = outer
 	}
 	// Fyne draws a stroke half on each side of the edge
-	place(f.line, r.Grow(-ringWidth/2), ringWidth, ringRound, colour(theme.ColorNameFocus))
-	place(f.band, r.Grow(-ringWidth-ringGap/2), ringGap, ringRound-ringWidth, colour(inside))
+	place(f.line, r.Grow(-ringWidth/2), ringWidth, ringRound, outer)
+	place(f.band, r.Grow(-ringWidth-ringGap/2), ringGap, ringRound-ringWidth, inner)
 	return f.ring
 }
 

@@ -2,6 +2,7 @@
 // finger's gestures, on Fyne's public API only (no cgo, never fyne.io/fyne/v2/app).
 //
 //	input.Source ─► gestures ─► widgets ─┐
+//	input.KeySource ─► keys, focus ──────┤
 //	fyne.Do, timers, animations ─────────┴─► dirty ─► paint.Painter ─► display.Display
 //
 // Everything between runs on one goroutine, the Fyne thread: the one inside App.Run. It blocks when nothing is dirty,

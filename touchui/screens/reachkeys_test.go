@@ -111,6 +111,7 @@ func TestJourneyByFourKeys(t *testing.T) {
 					t.Errorf("the key that woke the screen also went to %s", f.ID)
 				}
 				n := r.keyTo("home.brand.copperline")
+				r.shot(fmt.Sprintf("%dx%d-%s-focus-home", c.w, c.h, c.tag))
 				r.key(input.KeySelect)
 				r.waitPage("brand")
 				n += r.keyTo("brand.beverage.copperline.craft-zero")
@@ -122,6 +123,7 @@ func TestJourneyByFourKeys(t *testing.T) {
 					t.Errorf("after choosing a size the focus is on %+v", e)
 				}
 				n += r.keyTo("beverage.pour")
+				r.shot(fmt.Sprintf("%dx%d-%s-focus-pour", c.w, c.h, c.tag))
 				r.key(input.KeySelect)
 				r.waitPage("pouring")
 				if f := r.focused(); f.ID != "beverage.pour" {

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image/color"
 	"log/slog"
 	"maps"
 	"slices"
@@ -51,6 +52,7 @@ type Assist interface {
 	Press(id string) bool
 	Elements() []display.Element
 	SetRightToLeft(bool)
+	SetRing(ring, inside color.Color)
 }
 
 // Talker says what the screen shows; *speech.Speaker is it.
@@ -306,6 +308,7 @@ func (u *UI) show(p page) {
 		u.stage.CancelTouches()
 	}
 	u.stage.SetRightToLeft(u.RTL())
+	u.stage.SetRing(u.Roles.Focus, u.Roles.BG)
 	u.settle()
 	u.place(old, p)
 	if old == nil {
