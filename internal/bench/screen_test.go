@@ -69,6 +69,9 @@ func measureScreen(ctx context.Context, t *testing.T, u *desk.Unit, emit func(Fi
 	before := len(seen.since(0))
 	time.Sleep(10 * time.Second)
 	idle := len(seen.since(before))
+	for _, f := range seen.since(before) {
+		t.Logf("a frame while idle: %d items, %d pixels", f.Items, f.Pixels)
+	}
 
 	var latencies, paints, floor []float64
 	for i := range 120 {

@@ -23,6 +23,8 @@ type Shelf struct {
 
 var errNoDir = errors.New("no directory for asset packs")
 
+const day = 24 * time.Hour
+
 // path of the pack of m: its name is the digest of all that m says.
 func (s *Shelf) path(m Meta) string {
 	d := sha256.Sum256(index{meta: m}.encode())
@@ -38,8 +40,11 @@ func (s *Shelf) Open(want Meta) (*Pack, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	_ = os.Chtimes(p.path, now, now) // used now; a read-only directory serves as well
+	// Used now, by the day: the file system may take long over it when others write. A read-only directory serves as well.
+	if st, err := os.Stat(p.path); err == nil && time.Since(st.ModTime()) > day {
+		now := time.Now()
+		_ = os.Chtimes(p.path, now, now)
+	}
 	return p, nil
 }
 

@@ -36,7 +36,7 @@ func TestShelfKeepsTheLastUsed(t *testing.T) {
 			t.Errorf("look %d: %v", i, err)
 		}
 	}
-	past := time.Now().Add(-time.Minute)
+	past := time.Now().Add(-2 * day)
 	for i, m := range metas[:2] {
 		p, err := shelved(t, s, m, goOn)
 		if err != nil {
