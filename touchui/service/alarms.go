@@ -123,7 +123,7 @@ func (p *alarmsPage) build(sh *sheet.Sheet) {
 	for i, a := range p.list {
 		sub := s.said(a.Evidence)
 		if sub == "" {
-			sub = s.said(a.Remedy)
+			sub = s.remedy(a.Name, a.Scope, a.Remedy)
 		}
 		up.todoRow(fmt.Sprintf("service.alarm.%d", i), a.Severity, s.alarmTitle(a.Name, a.Scope, a.What, ""), sub, d.T("service.action.show"),
 			rect{0, y, area.w, h}, func() { s.show(newAlarm(s, a, func() { s.show(newAlarms(s)) })) })

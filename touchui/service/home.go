@@ -167,7 +167,7 @@ func (p *homePage) todo(d *draw, i int, t api.Todo, r rect) {
 		}
 	}
 	if sub == "" {
-		sub = p.s.said(t.Remedy)
+		sub = p.s.remedy(t.Alarm, t.Scope, t.Remedy)
 	}
 	d.todoRow(fmt.Sprintf("service.todo.%d", i), t.Severity, p.s.alarmTitle(t.Alarm, t.Scope, t.What, t.Line), sub,
 		d.T("service.action."+t.Action), r, func() { p.s.act(t) })

@@ -79,7 +79,7 @@ func TestEveryRecipeCanBeSaid(t *testing.T) {
 	}
 }
 
-// Every alarm of the agent's catalogue has a title of its own.
+// Every alarm of the agent's catalogue has a title and a remedy of its own.
 func TestEveryAlarmHasATitle(t *testing.T) {
 	b, err := os.ReadFile("../../agent/alarm/catalogue.go")
 	if err != nil {
@@ -93,6 +93,9 @@ func TestEveryAlarmHasATitle(t *testing.T) {
 	for _, id := range ids {
 		if title := en.alarmTitle(id[1], "s01", "", ""); !strings.Contains(title, "s01") {
 			t.Errorf("alarm %s: title %q", id[1], title)
+		}
+		if !en.look.Words.Has("service.remedy." + id[1]) {
+			t.Errorf("alarm %s: no remedy", id[1])
 		}
 	}
 }
