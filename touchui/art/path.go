@@ -17,9 +17,6 @@ type Point struct{ X, Y float64 }
 // Matrix is an affine map: x' = A·x + C·y + E, y' = B·x + D·y + F.
 type Matrix struct{ A, B, C, D, E, F float64 }
 
-// Identity maps a point to itself.
-var identity = Matrix{A: 1, D: 1}
-
 // Translate, Scale and Rotate return maps; Mul applies n first, then m.
 func Translate(x, y float64) Matrix { return Matrix{A: 1, D: 1, E: x, F: y} }
 

@@ -31,12 +31,11 @@ type placed struct {
 
 // control is something that can be touched.
 type control struct {
-	id, role  string
-	enabled   bool
-	full      image.Rectangle // as if nothing cut it off
-	seen      image.Rectangle
-	shape     Shaped
-	container string // of the scroll area it is in, so that only neighbours are compared
+	id, role string
+	enabled  bool
+	full     image.Rectangle // as if nothing cut it off
+	seen     image.Rectangle
+	shape    Shaped
 }
 
 // Shaped is implemented by a control that is not as large as its box, such as a round one.

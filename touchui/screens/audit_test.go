@@ -34,8 +34,12 @@ func (a auditing) String() string {
 // pseudo languages, in each text mode and in a campaign's colours. The short run takes those that are the hardest.
 func TestAudit(t *testing.T) {
 	hard := []auditing{
-		{words.Pseudo, textNormal, false}, {"ja", textNormal, true}, {"en", textContrast, false}, {"de", textLarge, false},
-		{"ar", textNormal, false}, {words.PseudoRTL, textLarge, false},
+		{words.Pseudo, textNormal, false},
+		{"ja", textNormal, true},
+		{"en", textContrast, false},
+		{"de", textLarge, false},
+		{"ar", textNormal, false},
+		{words.PseudoRTL, textLarge, false},
 	}
 	looks := hard
 	if os.Getenv("FOUNTAIN_LONG") != "" {

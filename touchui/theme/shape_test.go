@@ -11,13 +11,6 @@ import (
 	"github.com/go-text/typesetting/font"
 )
 
-func ids(l *line) (out []font.GID) {
-	for _, g := range l.glyphs {
-		out = append(out, g.id)
-	}
-	return out
-}
-
 // Arabic letters join: in a word each has another shape than alone, and the word runs from right to left.
 func TestArabicJoins(t *testing.T) {
 	f := load(t).For("ar", true)
@@ -79,8 +72,13 @@ func TestFacesByScript(t *testing.T) {
 		s    string
 		file string
 	}{
-		{"A", "BricolageGrotesque-Display.ttf"}, {"7", "BricolageGrotesque-Display.ttf"}, {"Ж", "NotoSans-Bold.ttf"},
-		{"何", "NotoSansJP-Bold.otf"}, {"ー", "NotoSansJP-Bold.otf"}, {"、", "NotoSansJP-Bold.otf"}, {"ع", "NotoSansArabic-Bold.ttf"},
+		{"A", "BricolageGrotesque-Display.ttf"},
+		{"7", "BricolageGrotesque-Display.ttf"},
+		{"Ж", "NotoSans-Bold.ttf"},
+		{"何", "NotoSansJP-Bold.otf"},
+		{"ー", "NotoSansJP-Bold.otf"},
+		{"、", "NotoSansJP-Bold.otf"},
+		{"ع", "NotoSansArabic-Bold.ttf"},
 	} {
 		if got := f.set.files[f.line(c.s, Display).glyphs[0].face].File; got != c.file {
 			t.Errorf("%s is set in %s", c.s, got)

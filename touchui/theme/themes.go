@@ -220,12 +220,18 @@ func (t Theme) Check() error {
 		least   float64
 	}
 	pairs := []pair{
-		{"roles.ink", r.Ink, r.BG, "bg", ContrastText}, {"roles.ink", r.Ink, r.Surface, "surface", ContrastText},
-		{"roles.ink", r.Ink, r.Sunk, "sunk", ContrastText}, {"roles.inkSoft", r.InkSoft, r.BG, "bg", ContrastText},
-		{"roles.inkSoft", r.InkSoft, r.Surface, "surface", ContrastText}, {"roles.inkSoft", r.InkSoft, r.Sunk, "sunk", ContrastText},
-		{"roles.onActive", r.OnActive, r.Active, "active", ContrastText}, {"roles.onGo", r.OnGo, r.Go, "go", ContrastText},
-		{"roles.onStop", r.OnStop, r.Stop, "stop", ContrastText}, {"roles.onWarn", r.OnWarn, r.Warn, "warn", ContrastText},
-		{"roles.onWater", r.OnWater, r.Water, "water", ContrastText}, {"roles.focus", r.Focus, r.BG, "bg", ContrastLarge},
+		{"roles.ink", r.Ink, r.BG, "bg", ContrastText},
+		{"roles.ink", r.Ink, r.Surface, "surface", ContrastText},
+		{"roles.ink", r.Ink, r.Sunk, "sunk", ContrastText},
+		{"roles.inkSoft", r.InkSoft, r.BG, "bg", ContrastText},
+		{"roles.inkSoft", r.InkSoft, r.Surface, "surface", ContrastText},
+		{"roles.inkSoft", r.InkSoft, r.Sunk, "sunk", ContrastText},
+		{"roles.onActive", r.OnActive, r.Active, "active", ContrastText},
+		{"roles.onGo", r.OnGo, r.Go, "go", ContrastText},
+		{"roles.onStop", r.OnStop, r.Stop, "stop", ContrastText},
+		{"roles.onWarn", r.OnWarn, r.Warn, "warn", ContrastText},
+		{"roles.onWater", r.OnWater, r.Water, "water", ContrastText},
+		{"roles.focus", r.Focus, r.BG, "bg", ContrastLarge},
 	}
 	poster := func(where string, p beverage.Palette) {
 		pairs = append(pairs, pair{where + ".palette.ink", Hex(p.Ink), Hex(p.Primary), "primary", ContrastText})

@@ -117,8 +117,18 @@ func TestPlurals(t *testing.T) {
 		n    int
 		want string
 	}{
-		{"en", 1, "1"}, {"en", 0, "other 0"}, {"en", 7, "other 7"}, {"ja", 1, "other 1"}, {"fr", 0, "1"},
-		{"ar", 0, "0"}, {"ar", 1, "1"}, {"ar", 2, "2"}, {"ar", 3, "few 3"}, {"ar", 11, "many 11"}, {"ar", 100, "other 100"}, {"ar", 103, "few 103"},
+		{"en", 1, "1"},
+		{"en", 0, "other 0"},
+		{"en", 7, "other 7"},
+		{"ja", 1, "other 1"},
+		{"fr", 0, "1"},
+		{"ar", 0, "0"},
+		{"ar", 1, "1"},
+		{"ar", 2, "2"},
+		{"ar", 3, "few 3"},
+		{"ar", 11, "many 11"},
+		{"ar", 100, "other 100"},
+		{"ar", 103, "few 103"},
 	} {
 		b := open(t, c.tag)
 		b.phrases["x"] = forms
