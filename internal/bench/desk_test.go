@@ -64,10 +64,16 @@ func pourOn(ctx context.Context, t *testing.T, u *desk.Unit) {
 		}
 	}
 	drinks := theMenu(t).drinks
-	for i := range 3 {
-		p, err := c.Hold(ctx, api.StartPour{Beverage: drinks[i*20].ID, TargetUL: 150_000, Mode: api.ModePortion, Source: wire.SourceService}, nil)
-		if err != nil || p.Outcome != string(wire.Completed) {
-			t.Fatalf("pour %s: %+v %v", drinks[i*20].ID, p, err)
+	for done, tries := 0, 0; done < 3; tries++ {
+		p, err := c.Hold(ctx, api.StartPour{Beverage: drinks[done*20].ID, TargetUL: 150_000, Mode: api.ModePortion, Source: wire.SourceService}, nil)
+		switch {
+		case err == nil && p.Outcome == string(wire.Completed):
+			done++
+		case tries < 10: // a host that stood still for 100 ms ends a pour; sizes are measured here, not pours
+			t.Logf("pour %s again: %s %s %v", drinks[done*20].ID, p.Outcome, p.Reason, err)
+			time.Sleep(time.Second)
+		default:
+			t.Fatalf("pour %s: %+v %v", drinks[done*20].ID, p, err)
 		}
 	}
 }
