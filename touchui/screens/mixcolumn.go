@@ -233,6 +233,7 @@ func (c *mixColumn) AccessibleName() string {
 	o := c.part().offer
 	return o.Brand.Name + " " + drinkName(c.l.Words, o)
 }
+
 func (c *mixColumn) AccessibleValue() string {
 	return c.l.Words.Number(float64(c.part().share), 0) + " %"
 }

@@ -177,7 +177,7 @@ func (p *mixPage) lay(s *sheet.Sheet) {
 		p.picker(s)
 		return
 	}
-	l := mixPlanOf(g)
+	l := p.plan(g)
 	if g.Wide {
 		s.Rail(g.I(l.rail))
 	} else {
@@ -200,6 +200,10 @@ func (p *mixPage) lay(s *sheet.Sheet) {
 	p.live.Resize(fyne.NewSize(float32(g.W), float32(g.H)))
 	s.Add(s.Fixed(p.live))
 	p.figures()
+	if p.low() {
+		p.lowKeys(s)
+		return
+	}
 	p.sizes(s, l)
 	s.Add(s.Fixed(p.pour.dome))
 	p.pour.satellites(s, int(g.B(l.pillB)+.5), l.pillH, l.pillPX, l.pillH*.4, u.Roles.Sunk, u.Roles.Ink)
@@ -247,7 +251,7 @@ func (p *mixPage) plain() art.Colours {
 func (p *mixPage) figures() {
 	s := p.pour.l.Sheet(p.ui.Roles.BG, p.ui.Roles.InkSoft)
 	g := s.Geo
-	l := mixPlanOf(g)
+	l := p.plan(g)
 	if g.Wide {
 		s.Rail(g.I(l.rail))
 	}

@@ -52,6 +52,9 @@ func (p *mixPage) picker(s *sheet.Sheet) {
 	}
 	bottom := int(g.B(cards.foot))
 	top := g.I(cards.top)
+	if p.low() {
+		top = reachPlanOf(u).top + g.I(10)
+	}
 	sc := container.NewVScroll(in.Container(g.W, g.I(16)+(len(offers)+cards.cols-1)/cards.cols*(h+gap)))
 	sc.Move(fyne.NewPos(0, float32(top)))
 	sc.Resize(fyne.NewSize(float32(g.W), float32(bottom-top)))

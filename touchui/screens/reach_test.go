@@ -131,6 +131,35 @@ func TestReachFoam(t *testing.T) {
 	})
 }
 
+// A mix is made and poured low too.
+func TestReachMix(t *testing.T) {
+	for _, size := range [][2]int{{1080, 1920}, {800, 1280}} {
+		virtual(t, size[0], size[1], func(t *testing.T, r *rig) {
+			openReach(r)
+			r.call(func() { r.ui.show(newMix(r.ui)) })
+			r.waitPage("mix")
+			r.low()
+			r.shot(fmt.Sprintf("%dx%d-reach-mix", size[0], size[1]))
+			e := r.get("mix.level.1")
+			r.finger.Tap(1, e.Bounds.X+e.Bounds.W/2, e.Bounds.Y+10, 5*time.Millisecond)
+			r.until("a level", func() bool { return levels(r)[1] > "80 %" })
+			r.tap("mix.swap.0")
+			r.until("cards", func() bool { _, ok := r.find("mix.carrier"); return ok })
+			r.low()
+			r.tap("nav.back")
+			r.get("mix.level.0")
+			x, y := r.press("beverage.pour")
+			r.until("100 ml", func() bool { return r.page() == "pouring" && r.volume() >= 100 })
+			r.low()
+			r.finger.Up(1, x, y)
+			r.until("the end", func() bool { return r.agent.active() == 0 && r.page() != "pouring" })
+			r.low()
+			r.tap("pour.done")
+			r.waitPage("low_reach")
+		})
+	}
+}
+
 // Low reach ends with the session.
 func TestReachEndsWithTheSession(t *testing.T) {
 	virtual(t, 1080, 1920, func(t *testing.T, r *rig) {

@@ -324,25 +324,27 @@ func (p *reachPage) languages(s *sheet.Sheet, m reachPlan) {
 // keys are 'Filter' and 'Full view'.
 func (p *reachPage) keys(s *sheet.Sheet, m reachPlan) {
 	u := p.ui
-	key := func(i int, id, role, text, icon string, on bool, tap func()) *sheet.Control {
-		r := m.keys[i]
-		st := p.button(m, r.Dy())
-		st.Radius, st.Width, st.Icon = min(theme.RadiusCard*m.k, float64(r.Dy())/2), r.Dx(), icon
-		st.Gap = int(float64(r.Dx()) * .05)
-		if on {
-			st.Fill, st.FG = u.Roles.Active, u.Roles.OnActive
-		}
-		st.PX = fitted(s.Look, text, theme.Size{PX: st.PX, Cut: theme.Text}, float64(r.Dx())*.88-st.IconPX-float64(st.Gap)).PX
-		return s.Button(id, role, text, pill(s.Look, p.plain(), st, on), r.Min.X, r.Min.Y, tap)
-	}
 	if p.tray == trayVariants {
 		icon := u.filter.icon()
 		if icon == "" {
 			icon = "all"
 		}
-		key(0, "reach.filter", sheet.RoleButton, u.T("reach.filter"), icon, false, func() { p.open(trayFilter) })
+		p.key(s, m, 0, "reach.filter", u.T("reach.filter"), icon, false, func() { p.open(trayFilter) })
 	} else {
-		key(0, "reach.filter", sheet.RoleButton, u.T("reach.close"), "check", true, func() { p.open(trayVariants) })
+		p.key(s, m, 0, "reach.filter", u.T("reach.close"), "check", true, func() { p.open(trayVariants) })
 	}
-	key(1, "nav.back", sheet.RoleButton, u.T("reach.full"), "reach", false, p.back)
+	p.key(s, m, 1, "nav.back", u.T("reach.full"), "reach", false, p.back)
+}
+
+// key is one of the two keys.
+func (p *reachPage) key(s *sheet.Sheet, m reachPlan, i int, id, text, icon string, on bool, tap func()) *sheet.Control {
+	u, r := p.ui, m.keys[i]
+	st := p.button(m, r.Dy())
+	st.Radius, st.Width, st.Icon = min(theme.RadiusCard*m.k, float64(r.Dy())/2), r.Dx(), icon
+	st.Gap = int(float64(r.Dx()) * .05)
+	if on {
+		st.Fill, st.FG = u.Roles.Active, u.Roles.OnActive
+	}
+	st.PX = fitted(s.Look, text, theme.Size{PX: st.PX, Cut: theme.Text}, float64(r.Dx())*.88-st.IconPX-float64(st.Gap)).PX
+	return s.Button(id, sheet.RoleButton, text, pill(s.Look, p.plain(), st, on), r.Min.X, r.Min.Y, tap)
 }
