@@ -54,7 +54,7 @@ func TestE2EFlows(t *testing.T) {
 			}{
 				{"favourite", (*flow).favourite}, {"search", (*flow).search}, {"size-tap-foam", (*flow).sizes}, {"mix", (*flow).mix},
 				{"sold-out", (*flow).soldOut}, {"no-fizz", (*flow).noFizz}, {"out-of-order", (*flow).outOfOrder}, {"low-reach", (*flow).reach},
-				{"text", (*flow).text}, {"phone", (*flow).phone},
+				{"text", (*flow).text}, {"phone", (*flow).phone}, {"service", (*flow).service},
 			} {
 				f.at = walk.name
 				began := time.Now()
@@ -86,7 +86,7 @@ func (f *flow) home() {
 		if _, ok := tree["home.title"]; ok {
 			return true, ""
 		}
-		for _, id := range []string{"attract.start", "pour.done", "nav.home", "reach.leave", "nav.close", "nav.back"} {
+		for _, id := range []string{"attract.start", "pour.done", "service.leave", "nav.back"} {
 			if o, ok := tree[id]; ok && o.Enabled {
 				f.touch(o)
 				break
@@ -118,12 +118,12 @@ func (f *flow) lead(id, to string) {
 	f.t.Helper()
 	f.wait(id)
 	var touched time.Time
-	await(f.t, 20*time.Second, id+" leads to "+to, func() (bool, string) {
+	await(f.t, 40*time.Second, id+" leads to "+to, func() (bool, string) {
 		tree := f.tree()
 		if o, ok := tree[to]; ok && (o.Enabled || o.Role == "text") {
 			return true, ""
 		}
-		if o, ok := tree[id]; ok && o.Enabled && time.Since(touched) > 4*time.Second {
+		if o, ok := tree[id]; ok && o.Enabled && time.Since(touched) > 8*time.Second {
 			f.touch(o)
 			touched = time.Now()
 		}
@@ -385,4 +385,22 @@ func (f *flow) text() {
 func (f *flow) phone() {
 	f.lead("home.phone", "phone.title")
 	f.keep("code")
+}
+
+// service holds the machine's name until the technician's entrance opens, and leaves again: nobody has set a PIN here, so
+// it is the first-run wizard.
+func (f *flow) service() {
+	x, y := f.wait("home.logo").centre()
+	f.mouse(chromedp.MousePressed, x, y)
+	await(f.t, 20*time.Second, "the service screens", func() (bool, string) {
+		tree := f.tree()
+		for id := range tree {
+			if strings.HasPrefix(id, "service.") {
+				return true, ""
+			}
+		}
+		return false, ids(tree)
+	})
+	f.mouse(chromedp.MouseReleased, x, y)
+	f.keep("entrance")
 }
