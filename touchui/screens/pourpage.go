@@ -39,11 +39,7 @@ func newPourPage(u *UI, o Offer) *pourPage {
 
 // newSoldOut recommends what comes closest to o.
 func newSoldOut(u *UI, o Offer) *pourPage {
-	var instead Offer
-	if subs := u.menu.Substitutes(o.Beverage.ID, 1); len(subs) > 0 {
-		instead = subs[0]
-	}
-	return newPour(u, instead, &o)
+	return newPour(u, u.closest(o), &o)
 }
 
 func newPour(u *UI, o Offer, wanted *Offer) *pourPage {
@@ -145,21 +141,38 @@ func (p *pourPage) update(menuChanged bool) {
 		if menuChanged && p.flow == nil {
 			p.own.menuChanged()
 		}
-	} else if menuChanged && p.flow == nil && p.offer.Brand != nil {
-		if o, ok := u.menu.Offer(p.offer.Beverage.ID); !ok {
-			u.goHome()
-			return
-		} else if !o.Pourable() {
-			if p.wanted != nil {
-				u.show(newSoldOut(u, *p.wanted))
-			} else {
-				u.open(o.Beverage.ID)
-			}
-			return
-		}
+	} else if menuChanged && p.flow == nil && p.overtaken() {
+		return
 	}
 	p.visit = p.visit.heard(u.snap.Pour, u.snap.Cup, p.active(), u.now())
 	p.refresh()
+}
+
+// overtaken shows another page when the menu says something else than this one: its drink ran out, or what ran out is
+// there again, lacks for another reason, or has something closer to it.
+func (p *pourPage) overtaken() bool {
+	u, of := p.ui, p.offer
+	if p.wanted != nil {
+		of = *p.wanted
+	}
+	o, ok := u.menu.Offer(of.Beverage.ID)
+	switch {
+	case !ok:
+		u.goHome()
+	case p.wanted == nil && o.Pourable(), p.wanted != nil && o.Why == of.Why && u.closest(o).Beverage == p.offer.Beverage:
+		return false
+	default:
+		u.open(o.Beverage.ID)
+	}
+	return true
+}
+
+// closest is what to have instead of o; zero when nothing is left to recommend.
+func (u *UI) closest(o Offer) Offer {
+	if subs := u.menu.Substitutes(o.Beverage.ID, 1); len(subs) > 0 {
+		return subs[0]
+	}
+	return Offer{}
 }
 
 // refresh shows what is so now.
