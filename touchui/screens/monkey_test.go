@@ -26,6 +26,7 @@ import (
 	"fountain/agent/beverage"
 	"fountain/internal/problem"
 	"fountain/touchui/display"
+	"fountain/touchui/input"
 )
 
 // TestMonkey lets a seeded monkey play with the screen in virtual time: taps, holds, drags, two fingers, pauses, while
@@ -52,7 +53,8 @@ func TestMonkey(t *testing.T) {
 		for time.Since(start) < last && realNow()-began < limit {
 			m.play(200)
 			m.rest()
-			if warm == 0 && (time.Since(start) > last/24 || realNow()-began > limit/6) {
+			if warm == 0 && (time.Since(start) > last/4 || realNow()-began > limit/4) {
+				m.leaveAll() // compared with the same page at the end
 				warm = residentKB(t)
 			}
 		}
@@ -117,7 +119,9 @@ type monkey struct {
 func newMonkey(t *testing.T, seed uint64) *monkey {
 	l := newPipes()
 	m := &monkey{t: t, rng: rand.New(rand.NewPCG(seed, 0)), seen: map[string]int{}, held: map[int][2]int{}}
-	m.r = newRigOn(t, 800, 480, newFakeAgentOn(t, l), api.NewClientOver(l.dial))
+	agent := newFakeAgentOn(t, l)
+	agent.set(func(s *api.Snapshot) { s.Mixes, s.Phone = true, "https://pour.example/417" })
+	m.r = newRigOn(t, 800, 480, agent, api.NewClientOver(l.dial))
 	return m
 }
 
@@ -132,8 +136,10 @@ func (m *monkey) play(n int) {
 			m.touch(m.anywhere())
 		case x < 80:
 			m.drag()
-		case x < 88:
+		case x < 85:
 			m.two()
+		case x < 88:
+			m.keys()
 		case x < 97:
 			m.machine()
 		default:
@@ -231,6 +237,22 @@ func (m *monkey) two() {
 	}
 	m.look()
 	m.up(1)
+}
+
+// keys plays with the keypad, and may go away with a key held.
+func (m *monkey) keys() {
+	codes := []input.KeyCode{input.KeyNext, input.KeyNext, input.KeyPrevious, input.KeySelect, input.KeySelect, input.KeyBack}
+	for range 1 + m.rng.IntN(8) {
+		c := codes[m.rng.IntN(len(codes))]
+		m.r.finger.Key(input.Down, c)
+		m.wait(time.Duration(20+m.rng.IntN(900)) * time.Millisecond)
+		m.look()
+		if m.rng.IntN(10) == 0 {
+			m.r.finger.Key(input.Cancel, c)
+			continue
+		}
+		m.r.finger.Key(input.Up, c)
+	}
 }
 
 // machine changes what the machine behind the screen says.
@@ -397,7 +419,9 @@ func realNow() time.Duration {
 // residentKB is what the process holds after it gave back what it can.
 func residentKB(t *testing.T) int {
 	t.Helper()
-	debug.FreeOSMemory()
+	for range 3 { // pools and finalizers let go one collection later
+		debug.FreeOSMemory()
+	}
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		t.Fatal(err)
