@@ -298,3 +298,42 @@ func TestOutageKeepsTheCup(t *testing.T) {
 		t.Errorf("asked for %+v", q)
 	}
 }
+
+// A paused portion has nobody who holds it: whatever takes its page away ends it, and so does the screen's end.
+func TestWhatEndsAPausedPortion(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		end  func(r *rig)
+		want string
+	}{
+		{"page changed", func(r *rig) { _ = r.app.Call(r.t.Context(), r.ui.goHome) }, "released"},
+		{"out of order", func(r *rig) {
+			r.agent.set(func(s *api.Snapshot) { s.Unit, s.Reason = api.UnitOutOfOrder, "e_stop" })
+		}, "released"},
+		{"loop ends", func(r *rig) { r.app.Quit() }, "lease_lost"}, // nobody beats any more
+		{"screen hangs", func(r *rig) {
+			r.agent.mu.Lock()
+			r.agent.lease = api.LeaseLimit
+			r.agent.mu.Unlock()
+			hang := make(chan struct{})
+			r.t.Cleanup(func() { close(hang) }) // before newRig's
+			r.app.Do(func() { <-hang })
+		}, "lease_lost"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := atBeverage(t)
+			r.seesCups(0)
+			r.tap("beverage.tap")
+			r.until("tap mode", func() bool { e, ok := r.find("beverage.tap"); return ok && e.Value == "on" })
+			r.tap("beverage.pour")
+			r.until("it flows", func() bool { return r.volume() > 20 })
+			r.cup(false)
+			r.dome("paused")
+			tc.end(r)
+			r.rest()
+			if p := r.agent.last(); p.Reason != tc.want {
+				t.Errorf("ended by %q, want %q", p.Reason, tc.want)
+			}
+		})
+	}
+}
