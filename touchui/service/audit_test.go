@@ -12,7 +12,8 @@ import (
 )
 
 // TestAudit judges every page: contrast, targets of 15 mm, nothing cut or covered. By default at three sizes and the
-// languages that are longest and most different; FOUNTAIN_LONG=1 takes every size and language.
+// languages that are longest and most different; FOUNTAIN_LONG=1 takes every size and language, FOUNTAIN_LOOK_AT names
+// some ("1080x1920/en 800x480/ar"); with FOUNTAIN_LOOK=dir the pictures stay there to be looked at.
 func TestAudit(t *testing.T) {
 	cases := []string{"1080x1920/de", "800x480/fr", "800x1280/ar"}
 	if os.Getenv("FOUNTAIN_LONG") != "" {
@@ -22,6 +23,9 @@ func TestAudit(t *testing.T) {
 				cases = append(cases, size+"/"+lang)
 			}
 		}
+	}
+	if at := os.Getenv("FOUNTAIN_LOOK_AT"); at != "" {
+		cases = strings.Fields(at)
 	}
 	for _, what := range cases {
 		t.Run(strings.ReplaceAll(what, "/", "-"), func(t *testing.T) {

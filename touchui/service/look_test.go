@@ -1,10 +1,6 @@
 package service
 
 import (
-	"fmt"
-	"os"
-	"strings"
-	"testing"
 	"time"
 
 	"fountain/agent/api"
@@ -80,62 +76,4 @@ func (r *rig) visit(p somePage) {
 	if p.ready == "service.title" {
 		time.Sleep(60 * time.Millisecond) // one call over a socket; what it brings is not named above
 	}
-}
-
-// TestLook draws every page to look at: FOUNTAIN_LOOK=dir, FOUNTAIN_LOOK_AT="1080x1920/en 800x480/ar".
-func TestLook(t *testing.T) {
-	dir := os.Getenv("FOUNTAIN_LOOK")
-	at := os.Getenv("FOUNTAIN_LOOK_AT")
-	if at == "" {
-		at = "1080x1920/en"
-	}
-	if dir == "" {
-		at = "800x480/en"
-	}
-	for _, what := range strings.Fields(at) {
-		var w, h int
-		var lang string
-		if _, err := fmt.Sscanf(strings.NewReplacer("x", " ", "/", " ").Replace(what), "%d %d %s", &w, &h, &lang); err != nil {
-			t.Fatal(err)
-		}
-		t.Run(strings.ReplaceAll(what, "/", "-"), func(t *testing.T) {
-			r := newRig(t, w, h, lang)
-			pre := fmt.Sprintf("%dx%d-%s-", w, h, lang)
-			r.type_("service.pin", "246")
-			r.shot(pre + "pin")
-			r.type_("service.pin", "810")
-			r.tap("service.pin.open")
-			r.waitPage("home")
-			r.until("the overview", r.known)
-			for _, p := range somePages() {
-				r.visit(p)
-				r.shot(pre + p.name)
-			}
-			r.lookAtWizard(pre)
-		})
-	}
-}
-
-// lookAtWizard goes through a calibration.
-func (r *rig) lookAtWizard(pre string) {
-	r.t.Helper()
-	r.do(func() {
-		s := r.svc
-		s.show(newOperation(s, api.StartOp{Kind: api.OpCalibrate, Line: "s07"}, s.showHome))
-	})
-	r.tap("service.op.yes")
-	r.until("flow", func() bool { return r.agent.op().FlowedUL > 6000 })
-	r.shot(pre + "running")
-	r.get("service.op.cup")
-	r.shot(pre + "read")
-	r.do(func() { r.svc.page.(*operationPage).number.to(20.8) })
-	r.shot(pre + "number")
-	r.tap("service.op.type")
-	r.get("service.op.key.5")
-	r.shot(pre + "digits")
-	r.tap("service.op.key.erase")
-	r.do(func() { r.svc.page.(*operationPage).number.to(20.8) })
-	r.tap("service.op.save")
-	r.get("service.op.finish")
-	r.shot(pre + "outcome")
 }

@@ -41,14 +41,13 @@ type operationPage struct {
 	sending bool   // an answer is
 	taken   taken
 
-	number  number
-	flow    flow
-	stock   stock
-	began   time.Time // of the present step
-	scroll  scroller
-	live    live
-	shown   string // what the page was built from
-	touched bool
+	number number
+	flow   flow
+	stock  stock
+	began  time.Time // of the present step
+	scroll scroller
+	live   live
+	shown  string // what the page was built from
 }
 
 // taken is an answer the agent took but may still show the question of.

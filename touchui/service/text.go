@@ -2,7 +2,6 @@ package service
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 	"unicode"
@@ -79,9 +78,6 @@ func (s *Service) pressure(kpa float64) string {
 func date(t time.Time) string  { return t.Format("2006-01-02") }
 func clock(t time.Time) string { return t.Format("15:04") }
 func stamp(t time.Time) string { return t.Format("2006-01-02 15:04") }
-
-// count writes numbers for ids and lists.
-func count(n int) string { return fmt.Sprint(n) }
 
 // shorten keeps long ids readable: the beginning of a digest.
 func shorten(t string, n int) string {
