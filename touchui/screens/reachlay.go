@@ -20,6 +20,10 @@ func (p *reachPage) lay(s *sheet.Sheet) {
 	s.BG, s.Ink = u.Roles.Surface, u.Roles.Ink
 	s.Box(0, m.top, s.Geo.W, s.Geo.H-m.top, u.Roles.Surface)
 	s.Box(0, m.top, s.Geo.W, max(2, int(2*m.k)), u.Roles.Line)
+	if s.Geo.Wide { // what stands so far is turned as a whole, what follows beside the pad
+		s.Objects()
+		s.Rail(m.pad.Min.X - s.Geo.I(5))
+	}
 	p.brands(s, m)
 	switch p.tray {
 	case trayFilter:

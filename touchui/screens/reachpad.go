@@ -21,7 +21,7 @@ func (d *dome) low() bool { return d.ui.reach }
 func (d *dome) lowPlace() {
 	m := reachPlanOf(d.ui)
 	r, x := m.pad, m.pad.Min.X
-	if d.ui.RTL() {
+	if d.ui.RTL() && !m.look.Geo.Wide { // landscape pages keep the side of the dome
 		x = m.look.Geo.W - r.Max.X
 	}
 	d.Move(fyne.NewPos(float32(x), float32(r.Min.Y)))
