@@ -219,7 +219,7 @@ func (p *alarmPage) clear() {
 		if err != nil {
 			p.says = p.s.reason(err)
 		}
-		p.s.redraw()
+		p.s.changed()
 	})
 	p.s.redraw()
 }

@@ -116,7 +116,7 @@ func (p *diagPage) file() {
 		default:
 			p.says = s.look.T("service.diag.local", "path", path)
 		}
-		s.redraw()
+		s.changed()
 	})
 	s.redraw()
 }
@@ -194,7 +194,7 @@ func (p *diagPage) code() {
 		if err != nil {
 			p.says = s.reason(err)
 		}
-		s.redraw()
+		s.changed()
 	})
 	s.redraw()
 }

@@ -248,15 +248,6 @@ func (f *fakeAgent) live() int {
 	})
 }
 
-func (f *fakeAgent) op() api.Op {
-	return get(f, func() api.Op {
-		if o := f.ops[f.last]; o != nil {
-			return o.Op
-		}
-		return api.Op{}
-	})
-}
-
 // run moves the operations and pours.
 func (f *fakeAgent) run(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Millisecond)

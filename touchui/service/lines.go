@@ -338,7 +338,7 @@ func (p *linePage) undo(id string) {
 		default:
 			p.says = s.look.T("service.line.undone", "f", s.num(now.Calibration.Factor, 4))
 		}
-		s.load(&p.stock, s.redraw)
+		s.load(&p.stock, s.changed)
 	})
 }
 

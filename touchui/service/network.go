@@ -143,6 +143,6 @@ func (p *networkPage) save(proxy string) {
 		} else {
 			p.edit, p.net, p.known = nil, n, true
 		}
-		s.redraw()
+		s.changed()
 	})
 }

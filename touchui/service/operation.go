@@ -281,7 +281,7 @@ func (p *operationPage) draw() {
 		return
 	}
 	if now := p.mark(); now != p.shown {
-		p.s.redraw()
+		p.s.changed() // not under a finger: its touch would be lost
 		return
 	}
 	p.live.update(p)

@@ -178,7 +178,7 @@ func (p *operationPage) buildRunning(d *draw, area rect) {
 		return
 	}
 	c := d.button("service.op.stop", d.T("service.op.stop"), "x", pad, stops, p.stop)
-	c.Role = sheet.RoleButton
+	c.Down = p.stop // at once, not when the finger lifts
 }
 
 // volume is the flowed volume in large digits.

@@ -97,7 +97,7 @@ func New(cfg Config) *Service {
 		media: cfg.Media, files: cfg.Files, root: container.NewWithoutLayout(), mount: mountPoint, quit: make(chan struct{}), now: time.Now,
 	}
 	s.root.Resize(fyne.NewSize(float32(l.Geo.W), float32(l.Geo.H)))
-	s.tickers = append(s.tickers, s.stage.Every(time.Second, s.tick))
+	s.tickers = append(s.tickers, s.stage.Every(time.Second, s.tick), s.stage.Every(api.BeatEvery, s.catchUp))
 	s.show(newPIN(s))
 	return s
 }
@@ -234,6 +234,10 @@ func (s *Service) tick() {
 	if t, ok := s.page.(ticker); ok {
 		t.second()
 	}
+}
+
+// catchUp draws what changed under a finger once it has lifted.
+func (s *Service) catchUp() {
 	if s.stale && !s.stage.Touching() {
 		s.redraw()
 	}

@@ -74,7 +74,7 @@ func newSwap(s *Service, slot string, from func()) *swapPage {
 
 func (p *swapPage) name() string { return "swap" }
 func (p *swapPage) close()       {}
-func (p *swapPage) opened()      { p.s.load(&p.stock, p.s.redraw) }
+func (p *swapPage) opened()      { p.s.load(&p.stock, p.s.changed) }
 
 func (p *swapPage) build(sh *sheet.Sheet) {
 	s, d := p.s, p.s.on(sh)
@@ -195,7 +195,7 @@ func (p *swapPage) change(action string, then func(api.Cartridge)) {
 		} else {
 			then(c)
 		}
-		s.redraw()
+		s.changed()
 	})
 	s.redraw()
 }

@@ -140,7 +140,7 @@ func (p *testPourPage) press() {
 	}, func(err error) {
 		if err != nil {
 			p.settled, p.says = true, s.reason(err)
-			s.redraw()
+			s.changed()
 		}
 	})
 }
@@ -181,7 +181,7 @@ func (p *testPourPage) end(lost error) {
 		default:
 			p.says = s.reason(err)
 		}
-		s.redraw()
+		s.changed()
 	})
 }
 

@@ -39,6 +39,7 @@ type Control struct {
 	Tap                   func()
 	Radius                float32    // of its corners, for the pressed look
 	Ink                   color.RGBA // toward which it goes when pressed
+	Down                  func()     // a finger came down on it: for what must not wait for the finger to lift; optional
 	Cancelled             func()     // a touch on it ended without being let go; optional
 	Flat                  bool       // has no pressed look: it is as large as the screen, or says by itself that it is touched
 
@@ -104,6 +105,9 @@ func (c *Control) Tapped(*fyne.PointEvent) {
 
 // TouchDown implements mobile.Touchable: the pressed look, within one frame and without composing anything.
 func (c *Control) TouchDown(*mobile.TouchEvent) {
+	if c.Down != nil && !c.Disabled {
+		c.Down()
+	}
 	if c.Tap == nil || c.Disabled || c.Flat || c.img == nil || c.down {
 		return
 	}
