@@ -134,6 +134,13 @@ func (f *fakeAgent) count() int {
 	return f.n
 }
 
+// foams makes drinks foam for so long.
+func (f *fakeAgent) foams(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.foam = d
+}
+
 // refuseNext refuses the next pour.
 func (f *fakeAgent) refuseNext(err error) {
 	f.mu.Lock()
