@@ -194,8 +194,10 @@ func (r *rig) stopped(how string) {
 
 func TestStopPad(t *testing.T) {
 	r := flowing(t)
-	r.tap("service.op.stop")
-	r.stopped("the stop pad")
+	e := r.get("service.op.stop")
+	r.finger.Down(1, e.Bounds.X+e.Bounds.W/2, e.Bounds.Y+e.Bounds.H/2)
+	r.stopped("touching the stop pad") // the finger has not lifted
+	r.finger.Up(1, e.Bounds.X+e.Bounds.W/2, e.Bounds.Y+e.Bounds.H/2)
 	r.said("service.op.outcome", "Stopped")
 }
 
