@@ -34,6 +34,10 @@ func (p Phase) String() string {
 	}
 }
 
+// Gone is the ID of a Cancel that belongs to no finger: a touch screen is gone, and what went on without a finger on it
+// cannot be stopped there any more. A Key that is a Cancel of no Code says the same of a device with keys.
+const Gone = -1
+
 // Touch is one event of one finger.
 type Touch struct {
 	Phase Phase

@@ -38,6 +38,7 @@ type App struct {
 	window  *window
 	painter *paint.Painter
 	fyne    *fyneApp
+	onLost  []*func()
 }
 
 // New makes the App the current Fyne app (fyne.CurrentApp). It starts no goroutine.

@@ -73,6 +73,10 @@ func (g *gestures) handle(t input.Touch) {
 		g.down(t, pos)
 		return
 	}
+	if t.ID == input.Gone {
+		g.app.lost()
+		return
+	}
 	if i < 0 {
 		return
 	}

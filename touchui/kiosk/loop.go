@@ -143,6 +143,7 @@ func (l *loop) touch(t input.Touch, ok bool) {
 		l.events = nil
 		l.app.log.Warn("touch input is gone")
 		l.app.gest.loseInput(l.app.gest.cancelAll)
+		l.app.lost()
 		return
 	}
 	if t.At.IsZero() {
@@ -202,6 +203,11 @@ func (l *loop) render() {
 		a.canvas.SetDirty()
 	}
 	l.failing = err != nil
+	if l.failing { // nobody sees what a finger does
+		a.gest.loseInput(a.gest.cancelAll)
+		a.keys.lose()
+		a.lost()
+	}
 	if l.vblank != nil && err == nil {
 		l.next = start.Add(vblankLimit)
 	}

@@ -42,6 +42,7 @@ type Stage interface {
 	LastTouch() time.Time
 	CancelTouches()
 	InputLost() bool
+	OnLost(func()) (stop func())
 	Assist
 }
 
@@ -177,6 +178,7 @@ func New(cfg Config) (*UI, error) {
 	if u.speech == nil {
 		u.speech = speech.NewSpeaker(nil, nil) // has no device, so it never speaks
 	}
+	u.stage.OnLost(func() { u.pour.release(true) }) // a portion goes on without a finger
 	u.stage.OnKey(u.keyed)
 	u.stage.OnFocus(u.focused)
 	u.snap = api.Snapshot{Unit: api.UnitStarting}

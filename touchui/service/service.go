@@ -36,6 +36,7 @@ type Stage interface {
 	LastTouch() time.Time
 	CancelTouches()
 	InputLost() bool
+	OnLost(func()) (stop func())
 }
 
 var _ Stage = (*kiosk.App)(nil)
@@ -72,7 +73,7 @@ type Service struct {
 	quit    chan struct{}
 	wg      sync.WaitGroup
 	letting sync.WaitGroup // leases being let go of: a session is closed after them
-	tickers []func()
+	tickers []func()       // stop what the stage calls
 	closed  bool
 	snap    api.Snapshot
 	session *session // nil before the PIN
@@ -97,7 +98,7 @@ func New(cfg Config) *Service {
 		media: cfg.Media, files: cfg.Files, root: container.NewWithoutLayout(), mount: mountPoint, quit: make(chan struct{}), now: time.Now,
 	}
 	s.root.Resize(fyne.NewSize(float32(l.Geo.W), float32(l.Geo.H)))
-	s.tickers = append(s.tickers, s.stage.Every(time.Second, s.tick), s.stage.Every(api.BeatEvery, s.catchUp))
+	s.tickers = append(s.tickers, s.stage.Every(time.Second, s.tick), s.stage.Every(api.BeatEvery, s.catchUp), s.stage.OnLost(s.lost))
 	s.show(newPIN(s))
 	return s
 }
@@ -152,6 +153,13 @@ func (s *Service) Close() {
 
 // Wait returns when every call to the agent has come back. Not on the Fyne thread, after Close.
 func (s *Service) Wait() { s.wg.Wait() }
+
+// lost stops what moves: nobody could stop it any more, or see it.
+func (s *Service) lost() {
+	if p, ok := s.page.(*operationPage); ok && !s.closed && (p.phase == working || p.phase == starting) {
+		p.stop()
+	}
+}
 
 // exit goes back to the consumer's screens.
 func (s *Service) exit() {

@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"fountain/touchui/input"
 )
 
 // recordSize is the kernel's struct input_event here: two longs, two 16-bit and one 32-bit number.
@@ -50,7 +52,8 @@ func (b bits) has(n int) bool { return n/8 < len(b) && b[n/8]&(1<<(n%8)) != 0 }
 type device struct {
 	fd         int
 	path, name string
-	slots      int // 0 without slots
+	slots      int  // 0 without slots
+	keys       bool // has keys of ours
 	dec        decoder
 }
 
@@ -88,7 +91,8 @@ func (d *device) probe(cfg *Config) error {
 	case abs.has(absX) && abs.has(absY) && keys.has(btnLeft): // a tablet, as emulators have
 		d.dec.button, x, y = btnLeft, d.axis(absX), d.axis(absY)
 	}
-	if !d.touches() && !hasKeys(keys) {
+	d.keys = hasKeys(keys)
+	if !d.touches() && !d.keys {
 		return fmt.Errorf("%s (%s): %w", d.path, d.name, errUseless)
 	}
 	d.dec.place = placer(x, y, cfg.Calibration, cfg.Width, cfg.Height)
@@ -103,6 +107,17 @@ func (d *device) probe(cfg *Config) error {
 	}
 	d.resync()
 	return nil
+}
+
+// gone tells that the device is gone: what it held, and what was begun with it and goes on by itself.
+func (d *device) gone(at time.Time) {
+	d.dec.cancel(at)
+	if d.touches() {
+		d.dec.touch(input.Touch{Phase: input.Cancel, ID: input.Gone, At: at})
+	}
+	if d.keys {
+		d.dec.key(input.Key{Phase: input.Cancel, At: at})
+	}
 }
 
 func (d *device) touches() bool { return d.dec.multi || d.dec.button != 0 }

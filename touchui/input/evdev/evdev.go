@@ -159,7 +159,7 @@ func (s *Source) read(d *device, buf []byte) bool {
 // lose ends a device that is gone: whatever it held is cancelled.
 func (s *Source) lose(d *device) {
 	s.log.Warn("input device is gone", logkey.Path, d.path, logkey.State, d.name)
-	d.dec.cancel(time.Now())
+	d.gone(time.Now())
 	_ = unix.Close(d.fd)
 	s.devices = slices.DeleteFunc(s.devices, func(o *device) bool { return o == d })
 }
