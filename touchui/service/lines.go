@@ -70,6 +70,14 @@ func (k stock) pumpOf(slot string) (api.Line, bool) {
 	return api.Line{}, false
 }
 
+// calibrated finds what a calibration of id is about: the line itself, or the pump of a slot.
+func (k stock) calibrated(id string) (api.Line, bool) {
+	if _, ok := k.slot(id); ok {
+		return k.pumpOf(id)
+	}
+	return k.line(id)
+}
+
 // Kinds of lines, as hal.Kind writes them.
 const (
 	kindValve    = "valve"

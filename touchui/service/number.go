@@ -255,7 +255,7 @@ func (n *number) factor(counted int64) (float64, bool) {
 		return 0, false
 	}
 	now := 1.0
-	if l, ok := n.page.stock.line(n.page.req.Line); ok && l.Calibration != nil {
+	if l, ok := n.page.stock.calibrated(n.page.req.Line); ok && l.Calibration != nil {
 		now = l.Calibration.Factor
 	}
 	return now * n.value * 1000 / float64(counted), true
@@ -268,7 +268,7 @@ func (n *number) notes(d *draw, r rect) {
 		return
 	}
 	was := d.T("service.op.plate")
-	if l, ok := p.stock.line(p.req.Line); ok && l.Calibration != nil {
+	if l, ok := p.stock.calibrated(p.req.Line); ok && l.Calibration != nil {
 		was = d.T("service.op.was", "f", d.s.num(l.Calibration.Factor, 3), "date", date(l.Calibration.At))
 	}
 	d.text(was, r.x, r.y, r.w*56/100, d.m.small, d.Roles.InkSoft, art.Left)
