@@ -72,6 +72,7 @@ test-e2e: build test-deps
 
 test-long: build
 	FOUNTAIN_LONG=1 $(GO) test -count=1 -v -timeout 60m -run 'Chaos|Long' ./internal/desk ./agent/machine
+	FOUNTAIN_LONG=1 $(GO) test -count=1 -v -timeout 60m -p 1 -run 'Monkey|TapsToADrink|Incremental|Audit' ./touchui/...
 
 bench: # one JSON line a figure on stdout, all else on stderr
 	@$(MAKE) --no-print-directory build >&2
