@@ -89,8 +89,13 @@ func (c commands) Pause(id string) error { return c.a.machine.Pause(id) }
 // Resume lets a paused pour flow again.
 func (c commands) Resume(id string) error { return c.a.machine.Resume(id) }
 
-// Rinse rinses the nozzle.
-func (c commands) Rinse(ctx context.Context) (string, error) { return c.a.machine.Rinse(ctx) }
+// Rinse rinses the nozzle for a consumer; not while somebody is logged in, whose hands may be under it.
+func (c commands) Rinse(ctx context.Context) (string, error) {
+	if err := c.a.sessions.keeps(); err != nil {
+		return "", err
+	}
+	return c.a.machine.Rinse(ctx)
+}
 
 // Stop ends a pour or a rinse.
 func (c commands) Stop(id, why string) error {

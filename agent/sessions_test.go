@@ -354,6 +354,9 @@ func TestScreenSession(t *testing.T) {
 		}
 		s.want(401, "GET", "/v1/service/lines", "")
 		s.want(409, "POST", "/v1/pours", order(wire.SourceTouch))
+		if got := s.want(409, "POST", "/v1/rinse", ""); !strings.Contains(got, "crew") { // hands may be at the nozzle
+			t.Error(got)
+		}
 		s.want(403, "POST", "/v1/pours", order(wire.SourceService))
 		s.session = "wrong"
 		s.want(401, "GET", "/v1/service/lines", "")
