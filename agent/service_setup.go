@@ -40,6 +40,7 @@ type setup struct {
 	proven  proven
 	failure *problem.Problem // of the last network check in this process; nil: none or good
 	at      chan struct{}    // one token: who holds it checks
+	pins    sync.Mutex       // one PIN is set at a time
 }
 
 var _ apiserver.Setup = (*setup)(nil)
@@ -274,10 +275,7 @@ func (s *setup) Answer(ctx context.Context, step string, in api.SetupAnswer) (ap
 	var err error
 	switch step {
 	case api.SetupPIN:
-		err = s.needs(step, in.Value)
-		if err == nil {
-			err = s.a.pin.Set(in.Value)
-		}
+		err = s.setPIN(ctx, in.Value)
 	case api.SetupLanguage:
 		err = s.set(step, "unit.language", in.Value)
 	case api.SetupZone:
@@ -299,6 +297,20 @@ func (s *setup) Answer(ctx context.Context, step string, in api.SetupAnswer) (ap
 		return api.Setup{}, err
 	}
 	return s.State(ctx)
+}
+
+// setPIN sets the PIN: who has no session only the first one, also when the call began before somebody else set it.
+func (s *setup) setPIN(ctx context.Context, pin string) error {
+	if err := s.needs(api.SetupPIN, pin); err != nil {
+		return err
+	}
+	s.pins.Lock()
+	defer s.pins.Unlock()
+	if apiserver.ByWizard(ctx) && !s.a.pin.State().Never {
+		_, err := s.a.sessions.Use("", false)
+		return err
+	}
+	return s.a.pin.Set(pin)
 }
 
 func (s *setup) needs(step, value string) error {

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -331,9 +332,25 @@ func TestScreenSession(t *testing.T) {
 		}
 		s.want(401, "POST", "/v1/service/ops", `{"kind":"rinse"}`)
 		s.want(200, "GET", "/v1/service/setup", "")
+		body, late := io.Pipe() // of a request that was let through before there was a PIN
+		slow := make(chan int)
+		go func() {
+			r := httptest.NewRequest("POST", "/v1/service/setup/pin", body)
+			r.Host = localhttp.UnixHost
+			r.Header.Set("Content-Type", "application/json")
+			w := httptest.NewRecorder()
+			s.h.ServeHTTP(w, r)
+			slow <- w.Code
+		}()
+		synctest.Wait()
 		s.want(400, "POST", "/v1/service/setup/pin", `{"value":"123456"}`)
 		s.want(200, "POST", "/v1/service/setup/pin", `{"value":"`+testPIN+`"}`)
 		s.want(401, "GET", "/v1/service/setup", "") // the wizard ran once
+		_, _ = io.WriteString(late, `{"value":"739215"}`)
+		_ = late.Close()
+		if code := <-slow; code != 401 {
+			t.Errorf("a wizard that was overtaken sets the PIN: %d", code)
+		}
 		s.want(401, "POST", "/v1/service/setup/pin", `{"value":"739215"}`)
 		s.want(403, "POST", "/v1/session", `{"pin":"739215"}`)
 
@@ -393,7 +410,7 @@ func TestScreenSession(t *testing.T) {
 		for _, e := range slices.Backward(trail) {
 			seen = append(seen, e.Person+": "+e.Action+": "+strings.SplitN(e.Result, ":", 2)[0])
 		}
-		want := []string{"screen: setup pin: refused", "screen: setup pin: done", "screen: open session: refused", "ada: open session: done", "ada: setup language: done", "ada: end session: done"}
+		want := []string{"screen: setup pin: refused", "screen: setup pin: done", "screen: setup pin: refused", "screen: open session: refused", "ada: open session: done", "ada: setup language: done", "ada: end session: done"}
 		if !slices.Equal(seen, want) {
 			t.Errorf("the trail: %q, want %q", seen, want)
 		}

@@ -22,6 +22,11 @@ type Sessions interface {
 
 type personKey struct{}
 
+type wizardKey struct{}
+
+// ByWizard tells whether a call was let in without a session because no PIN was set when it began.
+func ByWizard(ctx context.Context) bool { return ctx.Value(wizardKey{}) != nil }
+
 // personOf is who acts by a session; empty on the service socket, where the body says it.
 func personOf(r *http.Request) string {
 	p, _ := r.Context().Value(personKey{}).(string)
@@ -79,15 +84,17 @@ func (s *Server) gate(next http.Handler) http.Handler {
 			return
 		}
 		id := r.Header.Get(api.SessionHeader)
-		person := api.PersonAtScreen
-		if wizard := id == "" && isSetup(r.URL.Path) && o.State().Setup; !wizard {
+		person, ctx := api.PersonAtScreen, r.Context()
+		if id == "" && isSetup(r.URL.Path) && o.State().Setup {
+			ctx = context.WithValue(ctx, wizardKey{}, true)
+		} else {
 			var err error
 			if person, err = o.Use(id, r.Method != http.MethodGet); err != nil {
 				problem.Write(w, err)
 				return
 			}
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), personKey{}, person)))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, personKey{}, person)))
 	})
 }
 
