@@ -7,13 +7,13 @@ import (
 	"fountain/agent/api"
 )
 
-// watched is a store that looks on whenever something is stored.
-type watched struct {
+// peeked is a store that looks on whenever something is stored.
+type peeked struct {
 	memory
 	look func()
 }
 
-func (w *watched) PutSetting(key string, v []byte) error {
+func (w *peeked) PutSetting(key string, v []byte) error {
 	if w.look != nil {
 		w.look()
 	}
@@ -22,7 +22,7 @@ func (w *watched) PutSetting(key string, v []byte) error {
 
 // TestNobodyPoursWhileAPINIsTried: its hash takes memory and time that belong to a pour. A wrong one leaves nothing behind.
 func TestNobodyPoursWhileAPINIsTried(t *testing.T) {
-	w := &watched{}
+	w := &peeked{}
 	d := newDoor(t, &memory{})
 	d.pin = access.Open(w, access.Config{})
 	if err := d.pin.Set(testPIN); err != nil {
