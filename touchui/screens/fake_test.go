@@ -216,6 +216,12 @@ func (f *fakeAgent) routes() http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	m.HandleFunc("POST /v1/pours", f.start)
+	m.HandleFunc("GET /v1/session", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(api.SessionState{PINSet: true})
+	})
+	m.HandleFunc("POST /v1/session", func(w http.ResponseWriter, _ *http.Request) { // nobody here knows the PIN
+		problem.Write(w, &problem.Problem{Code: problem.CodeForbidden, What: "that is not the PIN"})
+	})
 	m.HandleFunc("POST /v1/rinse", func(w http.ResponseWriter, _ *http.Request) { // a pour but for its route
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -27,6 +27,8 @@ import (
 	"fountain/internal/problem"
 	"fountain/touchui/display"
 	"fountain/touchui/input"
+	"fountain/touchui/service"
+	"fountain/touchui/sheet"
 )
 
 // TestMonkey lets a seeded monkey play with the screen in virtual time: taps, holds, drags, two fingers, keys, pauses,
@@ -44,6 +46,7 @@ func TestMonkey(t *testing.T) {
 			if os.Getenv("FOUNTAIN_LONG") != "" {
 				last, limit, long = play.long, play.limit, true
 			}
+			defer debug.SetGCPercent(debug.SetGCPercent(15)) // as fountain-ui does
 			synctest.Test(t, func(t *testing.T) {
 				newMonkey(t, 4, play.w, play.h).live(last, limit, long)
 			})
@@ -128,7 +131,15 @@ func newMonkey(t *testing.T, seed uint64, w, h int) *monkey {
 	agent := newFakeAgentOn(t, l)
 	agent.foams(4 * time.Second)
 	agent.set(func(s *api.Snapshot) { s.Mixes, s.Phone = true, "https://pour.example/417" })
-	m.r = newRigOn(t, w, h, agent, api.NewClientOver(l.dial))
+	client := api.NewClientOver(l.dial)
+	m.r = newRigOn(t, w, h, agent, client)
+	if err := m.r.app.Call(t.Context(), func() {
+		m.r.ui.service = func(look *sheet.Look, leave func()) Service {
+			return service.New(service.Config{Stage: m.r.app, Client: client, Look: look, Leave: leave, Media: []string{t.TempDir()}, Files: t.TempDir()})
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
 	return m
 }
 
