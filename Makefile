@@ -50,6 +50,14 @@ lint:
 fonts:
 	@tools/fonts/build.sh
 
+# The pictures of docs/design.md, drawn anew by the tests of the screens.
+.PHONY: screens
+screens:
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && export FOUNTAIN_LOOK="$$dir" && \
+	$(GO) test -count=1 -run '^(TestLooks|TestDrinkPages|TestMixPage|TestReachJourney|TestReachMix|TestJourneyByFourKeys)$$' ./touchui/screens && \
+	FOUNTAIN_LOOK_AT='1080x1920/en 800x480/en' $(GO) test -count=1 -run '^(TestAudit|TestDisplayTest|TestDiagnostics)$$' ./touchui/service && \
+	$(GO) test -count=1 -run '^TestScreens$$' ./docs
+
 .PHONY: fmt
 fmt:
 	@$(GO) tool -modfile=tools/go.mod gofumpt -w agent cloud cmd deploy docs hal internal sync touchui
