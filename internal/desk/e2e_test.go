@@ -206,6 +206,9 @@ func (p *tab) shot(name string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		p.t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
 		p.t.Fatal(err)
 	}

@@ -392,8 +392,14 @@ func (f *flow) phone() {
 func (f *flow) service() {
 	x, y := f.wait("home.logo").centre()
 	f.mouse(chromedp.MousePressed, x, y)
-	await(f.t, 20*time.Second, "the service screens", func() (bool, string) {
+	pressed := time.Now()
+	await(f.t, 40*time.Second, "the service screens", func() (bool, string) {
 		tree := f.tree()
+		if _, ok := tree["home.logo"]; ok && time.Since(pressed) > 8*time.Second { // the finger was lost, see lead
+			f.mouse(chromedp.MouseReleased, x, y)
+			f.mouse(chromedp.MousePressed, x, y)
+			pressed = time.Now()
+		}
 		for id := range tree {
 			if strings.HasPrefix(id, "service.") {
 				return true, ""
