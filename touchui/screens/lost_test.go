@@ -19,3 +19,16 @@ func TestPortionEndsWithTheTouchScreen(t *testing.T) {
 		t.Errorf("ended by %q, not by the loss", p.Reason)
 	}
 }
+
+// Nor does it go on behind another page, where nobody sees it.
+func TestPortionEndsWithItsPage(t *testing.T) {
+	r := atBeverage(t)
+	r.tap("beverage.tap")
+	r.until("tap mode", func() bool { e, ok := r.find("beverage.tap"); return ok && e.Value == "on" })
+	r.tap("beverage.pour")
+	r.until("it flows", func() bool { return r.volume() > 20 })
+	if err := r.app.Call(t.Context(), r.ui.goHome); err != nil {
+		t.Fatal(err)
+	}
+	r.rest()
+}
