@@ -185,7 +185,9 @@ func (n *number) addBig(d *draw) {
 func (n *number) bigPic(d *draw) *image.RGBA {
 	m := d.m
 	q := art.Clear(d.Fonts, n.bigR.w, n.bigR.h)
-	px := min(m.f(160, 58), float64(n.bigR.h)*.7)
+	below := theme.Size{PX: m.f(32, 17), Line: 1, Cut: theme.Text}
+	const under = 1.45 // of its size takes a line, with the depths of Arabic
+	px := min(m.f(160, 58), float64(n.bigR.h)*.7, (float64(n.bigR.h)-under*below.PX)/1.08)
 	sz := d.big(px)
 	sz.PX = d.Fonts.Fit([]string{n.text()}, sz.Cut, sz.Track, float64(n.bigR.w), px, px/3)
 	q.Text(n.text(), 0, 0, art.Style{Size: sz, Color: d.Roles.Ink}, art.Left)
@@ -193,7 +195,7 @@ func (n *number) bigPic(d *draw) *image.RGBA {
 	if n.typing {
 		unit = d.T("service.op.range", "min", d.s.num(n.ask.Min, 1), "max", d.s.num(n.ask.Max, 1), "unit", n.unit())
 	}
-	q.Text(unit, 0, px*1.08, art.Style{Size: theme.Size{PX: m.f(32, 17), Line: 1, Cut: theme.Text}, Color: d.Roles.InkSoft}, art.Left)
+	q.Text(unit, 0, px*1.08, art.Style{Size: below, Color: d.Roles.InkSoft}, art.Left)
 	return q.RGBA
 }
 
