@@ -19,6 +19,7 @@ type flowPlan struct {
 	above, under int // number's top: this far above the level, or under it
 	numberH      int
 	nameGap      int // name under the level when the number is above
+	tight        int // the least of it
 	nameH        int
 	limit        int // nothing under this
 }
@@ -30,10 +31,15 @@ func (f flowPlan) place(level int) (number, name int, numberDry, nameDry bool) {
 		return number, number + f.numberH + f.nameGap/3, false, false
 	}
 	number = min(level-f.above, f.limit-f.numberH) // a note may stand above the level
-	if name = level + f.nameGap; name+f.nameH <= f.limit {
+	if name = min(level+f.nameGap, f.limit-f.nameH); name >= level+f.tight {
 		return number, name, true, false
 	}
 	return number, number - f.nameH - f.nameGap/8, true, true
+}
+
+// nameRoom is how high a name may be to have room above the number wherever it has none under the level.
+func (f flowPlan) nameRoom() float64 {
+	return float64(f.limit-f.tight-f.above-f.nameGap/8) / 2
 }
 
 // level maps a share of the cup (0..1) to the level.
@@ -93,6 +99,7 @@ func newFlowView(p *pourPage, s *sheet.Sheet) *flowView {
 	paused := p.active() && p.ui.pour.portion && p.ui.pour.state == paused
 	f := &flowView{p: p, l: l, at: -1, after: p.done() || paused, edgeH: edgeH(g), x: int(g.X(48)), part: g.W}
 	f.plan = planFor(g, f.after)
+	f.plan.tight = f.edgeH/2 + g.I(6)
 	if g.Wide {
 		f.part = g.W - g.I(art.CornerR)
 		s.Rail(f.part)
@@ -189,8 +196,14 @@ func (f *flowView) texts(s *sheet.Sheet) {
 	case l.RTL():
 		width = g.S(800)
 	}
+	if notePX > 0 {
+		note := l.T("facts.when_full", "kcal", kcal(p.offer.Beverage, p.size().ML), "sugar", sugarG(p.offer.Beverage, p.size().ML))
+		f.noteSz = fitted(l, note, l.At(notePX, 1.3, theme.Text, 0), width)
+		f.words = []string{note}
+	}
+	height = min(height, max((f.plan.nameRoom()-brandPX*1.35-f.noteSz.PX*1.6-g.S(6))/.95, g.S(34)))
 	name := drinkName(l.Words, p.offer)
-	sz := theme.Size{PX: px, Line: .9, Cut: theme.Condensed, Track: -.015}
+	sz := theme.Size{PX: px, Line: .95, Cut: theme.Condensed, Track: -.015}
 	f.lines, sz.PX = art.FitName(l.Fonts, name, sz, width, height, 12, 3)
 	if len(f.lines) > 1 { // one line if it does not get too small for it
 		if one := l.Fonts.Fit([]string{name}, sz.Cut, sz.Track, width, px, 1); one >= px*.6 {
@@ -198,11 +211,6 @@ func (f *flowView) texts(s *sheet.Sheet) {
 		}
 	}
 	f.nameSz = sz
-	if notePX > 0 {
-		note := l.T("facts.when_full", "kcal", kcal(p.offer.Beverage, p.size().ML), "sugar", sugarG(p.offer.Beverage, p.size().ML))
-		f.noteSz = fitted(l, note, l.At(notePX, 1.3, theme.Text, 0), width)
-		f.words = []string{note}
-	}
 	f.plan.nameH = int(brandPX*1.35 + f.nameSz.PX*.95*float64(len(f.lines)) + f.noteSz.PX*1.6)
 	blank := image.NewRGBA(image.Rect(0, 0, 1, 1))
 	pic := func() *canvas.Image {

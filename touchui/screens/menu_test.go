@@ -132,7 +132,7 @@ func TestNeighboursDiffer(t *testing.T) {
 }
 
 func TestFlowPlanKeepsTextApart(t *testing.T) {
-	p := flowPlan{top: 200, bottom: 1500, sink: 530, above: 348, under: 44, numberH: 288, nameGap: 92, nameH: 200, limit: 1520}
+	p := flowPlan{top: 200, bottom: 1500, sink: 530, above: 348, under: 44, numberH: 288, nameGap: 92, tight: 30, nameH: 200, limit: 1520}
 	for ul := range 1001 {
 		level := p.levelAt(float64(ul) / 1000)
 		number, name, numberDry, nameDry := p.place(level)
