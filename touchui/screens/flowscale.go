@@ -87,8 +87,9 @@ func (f *flowView) numStyle(c color.RGBA) art.Style {
 
 // mark colours a mark of the scale for its side of the level, and hides it in the surface.
 func (f *flowView) mark(m mark, level int) {
-	p, g := f.p, f.l.Geo
-	near := m.y-level < g.I(30) && level-m.y < g.I(30)
+	p := f.p
+	room := f.edgeH/2 + int(f.numStyle(p.c.Ink).PX*.6)
+	near := m.y-level < room && level-m.y < room
 	shown(m.line, !near)
 	fg := p.c.Ink
 	if m.y < level {
