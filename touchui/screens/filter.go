@@ -95,6 +95,21 @@ func (f Filter) icon() string {
 	return ""
 }
 
+// sign is the picture of a kind where there is room for one beside its word.
+func (f Filter) sign() string {
+	switch f {
+	case FilterWater:
+		return "hold"
+	case FilterTea:
+		return "leaf"
+	case FilterJuice:
+		return "citrus"
+	case FilterSports:
+		return "bolt"
+	}
+	return f.icon()
+}
+
 func noSugar(v *beverage.Beverage) bool    { return v.Sugar <= .5 }
 func noCaffeine(v *beverage.Beverage) bool { return v.Caffeine == 0 }
 func sparkling(v *beverage.Beverage) bool {

@@ -220,6 +220,9 @@ func (p *noFizzPage) build() {
 		}
 	}
 	y := g.Y(m.titleY) + float64(len(lines))*px*sz.Line + g.S(m.textPX*.7)
+	if !g.Wide {
+		y = max(y, g.S(ringsEnd)) // the text is as wide as the page
+	}
 	st := l.At(m.textPX, 1.32, theme.Text, 0)
 	text := u.T("no_fizz.text")
 	if u.menu.fizzWhy == whyTooWarm {
@@ -276,8 +279,10 @@ func (p *noFizzPage) still(s *sheet.Sheet, m noFizzPlan, y int) {
 		foot = p.chips(s, m) - g.I(16)
 	}
 	tile, gap := m.spec.Scaled(g.K), g.I(16)
-	if g.Wide && !roomy(g) {
+	if g.Wide && !roomy(g) { // as large as lets all of them stand beside the dome
 		gap = g.I(10)
+		room := g.S(800-art.CornerR-6) - g.X(m.x) - float64((m.cols-1)*gap)
+		tile = m.spec.Scaled(g.K * min(room/float64(m.cols*tile.W), 1))
 	}
 	rows := max((m.tiles+m.cols-1)/m.cols, 1)
 	for rows > 1 && y+rows*(tile.H+gap)-gap > foot {
@@ -322,7 +327,7 @@ func (p *noFizzPage) chips(s *sheet.Sheet, m noFizzPlan) int {
 		room = g.W - g.I(art.CornerR) - 2*g.I(m.x)
 	}
 	for _, f := range []Filter{FilterWater, FilterTea, FilterJuice, FilterSports} {
-		st.Icon = f.icon()
+		st.Icon = f.sign()
 		b := pill(l, plain, st, false)
 		img := l.Button(u.T("filter."+string(f)), b)
 		if least := target(g, 0); img.Rect.Dx() < least { // a short word
@@ -352,6 +357,9 @@ func (p *noFizzPage) rest(f Filter) {
 	p.ui.filter = f
 	p.ui.show(newHome(p.ui))
 }
+
+// ringsEnd is where the rings of a portrait panel end, drawn pixels.
+const ringsEnd = 490
 
 // bubbles are empty rings: gas that is not there.
 func (p *noFizzPage) bubbles(s *sheet.Sheet) {
