@@ -99,11 +99,14 @@ func (c *mixColumn) poster() *image.RGBA {
 		if !col.Plain {
 			q.Motif(o.Brand.Motif, col, image.Rect(0, foot-c.w, c.w, foot), nil)
 		}
-		pad := c.plan.colW * .08 * l.Geo.K
-		lines, px := art.FitName(l.Fonts, drinkName(l.Words, o), l.At(c.plan.namePX, .94, theme.Condensed, -.01), float64(c.w)-2*pad, float64(c.zone)-16*c.k, 10*l.Geo.K, 2)
+		pad, frame := c.plan.colW*.08*l.Geo.K, 0.0
+		if col.Plain {
+			frame = max(theme.LinePlain*l.Geo.K, 2)
+		}
+		lines, px := art.FitName(l.Fonts, drinkName(l.Words, o), l.At(c.plan.namePX, .94, theme.Condensed, -.01), float64(c.w)-2*pad, float64(c.zone)-16*c.k-2*frame, 10*l.Geo.K, 2)
 		sz := theme.Size{PX: px, Line: .94, Cut: theme.Condensed, Track: -.01}
 		high := px * sz.Line * float64(len(lines))
-		q.Lines(lines, pad, float64(c.h)-(float64(c.zone)+high)/2, art.Style{Size: sz, Color: col.Ink}, art.Left)
+		q.Lines(lines, pad, float64(c.h)-(float64(c.zone)+high+frame)/2, art.Style{Size: sz, Color: col.Ink}, art.Left)
 		r := theme.RadiusCard * c.k
 		if col.Plain {
 			r = theme.RadiusPlain * l.Geo.K

@@ -263,7 +263,11 @@ func (p *mixPage) figures() {
 		words = s.T("mix.sub")
 	}
 	sub := s.At(l.subPX, 1.2, theme.Text, 0)
-	p.lines(s, id, words, sub, l, g.Y(l.subY), min(sub.PX*sub.Line, g.S(l.factsRoom)))
+	next := l.swapY
+	if l.factsY > l.subY {
+		next = min(next, l.factsY)
+	}
+	p.lines(s, id, words, sub, l, g.Y(l.subY), g.S(next-l.subY-1))
 	st := s.At(l.factsPX, 1.2, theme.Sans, 0)
 	if g.Wide {
 		st = g.At(l.factsPX, 1.2, theme.Sans, 0) // no room to grow
@@ -282,6 +286,7 @@ func (p *mixPage) figures() {
 // lines sets text beside the cup, smaller if it would be higher than room.
 func (p *mixPage) lines(s *sheet.Sheet, id, text string, sz theme.Size, l mixPlan, y, room float64) {
 	width := s.Geo.S(l.subW)
+	sz.Line = leading(s.Look, sz.Line)
 	ls := art.Wrap(s.Fonts, text, sz, width)
 	for least := sz.PX * .6; float64(len(ls))*sz.PX*sz.Line > room && sz.PX > least; ls = art.Wrap(s.Fonts, text, sz, width) {
 		sz.PX *= .97
@@ -322,7 +327,8 @@ func (p *mixPage) sizes(s *sheet.Sheet, l mixPlan) {
 	button := func(at int, wide float64, id, text, name, icon string, on bool, tap func()) {
 		b := st
 		b.Width = g.I(wide)
-		room := g.S(wide) - st.IconPX - float64(st.Gap) - float64(h)*.4
+		bare := g.S(wide) - float64(h)*.3
+		room := bare - st.IconPX - float64(st.Gap) - float64(h)*.1
 		if on {
 			b.IconPX, b.Gap = g.S(l.sizePX*.9), h/16
 			room = g.S(wide) - b.IconPX - float64(b.Gap) - float64(h)*.25
@@ -330,6 +336,9 @@ func (p *mixPage) sizes(s *sheet.Sheet, l mixPlan) {
 		b.Icon, b.PX = icon, fitted(s.Look, text, s.At(l.sizePX, 1, theme.Text, 0), room).PX
 		if on {
 			b.Icon, b.Fill, b.FG = "check", u.Roles.Active, u.Roles.OnActive
+		}
+		if b.PX < g.S(l.sizePX*.8) { // the name says more than the sign
+			b.Icon, b.PX = "", fitted(s.Look, text, s.At(l.sizePX, 1, theme.Text, 0), bare).PX
 		}
 		x, y := g.X(l.sizeX+float64(at%l.sizeCols)*l.sizeStep), g.Y(l.sizeY)+float64(at/l.sizeCols)*(float64(h)+g.S(12))
 		c := sheet.NewControl(id, sheet.RoleSwitch, name, s.Look.Button(text, pill(s.Look, p.plain(), b, on)), int(x+.5), int(y+.5), tap)
