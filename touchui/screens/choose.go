@@ -144,6 +144,9 @@ func (p *pourPage) headline(s *sheet.Sheet, m choosing, y float64) {
 	brand := l.At(m.brandPX, 1, theme.Text, 0)
 	least := brand.PX + g.S(m.brandGap-m.brandPX)
 	nameH := min(g.S(m.nameH), y-least-g.S(m.gap))
+	if g.Wide { // it begins lower, and letters reach under their line
+		nameH = min(nameH, (y-least-g.S(m.gap*2))*.96)
+	}
 	name, width := drinkName(l.Words, p.offer), g.S(m.width)
 	if g.Wide && !p.c.Plain {
 		width = min(width, g.S(m.hero[0]-m.x-16))

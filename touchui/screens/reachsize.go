@@ -16,7 +16,11 @@ func (p *reachPage) size(s *sheet.Sheet, m reachPlan, i int) {
 	w, h := r.Dx(), r.Dy()
 	l, c := s.Look, p.pour.c
 	name := cup.Name(u.Words)
-	text, sz := p.sizeWords(i, l, theme.Size{PX: max(min(38*m.k, float64(h)*.28), 18*l.Geo.K), Line: 1, Cut: theme.Text}, float64(w)*.9)
+	room := float64(w) * .9
+	if c.Plain {
+		room = float64(w) - 2*(max(theme.LinePlain*l.Geo.K, 2)+8) // clear of the line
+	}
+	text, sz := p.sizeWords(i, l, theme.Size{PX: max(min(38*m.k, float64(h)*.28), 18*l.Geo.K), Line: 1, Cut: theme.Text}, room)
 	img := l.Compose(func() *image.RGBA {
 		fill, fg, liquid := l.Roles.Sunk, l.Roles.Ink, theme.Mix(l.Roles.Sunk, l.Roles.Ink, .3)
 		if on {
