@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -71,6 +72,7 @@ func TestWrongUse(t *testing.T) {
 		"fb size":      {[]string{"--display", "fbdev", "--size", "800x480"}, 2, "a frame buffer has a size of its own"},
 		"none http":    {[]string{"--display", "none", "--http", "127.0.0.1:0"}, 2, "serves nothing"},
 		"token":        {[]string{"--display", "drm", "--token", "x"}, 2, "give --http too"},
+		"no languages": {[]string{"--languages", "/none/words"}, 2, "there is no such directory: --languages /none/words: name one"},
 		"size":         {[]string{"--size", "1080"}, 2, "give WxH"},
 		"tiny":         {[]string{"--size", "10x10"}, 2, "give WxH"},
 		"port in use":  {[]string{"--http", l.Addr().String()}, 1, "address is already in use"},
@@ -146,6 +148,31 @@ func get(t *testing.T, url string) (int, []byte) {
 		t.Fatal(err)
 	}
 	return resp.StatusCode, b
+}
+
+// TestDoubts: what would be missed only later is said at the start, and only then.
+func TestDoubts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	for _, c := range []struct {
+		o    options
+		says string
+	}{
+		{options{}, ""},
+		{options{assets: filepath.Join(t.TempDir(), "new")}, ""},
+		{options{assets: filepath.Join(file, "none")}, "--assets cannot be written"},
+		{options{assets: "/proc"}, "--assets cannot be written"},
+		{options{speech: "default"}, "--speech needs espeak-ng"},
+	} {
+		var b bytes.Buffer
+		doubts(c.o, slog.New(slog.NewTextHandler(&b, nil)))
+		if got := b.String(); (c.says == "") != (got == "") || !strings.Contains(got, c.says) {
+			t.Errorf("%+v: says %q, want %q", c.o, got, c.says)
+		}
+	}
 }
 
 // TestChoose: a desk never loses its own screen to the UI, unless it is told to.

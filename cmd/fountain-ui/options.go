@@ -98,6 +98,11 @@ func parse(args []string, getenv func(string) string, stdout io.Writer) (o optio
 			return o, err
 		}
 	}
+	if o.languages != "" {
+		if fi, err := os.Stat(o.languages); err != nil || !fi.IsDir() {
+			return o, wrong("--languages "+o.languages, "there is no such directory", "name one with files of words, such as it.json (docs/GLOSSARY.md), or leave it out")
+		}
+	}
 	return o, checkDisplay(o, given)
 }
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"os/exec"
 	"runtime/debug"
 	"time"
 
@@ -78,6 +80,7 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 	if err != nil {
 		return fmt.Errorf("start screen: %w", err)
 	}
+	doubts(o, log)
 	units := app.Canvas().Size()
 	technicians := &technicians{app: app, client: client, log: log}
 	speaker := speech.NewSpeaker(speech.Espeak{Rate: o.speechRate}, log)
@@ -110,6 +113,32 @@ func serve(ctx context.Context, o options, getenv func(string) string, stdout io
 		return err
 	}
 	return nil
+}
+
+// doubts says at the start what would be missed only later: the screen does without either.
+func doubts(o options, log *slog.Logger) {
+	if o.assets != "" {
+		if err := writable(o.assets); err != nil {
+			log.Warn("tiles are composed at every start: --assets cannot be written", slog.String(logkey.Path, o.assets), slog.Any(logkey.Err, err))
+		}
+	}
+	if o.speech != "" {
+		if _, err := exec.LookPath("espeak-ng"); err != nil {
+			log.Warn("nothing is spoken: --speech needs espeak-ng", slog.Any(logkey.Err, err))
+		}
+	}
+}
+
+// writable makes the directory if need be, and tries: rights alone do not tell.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".try.*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // tiles says how composed tiles are kept. At another scale than 1 the painter scales them, so they cannot be mapped.
