@@ -89,7 +89,7 @@ func readLimited(path string) ([]byte, *problem.Problem) {
 	}
 	return nil, &problem.Problem{
 		Code: problem.CodeBadConfig, Where: path, What: "the configuration file cannot be read: " + what,
-		Remedy: "check the path given with --config",
+		Remedy: "check the path; testdata/config/demo.yaml is such a file",
 	}
 }
 

@@ -37,7 +37,7 @@ func Parse(flags *flag.FlagSet, args []string, usage string, stdout io.Writer) e
 		fmt.Fprintf(stdout, "%s%s", usage, strings.ReplaceAll("\n"+list.String(), "\n  -", "\n  --")[1:])
 		return ErrDone
 	case err != nil:
-		return &problem.Problem{Code: problem.CodeBadRequest, Where: flags.Name(), What: err.Error(), Remedy: "see " + flags.Name() + " --help"}
+		return &problem.Problem{Code: problem.CodeBadRequest, What: err.Error(), Remedy: "see " + flags.Name() + " --help"}
 	case flags.Lookup("version").Value.String() == "true":
 		fmt.Fprintln(stdout, flags.Name(), build.Version)
 		return ErrDone

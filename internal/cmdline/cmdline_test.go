@@ -18,9 +18,9 @@ func TestParse(t *testing.T) {
 		{"good", "--n 3", "", "", 0},
 		{"help", "--help", "does things\n  --n N\n", "", 0},
 		{"version", "--version", "tool dev\n", "", 0},
-		{"unknown flag", "--colour", "", "tool: flag provided but not defined: -colour: tool: see tool --help\n", 2},
-		{"bad type", "--n x", "", `tool: invalid value "x" for flag -n: parse error: tool: see tool --help` + "\n", 2},
-		{"no value", "--n", "", "tool: flag needs an argument: -n: tool: see tool --help\n", 2},
+		{"unknown flag", "--colour", "", "tool: flag provided but not defined: -colour: see tool --help\n", 2},
+		{"bad type", "--n x", "", `tool: invalid value "x" for flag -n: parse error: see tool --help` + "\n", 2},
+		{"no value", "--n", "", "tool: flag needs an argument: -n: see tool --help\n", 2},
 		{"argument", "now", "", "tool: unexpected argument: now: see tool --help\n", 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
