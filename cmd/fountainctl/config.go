@@ -24,7 +24,7 @@ itself; they win over the file, the environment and the cloud. Those of the scre
 start on.`,
 		Example: `  fountainctl config get
   fountainctl config explain unit.panel_mm
-  fountainctl config set unit.units both
+  fountainctl config set unit.units both --person ruiz
   fountainctl config check fountaind.yaml`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -74,9 +74,9 @@ func (t *tool) configGetCmd() *cobra.Command {
 func (t *tool) configSetCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "set KEY VALUE", Short: "Set a key on this unit, at once or from its next start on",
-		Example: `  fountainctl config set unit.timezone Europe/Berlin
-  fountainctl config set unit.languages en,de,fr
-  fountainctl config set cloud.proxy http://proxy.venue:3128`,
+		Example: `  fountainctl config set unit.timezone Europe/Berlin --person ruiz
+  fountainctl config set unit.languages en,de,fr --person ruiz
+  fountainctl config set cloud.proxy http://proxy.venue:3128 --person ruiz`,
 		Args: args(cobra.ExactArgs(2)),
 		RunE: t.do(func(ctx context.Context, c *api.Client, a []string) error {
 			person, err := t.who()

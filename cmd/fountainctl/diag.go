@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -46,6 +48,9 @@ and of the audit trail, metrics. Passwords and keys are masked; nothing in it sa
 				return nil
 			}
 			if err := atomicfile.Write(file, body, 0o600); err != nil {
+				if pe := (*fs.PathError)(nil); errors.As(err, &pe) { // its path is a temporary file's
+					err = pe.Err
+				}
 				return &problem.Problem{Code: problem.CodeNotWritable, Where: file, What: fmt.Sprintf("cannot write the file: %v", err), Remedy: "name another one with -o"}
 			}
 			fmt.Fprintf(t.out, "%s: %d kB\n", file, (len(body)+999)/1000)
