@@ -9,7 +9,7 @@ import (
 )
 
 // Wrap breaks s into lines of at most width: between words, and in Japanese and Chinese between letters, but never before
-// a closing sign or after an opening one.
+// a closing sign, after an opening one, or between a number and its unit.
 func Wrap(f *theme.Fonts, s string, sz theme.Size, width float64) []string {
 	var lines []string
 	cur := ""
@@ -92,6 +92,10 @@ func pieces(s string, whole bool) []string {
 	start := 0
 	prev := rune(0)
 	for i, r := range s {
+		if prev == ' ' && !whole && measured(s[start:i], s[i:]) {
+			prev = r
+			continue
+		}
 		if i > 0 && r != ' ' && (prev == wordEnd || canBreak(prev, r, whole) && !(whole && marked && prev == 'ー')) {
 			out = append(out, s[start:i])
 			start = i
@@ -102,6 +106,25 @@ func pieces(s string, whole bool) []string {
 		out = append(out, s[start:])
 	}
 	return out
+}
+
+// unitLetters is how long what is measured in is at most.
+const unitLetters = 4
+
+// measured reports whether before ends in a number and after begins with its unit: 0 g stays on one line.
+func measured(before, after string) bool {
+	n := strings.TrimRight(before, space)
+	n = n[strings.LastIndexByte(n, ' ')+1:]
+	if n == "" || strings.IndexFunc(n, func(r rune) bool { return !unicode.IsDigit(r) && r != '.' && r != ',' }) >= 0 || !unicode.IsDigit(lastRune(n)) {
+		return false
+	}
+	unit, _, _ := strings.Cut(after, " ")
+	return utf8.RuneCountInString(strings.TrimRight(unit, ".,;")) <= unitLetters
+}
+
+func lastRune(s string) rune {
+	r, _ := utf8.DecodeLastRuneInString(s)
+	return r
 }
 
 // space is what does not stand at the end of a line.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"fountain/touchui/theme"
 )
@@ -27,6 +28,21 @@ func TestWrap(t *testing.T) {
 				}
 				if f.Width(l, sz.Cut, sz.PX, 0) > w && len(pieces(l, false)) > 1 {
 					t.Errorf("%q is wider than %v", l, w)
+				}
+			}
+		}
+	}
+}
+
+// A number and its unit stay on one line.
+func TestWrapKeepsUnits(t *testing.T) {
+	f := fonts(t)
+	sz := theme.Size{PX: 20, Line: 1.2, Cut: theme.Text}
+	for _, s := range []string{"5 kcal, 0 g Zucker, 45 mg Koffein.", "At 0.5 g sugar or 12,5 mg of it", "473 ml, 16 fl oz"} {
+		for w := 90.0; w < 300; w += 7 {
+			for _, l := range Wrap(f, s, sz, w) {
+				if r, _ := utf8.DecodeLastRuneInString(l); r >= '0' && r <= '9' {
+					t.Errorf("%q ends in a number without its unit at %v", l, w)
 				}
 			}
 		}

@@ -151,7 +151,7 @@ func (p *pourPage) verdict(s *sheet.Sheet, m missing, y float64) {
 	}
 	lines, px := art.FitName(l.Fonts, text, sz, width, high, 16, 2)
 	if around := aroundName(text, drinkName(l.Words, *p.wanted)); len(around) == 2 { // the name stays whole if it can
-		if apart := l.Fonts.Fit(around, sz.Cut, sz.Track, width, min(sz.PX, high/(2*sz.Line)), 16); apart >= px*.8 {
+		if apart := l.Fonts.Fit(around, sz.Cut, sz.Track, width, min(sz.PX, high/(2*sz.Line)), 16); apart >= px*.65 {
 			lines, px = around, apart
 		}
 	}
@@ -189,13 +189,18 @@ func (p *pourPage) drained(s *sheet.Sheet, x, w, h int) {
 	s.Fixed(s.Pic(img, x, 0))
 }
 
-// aroundName breaks a sentence that begins or ends with a name beside it.
+// aroundName breaks a sentence that begins or ends with a name beside it; in Japanese after the particle.
 func aroundName(text, name string) []string {
 	if rest, ok := strings.CutPrefix(text, name); ok && strings.HasPrefix(rest, " ") {
 		return []string{name, strings.TrimSpace(rest)}
 	}
 	if rest, ok := strings.CutSuffix(text, name); ok && strings.HasSuffix(rest, " ") {
 		return []string{strings.TrimSpace(rest), name}
+	}
+	for _, particle := range [...]string{"は", "が"} {
+		if rest, ok := strings.CutPrefix(text, name+particle); ok {
+			return []string{name + particle, rest}
+		}
 	}
 	return nil
 }
