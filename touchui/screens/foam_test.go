@@ -1,12 +1,14 @@
 package screens
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"fountain/agent/api"
+	"fountain/touchui/speech"
 )
 
 var noon = time.Unix(1_700_000_000, 0)
@@ -143,6 +145,31 @@ func TestHoldProperties(t *testing.T) {
 		}
 		if h.active() {
 			t.Fatalf("still %+v", h)
+		}
+	})
+}
+
+// The countdown on the page is said: what the narrator follows is there, with its seconds.
+func TestFoamIsNarrated(t *testing.T) {
+	inBubble(t, 800, 480, func(t *testing.T, r *rig) {
+		var said []string
+		var n speech.Narrator
+		r.at(func() {
+			now := noon
+			r.ui.now = func() time.Time { return now }
+			drinkPage("foam").show(r.ui)
+			p := r.ui.page.(*pourPage)
+			for range 4 {
+				if text := n.Look(r.ui.Words, p.name(), r.app.Elements()); text != "" {
+					said = append(said, text)
+				}
+				now = now.Add(time.Second)
+				p.refresh()
+			}
+			atRest(r.ui)
+		})
+		if all := strings.Join(said, " "); !strings.Contains(all, "3 seconds.") || !strings.Contains(all, " 2 seconds. 1 second.") {
+			t.Errorf("said %q", said)
 		}
 	})
 }

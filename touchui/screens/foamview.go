@@ -98,7 +98,7 @@ func (o *foamView) seconds(s *sheet.Sheet, v serving, x, y, px float64, align in
 	l := o.f.l
 	sz := theme.Size{PX: px, Line: .9, Cut: theme.Display, Track: -.03}
 	t := s.Text(strconv.Itoa(v.seconds), x, y, sz, align)
-	s.Sign("foam.seconds", l.N("foam.seconds", v.seconds), t)
+	s.Sign("foam.seconds", l.N("foam.seconds", v.seconds), t).Value = strconv.Itoa(v.seconds)
 }
 
 func (o *foamView) tall(s *sheet.Sheet, v serving, level int) {

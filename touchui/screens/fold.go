@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"fountain/touchui/words"
 )
 
 // fold makes texts that a person would call the same the same: case, accents, voicing marks and the shapes of letters do
@@ -14,7 +16,7 @@ func fold(s string) string {
 	var b strings.Builder
 	s = strings.ToLower(s)
 	if !ascii(s) {
-		s = norm.NFKD.String(readings.Replace(s))
+		s = norm.NFKD.String(words.Kana(s))
 	}
 	for _, r := range s {
 		switch {
@@ -54,17 +56,6 @@ func largeKana(r rune) rune {
 	}
 	return r
 }
-
-// readings are the kanji in names of drinks as they are spoken: the keyboard has kana.
-var readings = strings.NewReplacer(
-	"紅茶", "こうちゃ", "緑茶", "りょくちゃ", "烏龍茶", "うーろんちゃ", "烏龍", "うーろん", "麦茶", "むぎちゃ", "茶", "ちゃ",
-	"炭酸水", "たんさんすい", "天然水", "てんねんすい", "炭酸", "たんさん", "果汁", "かじゅう", "果樹園", "かじゅえん",
-	"果実", "かじつ", "無糖", "むとう", "洋梨", "ようなし", "梨", "なし", "桃", "もも", "柚子", "ゆず", "生姜", "しょうが",
-	"蜂蜜", "はちみつ", "電解質", "でんかいしつ", "浄水", "じょうすい", "水", "みず", "塩", "しお", "日陰", "ひかげ",
-	"木陰", "こかげ", "夕暮れ", "ゆうぐれ", "朝", "あさ", "深夜", "しんや", "南国", "なんごく", "生け垣", "いけがき",
-	"終点", "しゅうてん", "車両", "しゃりょう", "工房", "こうぼう", "引き出し", "ひきだし", "静か", "しずか", "白", "しろ",
-	"黒", "くろ", "赤", "あか", "紫", "むらさき", "大麦", "おおむぎ", "味", "あじ",
-)
 
 // foreign reports whether a word is written in a script whose letters stand for sounds that brand names have in Latin.
 func foreign(s string) bool {

@@ -97,7 +97,7 @@ func (s *Sheet) Lines(ls []string, x, y float64, sz theme.Size, align int) float
 }
 
 // Sign makes text that was added one that GET /tree lists and speech reads, such as a title.
-func (s *Sheet) Sign(id, t string, at *canvas.Image) {
+func (s *Sheet) Sign(id, t string, at *canvas.Image) *Control {
 	c := &Control{ID: id, Role: RoleText, Name: t}
 	c.init(at)
 	c.Move(at.Position())
@@ -106,10 +106,11 @@ func (s *Sheet) Sign(id, t string, at *canvas.Image) {
 	for i, o := range s.objs {
 		if o == fyne.CanvasObject(at) {
 			s.objs[i] = c
-			return
+			return c
 		}
 	}
 	s.Add(c)
+	return c
 }
 
 // Control adds a control, which goes toward the sheet's ink when pressed.

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"fountain/touchui/words"
 )
 
 // Espeak is the voice of espeak-ng, a child process for each utterance. Its zero value looks for the program in PATH and
@@ -37,6 +39,14 @@ func VoiceName(tag string) string {
 	return base
 }
 
+// spelt is text as a voice can read it: the Japanese one says of every kanji only that it is a Chinese letter.
+func spelt(tag, text string) string {
+	if VoiceName(tag) == "ja" {
+		return words.Kana(text)
+	}
+	return text
+}
+
 // Default is the device name that stands for the machine's usual one.
 const Default = "default"
 
@@ -64,7 +74,7 @@ func (e Espeak) Say(ctx context.Context, device, tag, text string) error {
 		args = append(args, "-d", device)
 	}
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Stdin = strings.NewReader(text)
+	cmd.Stdin = strings.NewReader(spelt(tag, text))
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	if err != nil {
