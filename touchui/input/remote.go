@@ -87,7 +87,8 @@ func (r *Remote) Join(name string) (controls bool) {
 	return r.control == name
 }
 
-// Leave tells that a client's stream is gone: its touches are cancelled and control is free.
+// Leave tells that a client's stream is gone: its touches are cancelled and control is free. When it was the one in
+// control, what goes on without a finger has nobody left who sees it.
 func (r *Remote) Leave(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -98,6 +99,9 @@ func (r *Remote) Leave(name string) {
 	c.streams--
 	r.drop(c)
 	if c.streams <= 0 {
+		if r.control == name {
+			r.s.Push(Touch{Phase: Cancel, ID: Gone, At: time.Now()})
+		}
 		r.forget(name)
 	}
 }

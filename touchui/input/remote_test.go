@@ -104,7 +104,7 @@ func TestStreamGoneCancels(t *testing.T) {
 		r.Report("a", []input.RemoteEvent{ev(input.Down, 1, 5, 5)})
 		l.take()
 		r.Leave("a")
-		want(t, l, "stream gone", "cancel 1 5,5")
+		want(t, l, "stream gone", "cancel 1 5,5; cancel -1 0,0")
 		if r.Controls("a") {
 			t.Error("who is gone still controls")
 		}
@@ -124,8 +124,11 @@ func TestOneControlsOthersWatch(t *testing.T) {
 		if r.Take("b") {
 			t.Error("control was taken from under a finger")
 		}
+		r.Leave("b")
+		want(t, l, "a watcher gone", "")
+		r.Join("b")
 		r.Leave("a")
-		want(t, l, "first gone", "cancel 1 2,2")
+		want(t, l, "first gone", "cancel 1 2,2; cancel -1 0,0")
 		if r.Controls("b") || r.Controls("c") {
 			t.Error("control passed to someone who did not touch")
 		}
@@ -226,6 +229,9 @@ func TestFuzzRemote(t *testing.T) {
 			time.Sleep(time.Second) // silence ends what is left
 			down := map[int]bool{}
 			for _, e := range l.all() {
+				if e.ID == input.Gone {
+					continue // belongs to no finger
+				}
 				switch e.Phase {
 				case input.Down:
 					if down[e.ID] {

@@ -66,7 +66,7 @@ func TestRemoteKeys(t *testing.T) {
 		wantKeys("the stream is lost", "down select; cancel select")
 		r.Report("b", key(input.Down, input.KeyPrevious))
 		wantKeys("the next to press controls", "down previous")
-		want(t, l, "fingers", "")
+		want(t, l, "fingers", "cancel -1 0,0")
 		if err := r.Close(); err != nil {
 			t.Error(err)
 		}
