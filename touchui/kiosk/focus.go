@@ -35,6 +35,7 @@ type focus struct {
 	ring      *fyne.Container
 	band      *drawn.Rectangle // a light line inside, so that the ring is seen on every colour
 	line      *drawn.Rectangle
+	round     roundRing
 	outer     color.Color // of the ring; nil: the theme's
 	inner     color.Color // of the line inside
 }
@@ -203,6 +204,7 @@ func into(from, to, v0, v1 float32) float32 {
 func (f *focus) layer() fyne.CanvasObject {
 	e, ok := f.current()
 	if !ok {
+		f.round = roundRing{}
 		return nil
 	}
 	f.rect = e.rect
@@ -218,6 +220,13 @@ func (f *focus) layer() fyne.CanvasObject {
 	if f.adjusting { // no gap: the ring holds what it is around
 		inner = outer
 	}
+	if o, ok := e.obj.(Round); ok {
+		if at, radius := o.Disc(); radius > 0 {
+			at = at.AddXY(e.rect.X0, e.rect.Y0)
+			return f.round.show(ringLook{box: r, centre: at, radius: radius, outer: outer, inner: inner})
+		}
+	}
+	f.round = roundRing{}
 	// Fyne draws a stroke half on each side of the edge
 	place(f.line, r.Grow(-ringWidth/2), ringWidth, ringRound, outer)
 	place(f.band, r.Grow(-ringWidth-ringGap/2), ringGap, ringRound-ringWidth, inner)

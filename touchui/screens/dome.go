@@ -35,6 +35,7 @@ type dome struct {
 
 var (
 	_ kiosk.Accessible = (*dome)(nil)
+	_ kiosk.Round      = (*dome)(nil)
 	_ mobile.Touchable = (*dome)(nil)
 )
 
@@ -101,16 +102,25 @@ func (d *dome) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRen
 
 // Covers reports whether a point lies on the round pad, not only in its box.
 func (d *dome) Covers(p fyne.Position) bool {
-	if d.low() {
+	at, r := d.Disc()
+	if r == 0 {
 		return true // its corners are too small to be missed
 	}
-	g := d.ui.leaf().Geo
-	if g.Wide {
-		r := art.CornerR * g.K
-		return math.Hypot(float64(p.X)-r, float64(p.Y)-r) <= r
+	return math.Hypot(float64(p.X-at.X), float64(p.Y-at.Y)) <= float64(r)
+}
+
+// Disc implements kiosk.Round: its centre lies in the lower corner of landscape panels, and below the lower edge of portrait
+// ones. The pad of low reach is none.
+func (d *dome) Disc() (fyne.Position, float32) {
+	if d.low() {
+		return fyne.Position{}, 0
 	}
-	r := art.DomeR * g.K
-	return math.Hypot(float64(p.X)-r, float64(p.Y)-r) <= r
+	g := d.ui.leaf().Geo
+	r := float32(art.DomeR * g.K)
+	if g.Wide {
+		r = float32(art.CornerR * g.K)
+	}
+	return fyne.NewPos(r, r), r
 }
 
 // TouchDown implements mobile.Touchable.
