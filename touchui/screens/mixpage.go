@@ -165,7 +165,12 @@ func (p *mixPage) drag(from []int, i, share int) {
 
 // lay implements chooser.
 func (p *mixPage) lay(s *sheet.Sheet) {
-	u, g := p.ui, s.Geo
+	u := p.ui
+	if p.low() {
+		s.Look = reachPlanOf(u).look
+		p.pour.l = s.Look
+	}
+	g := s.Geo
 	s.BG, s.Ink = u.Roles.BG, u.Roles.Ink
 	s.Box(0, 0, g.W, g.H, u.Roles.BG)
 	p.cols, p.live = p.cols[:0], nil
@@ -229,6 +234,15 @@ func (p *mixPage) swap(s *sheet.Sheet, i, x int, l mixPlan) {
 	u, g := p.ui, s.Geo
 	b := p.mix.cols[i].offer.Brand
 	h := target(g, l.swapH)
+	add := func(img *image.RGBA, x, y float64) {
+		s.Control(sheet.NewControl(fmt.Sprintf("mix.swap.%d", i), sheet.RoleButton, u.T("mix.swap", "name", b.Name), img, int(x), int(y+.5), func() { p.pick(i) }))
+	}
+	if l.swapW > 0 {
+		w := g.I(l.swapW)
+		st := sheet.ButtonStyle{H: w, Width: w, Radius: float64(w) / 2, IconPX: float64(w) * .45, Icon: "swap", Fill: u.Roles.Sunk, FG: u.Roles.Ink}
+		add(s.Look.Button("", pill(s.Look, p.plain(), st, false)), float64(x)+g.S(l.swapX), g.Y(l.swapY))
+		return
+	}
 	st := sheet.ButtonStyle{H: h, Gap: h / 8, Radius: float64(h) / 2, PX: s.At(l.swapPX, 1, theme.Text, 0).PX, IconPX: g.S(l.swapPX * 1.4), Icon: "swap", Fill: u.Roles.Sunk, FG: u.Roles.Ink, Width: g.I(l.colW)}
 	room := g.S(l.colW) - float64(h)*.45
 	px := fitted(s.Look, b.Name, theme.Size{PX: st.PX, Cut: theme.Text}, room-st.IconPX-float64(st.Gap)).PX
@@ -237,8 +251,7 @@ func (p *mixPage) swap(s *sheet.Sheet, i, x int, l mixPlan) {
 		px = fitted(s.Look, b.Name, theme.Size{PX: st.PX, Cut: theme.Text}, room).PX
 	}
 	st.PX = px
-	img := s.Look.Button(b.Name, pill(s.Look, p.plain(), st, false))
-	s.Control(sheet.NewControl(fmt.Sprintf("mix.swap.%d", i), sheet.RoleButton, u.T("mix.swap", "name", b.Name), img, x, int(g.Y(l.swapY)+.5), func() { p.pick(i) }))
+	add(s.Look.Button(b.Name, pill(s.Look, p.plain(), st, false)), float64(x), g.Y(l.swapY))
 }
 
 // plain are the colours of a page that belongs to no brand.
@@ -263,7 +276,7 @@ func (p *mixPage) figures() {
 		words = s.T("mix.sub")
 	}
 	sub := s.At(l.subPX, 1.2, theme.Text, 0)
-	next := l.swapY
+	next := l.swapY // what stands below it
 	if l.factsY > l.subY {
 		next = min(next, l.factsY)
 	}

@@ -13,6 +13,7 @@ type mixPlan struct {
 	factsY, factsPX                      float64
 	factsRoom                            float64
 	swapY, swapH, swapPX                 float64
+	swapX, swapW                         float64 // swapW > 0: beside the column, its sign alone
 	figY, figPX, figLabel                float64
 	sizeX, sizeY, sizeW, sizeH, sizeStep float64
 	sizePX, keepW                        float64

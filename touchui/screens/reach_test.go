@@ -133,7 +133,7 @@ func TestReachFoam(t *testing.T) {
 
 // A mix is made and poured low too.
 func TestReachMix(t *testing.T) {
-	for _, size := range [][2]int{{1080, 1920}, {800, 1280}} {
+	for _, size := range [][2]int{{1080, 1920}, {800, 1280}, {800, 480}, {1920, 1080}} {
 		virtual(t, size[0], size[1], func(t *testing.T, r *rig) {
 			openReach(r)
 			r.call(func() { r.ui.show(newMix(r.ui)) })
