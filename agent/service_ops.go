@@ -73,7 +73,7 @@ func openOps(a *Agent) (*ops, error) {
 	return o, nil
 }
 
-// linesInService are the carriers' valves and meters, and the pumps of the planogram's slots.
+// linesInService are the carriers' valves and meters, the agitators, and the pumps of the planogram's slots.
 func (a *Agent) linesInService() []maintenance.Line {
 	var out []maintenance.Line
 	parts := map[string]hal.Part{}
@@ -83,13 +83,13 @@ func (a *Agent) linesInService() []maintenance.Line {
 		case p.Owner != hal.OwnerAgent:
 		case p.Kind == hal.KindValve && p.Carrier != "":
 			out = append(out, maintenance.Line{ID: p.ID, Kind: p.Kind, Ingredient: p.Carrier})
-		case p.Kind == hal.KindMeter:
+		case p.Kind == hal.KindMeter, p.Kind == hal.KindAgitator:
 			out = append(out, maintenance.Line{ID: p.ID, Kind: p.Kind})
 		}
 	}
 	for _, s := range a.planogram.Slots {
 		if p := parts[parts[s.Slot].Pump]; p.Kind == hal.KindPump {
-			out = append(out, maintenance.Line{ID: p.ID, Kind: p.Kind, Ingredient: string(s.Ingredient)})
+			out = append(out, maintenance.Line{ID: p.ID, Kind: p.Kind, Ingredient: string(s.Ingredient), Slot: s.Slot})
 		}
 	}
 	return out

@@ -373,10 +373,31 @@ func TestBrixBySyrupLine(t *testing.T) {
 	})
 }
 
-// TestAgitateForService runs an agitator of the reference board, with MASTER shut.
+// TestAgitateForService runs an agitator of the reference board, with MASTER shut. It is in the list of what is in
+// service, where a screen finds it, and nothing falls due with it; a pump there names its slot.
 func TestAgitateForService(t *testing.T) {
 	inBubble(t, nil, func(v *virtual) {
 		t := v.t
+		lines, err := v.a.ops.Lines()
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for _, l := range lines {
+			switch hal.Kind(l.Kind) {
+			case hal.KindAgitator:
+				if found++; l.Calibration != nil || l.CleanDue != nil || l.Slot != "" {
+					t.Errorf("the agitator %+v has something due", l)
+				}
+			case hal.KindPump:
+				if v.a.scopes.parts[l.Slot].Pump != l.ID {
+					t.Errorf("the pump %s names the slot %q", l.ID, l.Slot)
+				}
+			}
+		}
+		if found != 2 {
+			t.Errorf("%d agitators are listed, the board has 2", found)
+		}
 		id := v.begin(api.StartOp{Kind: api.OpAgitate, Line: "stir_left", Params: map[string]string{"s": "5"}}, nil, nil)
 		time.Sleep(2 * time.Second)
 		st := v.plant.State()

@@ -57,7 +57,7 @@ func (c *Client) StopOp(ctx context.Context, id string) error {
 
 func opPath(id string) string { return "/v1/service/ops/" + url.PathEscape(id) }
 
-// Lines lists every valve, meter and pump with its service history.
+// Lines lists every valve, meter, pump and agitator with its service history.
 func (c *Client) Lines(ctx context.Context) ([]Line, error) {
 	var l []Line
 	return l, c.do(ctx, c.plain, http.MethodGet, "/v1/service/lines", nil, &l)

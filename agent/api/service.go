@@ -111,6 +111,7 @@ type Line struct {
 	ID          string        `json:"id"`
 	Kind        string        `json:"kind"` // as hal.Kind
 	Ingredient  string        `json:"ingredient,omitempty"`
+	Slot        string        `json:"slot,omitempty"`        // that a pump draws from
 	Calibration *Calibration  `json:"calibration,omitempty"` // the present one
 	History     []Calibration `json:"history,omitempty"`     // older ones, newest first
 	Cleaned     *time.Time    `json:"cleaned,omitempty"`

@@ -40,11 +40,12 @@ type Store interface {
 	PutSetting(key string, value []byte) error
 }
 
-// Line is one part that is in service: it has a calibration, a cleaning schedule or both.
+// Line is one part that is in service: it has a calibration, a cleaning schedule or both; an agitator has neither.
 type Line struct {
 	ID         string
-	Kind       hal.Kind // valve, meter or pump
+	Kind       hal.Kind // valve, meter, pump or agitator
 	Ingredient string
+	Slot       string // that a pump draws from
 }
 
 // Lock is one lock-out.
@@ -307,7 +308,7 @@ func (b *Book) Lines() []api.Line {
 	locked := b.lockedOut()
 	out := make([]api.Line, 0, len(b.lines))
 	for _, l := range b.lines {
-		row := api.Line{ID: l.ID, Kind: string(l.Kind), Ingredient: l.Ingredient, LockedOut: locked[l.ID]}
+		row := api.Line{ID: l.ID, Kind: string(l.Kind), Ingredient: l.Ingredient, Slot: l.Slot, LockedOut: locked[l.ID]}
 		if h := b.data.Calibrations[l.ID]; len(h) > 0 {
 			row.Calibration = &h[0]
 			row.History = slices.Clone(h[1:])
@@ -315,7 +316,7 @@ func (b *Book) Lines() []api.Line {
 		if d, ok := b.data.Done[jobKey(JobClean, l.ID)]; ok {
 			row.Cleaned = &d.At
 		}
-		if l.Kind != hal.KindMeter {
+		if l.Kind == hal.KindValve || l.Kind == hal.KindPump {
 			due := b.dueAt(JobClean, l.ID)
 			row.CleanDue = &due
 		}

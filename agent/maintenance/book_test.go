@@ -33,7 +33,10 @@ func (m *memory) PutSetting(key string, v []byte) error {
 var day0 = time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
 
 func lines() []Line {
-	return []Line{{"still", hal.KindValve, "water.still"}, {"soda", hal.KindValve, "water.sparkling"}, {"m1", hal.KindMeter, ""}, {"p1", hal.KindPump, "cola"}}
+	return []Line{
+		{ID: "still", Kind: hal.KindValve, Ingredient: "water.still"}, {ID: "soda", Kind: hal.KindValve, Ingredient: "water.sparkling"},
+		{ID: "m1", Kind: hal.KindMeter}, {ID: "p1", Kind: hal.KindPump, Ingredient: "cola", Slot: "s1"},
+	}
 }
 
 func openBook(t *testing.T, m *memory, now time.Time) *Book {

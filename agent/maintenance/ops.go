@@ -295,7 +295,7 @@ func (b *builder) selfTest() error {
 	b.p.Stuck = true
 	var ids []string
 	for _, l := range b.u.Lines {
-		if l.Kind != hal.KindMeter && (b.p.Line == "" || l.ID == b.p.Line) {
+		if (l.Kind == hal.KindValve || l.Kind == hal.KindPump) && (b.p.Line == "" || l.ID == b.p.Line) {
 			ids = append(ids, l.ID)
 		}
 	}

@@ -17,8 +17,8 @@ import (
 func (t *tool) linesCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "lines [LINE]",
-		Short: "List valves, meters and pumps: calibration, cleaning, what is due",
-		Long: `lines lists every valve, meter and pump with its calibration and when it is due. With a LINE it shows that one, with the
+		Short: "List valves, meters, pumps and agitators: calibration, cleaning, what is due",
+		Long: `lines lists every valve, meter, pump and agitator with its calibration and when it is due. With a LINE it shows that one, with the
 calibrations before the present one.`,
 		Example: `  fountainctl lines
   fountainctl lines flow_still

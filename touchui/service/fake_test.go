@@ -143,7 +143,7 @@ func (f *fakeAgent) fill() {
 			Slot: id, Ingredient: ing, Name: n, LeftUL: int64(left[i]) * 14_000, FullUL: 1_400_000, Percent: left[i], State: state, Low: left[i] > 0 && left[i] < 15,
 		})
 		f.slots = append(f.slots, api.Cartridge{Slot: id, Ingredient: n, Contents: n, Tag: "E004-01" + id, LeftUL: int64(left[i]) * 14_000, State: state, Expires: p(fakeDay.AddDate(0, 6, i))})
-		f.lines = append(f.lines, api.Line{ID: id, Kind: kindPump, Ingredient: ing, Cleaned: p(fakeDay.AddDate(0, 0, -3)), CleanDue: p(fakeDay.AddDate(1, 0, 4))})
+		f.lines = append(f.lines, api.Line{ID: id, Kind: kindPump, Ingredient: ing, Slot: id, Cleaned: p(fakeDay.AddDate(0, 0, -3)), CleanDue: p(fakeDay.AddDate(1, 0, 4))})
 	}
 	f.lines[6].Calibration = &api.Calibration{At: fakeDay.AddDate(0, 0, -12), Person: "crew 2", Factor: 1.004, Expires: fakeDay.AddDate(0, 6, 0)}
 	f.lines[6].History = []api.Calibration{{At: fakeDay.AddDate(0, -3, 0), Person: "crew 2", Factor: .998}}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"fountain/agent/api"
 	"fountain/touchui/art"
@@ -56,18 +55,13 @@ func (k stock) slot(id string) (api.Cartridge, bool) {
 	return k.slots[i], true
 }
 
-// pumpOf finds the pump that draws from a slot: their ids are the same, or it has the slot's ingredient.
+// pumpOf finds the pump that draws from a slot.
 func (k stock) pumpOf(slot string) (api.Line, bool) {
-	if l, ok := k.line(slot); ok {
-		return l, true
+	i := slices.IndexFunc(k.lines, func(l api.Line) bool { return l.Kind == kindPump && l.Slot == slot })
+	if i < 0 {
+		return api.Line{}, false
 	}
-	c, _ := k.slot(slot)
-	for _, l := range k.lines {
-		if l.Kind == kindPump && c.Ingredient != "" && l.Ingredient == c.Ingredient && strings.HasSuffix(l.ID, strings.TrimLeft(slot, "s")) {
-			return l, true
-		}
-	}
-	return api.Line{}, false
+	return k.lines[i], true
 }
 
 // calibrated finds what a calibration of id is about: the line itself, or the pump of a slot.
@@ -117,7 +111,7 @@ func (d *draw) has(k stock, area rect) bool {
 	return false
 }
 
-// linesPage lists valves, meters and pumps with what is due or wrong.
+// linesPage lists valves, meters, pumps and agitators with what is due or wrong.
 type linesPage struct {
 	s      *Service
 	stock  stock
