@@ -103,7 +103,7 @@ func (c *mixColumn) poster() *image.RGBA {
 		if col.Plain {
 			frame = max(theme.LinePlain*l.Geo.K, 2)
 		}
-		lines, px := art.FitName(l.Fonts, drinkName(l.Words, o), l.At(c.plan.namePX, .94, theme.Condensed, -.01), float64(c.w)-2*pad, float64(c.zone)-16*c.k-2*frame, 10*l.Geo.K, 2)
+		lines, px := art.FitName(l.Fonts, drinkName(l.Words, o), l.At(c.plan.namePX, .94, theme.Condensed, -.01), float64(c.w)-2*pad, float64(c.zone)-11*c.k-2*frame, 10*l.Geo.K, 2)
 		sz := theme.Size{PX: px, Line: .94, Cut: theme.Condensed, Track: -.01}
 		high := px * sz.Line * float64(len(lines))
 		q.Lines(lines, pad, float64(c.h)-(float64(c.zone)+high+frame)/2, art.Style{Size: sz, Color: col.Ink}, art.Left)
