@@ -38,6 +38,13 @@ var icons = map[string][]glyphPart{
 	"search":  {loop(21, 21, 13), {d: "m31 31 11 11", width: 6}},
 	"reach":   {line("M16 4H32a5 5 0 0 1 5 5V39a5 5 0 0 1-5 5H16a5 5 0 0 1-5-5V9a5 5 0 0 1 5-5Z"), solid("M16 28H32V39H16Z")},
 	"phone":   {line("M16 4H32a4 4 0 0 1 4 4V40a4 4 0 0 1-4 4H16a4 4 0 0 1-4-4V8a4 4 0 0 1 4-4Z"), ball(24, 36, 3)},
+	"globe":   {loop(24, 24, 18), line("M6 24H42M24 6C34 16 34 32 24 42C14 32 14 16 24 6Z")},
+	"list":    {line("M17 12H43M17 24H43M17 36H43"), ball(8, 12, 4), ball(8, 24, 4), ball(8, 36, 4)},
+	"stir":    {line("M36 12A17 17 0 1 0 41 27"), solid("M42 5V20H27Z")},
+	"screen":  {line("M5 8H43V34H5Z"), line("M15 42H33")},
+	"book":    {line("M9 6H33a6 6 0 0 1 6 6V42H15a6 6 0 0 1-6-6Z"), line("M18 18H30M18 28H30")},
+	"sliders": {line("M5 14H43M5 34H43"), ball(31, 14, 7), ball(16, 34, 7)},
+	"drain":   {line("M24 5V29M13 19 24 30 35 19"), line("M7 42H41")},
 	"all": {
 		solid("M9 5H17a4 4 0 0 1 4 4V17a4 4 0 0 1-4 4H9a4 4 0 0 1-4-4V9a4 4 0 0 1 4-4Z"),
 		solid("M31 5H39a4 4 0 0 1 4 4V17a4 4 0 0 1-4 4H31a4 4 0 0 1-4-4V9a4 4 0 0 1 4-4Z"),

@@ -304,7 +304,7 @@ func (p *linePage) jobs(slot api.Cartridge, isSlot bool, line api.Line, isLine b
 		jobs = append(jobs, lineJob{"swap", t("service.job.swap"), "swap", strong, func() { s.show(newSwap(s, p.id, p.again)) }})
 	}
 	if isSlot || isLine && (line.Kind == kindValve || line.Kind == kindPump) {
-		jobs = append(jobs, op(api.OpPrime, "prime", "prime", p.id), op(api.OpClean, "clean", "clean", p.id), op(api.OpPurge, "purge", "down", p.id))
+		jobs = append(jobs, op(api.OpPrime, "prime", "prime", p.id), op(api.OpClean, "clean", "clean", p.id), op(api.OpPurge, "purge", "drain", p.id))
 	}
 	if isSlot || isLine && line.Kind != kindAgitator {
 		jobs = append(jobs, op(api.OpCalibrate, "calibrate", "bars", p.id))
@@ -316,7 +316,7 @@ func (p *linePage) jobs(slot api.Cartridge, isSlot bool, line api.Line, isLine b
 		jobs = append(jobs, op(api.OpSelfTest, "selftest", "check", line.ID))
 	}
 	if isLine && line.Kind == kindAgitator {
-		jobs = append(jobs, op(api.OpAgitate, "agitate", "zero", line.ID))
+		jobs = append(jobs, op(api.OpAgitate, "agitate", "stir", line.ID))
 	}
 	_ = slot
 	return jobs

@@ -31,16 +31,16 @@ func (p *menuPage) build(sh *sheet.Sheet) {
 		{"cartridges", "swap", func() { s.show(newSlots(s)) }},
 		{"selftest", "check", func() { s.show(newSelfTest(s)) }},
 		{"rinse", "prime", func() { s.show(newOperation(s, api.StartOp{Kind: api.OpRinse}, s.showMenu)) }},
-		{"purge", "down", func() { s.show(newChoice(s, api.OpPurge)) }},
+		{"purge", "drain", func() { s.show(newChoice(s, api.OpPurge)) }},
 		{"brix", "bars", func() { s.show(newChoice(s, api.OpBrix)) }},
-		{"agitate", "zero", func() { s.show(newChoice(s, api.OpAgitate)) }},
-		{"network", "up", func() { s.show(newNetwork(s)) }},
-		{"content", "star", func() { s.show(newContent(s)) }},
-		{"display", "target", func() { s.show(newDisplayTest(s)) }},
-		{"logs", "all", func() { s.show(newLogs(s)) }},
-		{"audit", "check", func() { s.show(newAudit(s)) }},
-		{"diag", "tap", func() { s.show(newDiag(s)) }},
-		{"setup", "next", func() { s.show(newSetup(s, "")) }},
+		{"agitate", "stir", func() { s.show(newChoice(s, api.OpAgitate)) }},
+		{"network", "globe", func() { s.show(newNetwork(s)) }},
+		{"content", "all", func() { s.show(newContent(s)) }},
+		{"display", "screen", func() { s.show(newDisplayTest(s)) }},
+		{"logs", "list", func() { s.show(newLogs(s)) }},
+		{"audit", "book", func() { s.show(newAudit(s)) }},
+		{"diag", "search", func() { s.show(newDiag(s)) }},
+		{"setup", "sliders", func() { s.show(newSetup(s, "")) }},
 	}
 	n := 2
 	if m.wide {
@@ -50,6 +50,9 @@ func (p *menuPage) build(sh *sheet.Sheet) {
 	up := d.within()
 	for i, e := range entries {
 		r := rect{0, i / n * (h + m.gap), area.w, h}.columns(n, m.gap)[i%n]
+		if i == len(entries)-1 && i%n == 0 { // alone in its row
+			r.w = area.w
+		}
 		up.entry("service.menu."+e.id, up.T("service.menu."+e.id), e.icon, r, e.tap)
 	}
 	p.scroll.add(d, up, area, (len(entries)+n-1)/n*(h+m.gap)-m.gap)
