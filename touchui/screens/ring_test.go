@@ -9,7 +9,7 @@ import (
 
 // The ring around the round dome is round: it crosses nothing that stands beside the dome.
 func TestRingAroundTheDomeIsRound(t *testing.T) {
-	for _, s := range panels {
+	for _, s := range []struct{ w, h int }{{800, 480}, {800, 1280}} {
 		inBubble(t, s.w, s.h, func(t *testing.T, r *rig) {
 			for _, m := range []textMode{textNormal, textContrast} {
 				r.at(func() {
