@@ -112,15 +112,24 @@ func (f *flow) touch(o object) {
 	f.mouse(chromedp.MouseReleased, x, y)
 }
 
-// lead touches an element until what it leads to is there: a browser that a busy host holds up for a moment loses its
-// finger, as it must, and a person touches again.
+// lead touches an element until what it leads to is there.
 func (f *flow) lead(id, to string) {
+	f.t.Helper()
+	f.press(id, id+" leads to "+to, func(tree map[string]object) bool {
+		o, ok := tree[to]
+		return ok && (o.Enabled || o.Role == "text")
+	})
+}
+
+// press touches an element until done says so: a browser that a busy host holds up for a moment loses its finger, as it
+// must, and a person touches again.
+func (f *flow) press(id, what string, done func(map[string]object) bool) {
 	f.t.Helper()
 	f.wait(id)
 	var touched time.Time
-	await(f.t, 40*time.Second, id+" leads to "+to, func() (bool, string) {
+	await(f.t, 40*time.Second, what, func() (bool, string) {
 		tree := f.tree()
-		if o, ok := tree[to]; ok && (o.Enabled || o.Role == "text") {
+		if done(tree) {
 			return true, ""
 		}
 		if o, ok := tree[id]; ok && o.Enabled && time.Since(touched) > 8*time.Second {
@@ -215,8 +224,10 @@ func (f *flow) search() {
 	if _, ok := f.tree()["search.key.k"]; !ok {
 		f.lead("search.key.script", "search.key.k") // of a language with letters of its own
 	}
-	for _, k := range "kol" {
-		f.tapID("search.key." + string(k))
+	for _, typed := range []string{"k", "ko", "kol"} {
+		f.press("search.key."+typed[len(typed)-1:], typed+" is typed", func(tree map[string]object) bool {
+			return strings.EqualFold(tree["search.query"].Value, typed)
+		})
 	}
 	f.wait("search.result.kolvane.zero")
 	f.keep("results")
@@ -233,8 +244,7 @@ func (f *flow) sizes() {
 	f.keep("brand")
 	f.lead("brand.beverage.kolvane.cherry-zero", "beverage.pour")
 	f.tapID("beverage.size.small")
-	f.tapID("beverage.tap")
-	await(f.t, 10*time.Second, "tap instead of hold", func() (bool, string) { v := f.tree()["beverage.tap"].Value; return v == "on", v })
+	f.press("beverage.tap", "tap instead of hold", func(tree map[string]object) bool { return tree["beverage.tap"].Value == "on" })
 	before := f.last().ID
 	f.tapID("beverage.pour")
 	if f.pours(before, 30) {
@@ -252,8 +262,8 @@ func (f *flow) sizes() {
 
 func (f *flow) mix() {
 	f.lead("home.mix", "mix.title")
-	f.tapID("beverage.tap") // hold again: a person keeps the way they chose until they have gone
-	await(f.t, 10*time.Second, "hold instead of tap", func() (bool, string) { v := f.tree()["beverage.tap"].Value; return v == "off", v })
+	// A person keeps the way they chose until they have gone.
+	f.press("beverage.tap", "hold instead of tap", func(tree map[string]object) bool { return tree["beverage.tap"].Value == "off" })
 	f.keep("columns")
 	f.pour("beverage.pour", 40)
 }
