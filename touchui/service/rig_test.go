@@ -223,6 +223,9 @@ func (r *rig) shot(name string) *image.RGBA {
 	if dir == "" {
 		return img
 	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		r.t.Fatal(err)
+	}
 	f, err := os.Create(filepath.Join(dir, name+".png"))
 	if err != nil {
 		r.t.Fatal(err)
