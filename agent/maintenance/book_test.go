@@ -34,8 +34,10 @@ var day0 = time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
 
 func lines() []Line {
 	return []Line{
-		{ID: "still", Kind: hal.KindValve, Ingredient: "water.still"}, {ID: "soda", Kind: hal.KindValve, Ingredient: "water.sparkling"},
-		{ID: "m1", Kind: hal.KindMeter}, {ID: "p1", Kind: hal.KindPump, Ingredient: "cola", Slot: "s1"},
+		{ID: "still", Kind: hal.KindValve, Ingredient: "water.still"},
+		{ID: "soda", Kind: hal.KindValve, Ingredient: "water.sparkling"},
+		{ID: "m1", Kind: hal.KindMeter},
+		{ID: "p1", Kind: hal.KindPump, Ingredient: "cola", Slot: "s1"},
 	}
 }
 

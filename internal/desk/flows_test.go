@@ -52,9 +52,17 @@ func TestE2EFlows(t *testing.T) {
 				name string
 				f    func(*flow)
 			}{
-				{"favourite", (*flow).favourite}, {"search", (*flow).search}, {"size-tap-foam", (*flow).sizes}, {"mix", (*flow).mix},
-				{"sold-out", (*flow).soldOut}, {"no-fizz", (*flow).noFizz}, {"out-of-order", (*flow).outOfOrder}, {"low-reach", (*flow).reach},
-				{"text", (*flow).text}, {"phone", (*flow).phone}, {"service", (*flow).service},
+				{"favourite", (*flow).favourite},
+				{"search", (*flow).search},
+				{"size-tap-foam", (*flow).sizes},
+				{"mix", (*flow).mix},
+				{"sold-out", (*flow).soldOut},
+				{"no-fizz", (*flow).noFizz},
+				{"out-of-order", (*flow).outOfOrder},
+				{"low-reach", (*flow).reach},
+				{"text", (*flow).text},
+				{"phone", (*flow).phone},
+				{"service", (*flow).service},
 			} {
 				f.at = walk.name
 				began := time.Now()

@@ -104,17 +104,20 @@ func (p *homePage) countLabel(n int) string {
 // large or plain.
 func (p *homePage) tileSpec(room float64, gap int) (spec art.TileSpec, cols int) {
 	u := p.ui
-	k := u.Geo.K
+	k, wide := u.Geo.K, u.Geo.Wide
+	if wide && u.Geo.H >= 900 { // a large panel shows more of the wall, not a small wall enlarged
+		k, wide = float64(u.Geo.H)/1080, false
+	}
 	spec = art.TileFull
-	if u.Geo.Wide {
+	if wide {
 		spec = art.TileSmall
 	}
 	switch {
-	case u.Theme.HighContrast && u.Geo.Wide:
+	case u.Theme.HighContrast && wide:
 		spec = art.TileSpec{W: 282, H: 132, Radius: 8, Pad: 16, NamePX: 44, NamePX2: 36, KindPX: 22}
 	case u.Theme.HighContrast:
 		spec = art.TileSpec{W: 492, H: 260, Radius: 8, Pad: 32, NamePX: 84, NamePX2: 66, KindPX: 34}
-	case u.Large && u.Geo.Wide:
+	case u.Large && wide:
 		spec = art.TileSpec{W: 184, H: 186, Label: 92, Radius: 20, Pad: 14, NamePX: 46, NamePX2: 37}
 	case u.Large:
 		spec = art.TileSpec{W: 322, H: 366, Label: 186, Radius: theme.RadiusTile, Pad: 24, NamePX: 76, NamePX2: 60, KindPX: 34}
