@@ -172,7 +172,7 @@ func TestRefused(t *testing.T) {
 			`secret.yaml:2|cloud.claim_key must be text, not this list|`, `secret.yaml:3|cloud.template is "(secret)"|`,
 		}},
 		{"bad/cloud-half.yaml", nil, []string{`cloud.ca|`, `cloud.claim_cert|`, `cloud.claim_key|`, `cloud.template|`}},
-		{"no-such-file.yaml", nil, []string{`no-such-file.yaml|cannot be read: no such file|--config`}},
+		{"no-such-file.yaml", nil, []string{`no-such-file.yaml|cannot be read: no such file|check the path`}},
 		{"", []string{"FOUNTAIN_SYNC_DRAINRATE=5"}, []string{"FOUNTAIN_SYNC_DRAINRATE|unknown variable|did you mean FOUNTAIN_SYNC_DRAIN_RATE?"}},
 		{"", []string{"FOUNTAIN_SYNC_WINDOW=many"}, []string{`FOUNTAIN_SYNC_WINDOW|sync.window must be a whole number, not "many"|`}},
 		{"", []string{"FOUNTAIN_SYNC_WINDOW=1000"}, []string{`FOUNTAIN_SYNC_WINDOW|sync.window is 1000|between 1 and 100`}},
