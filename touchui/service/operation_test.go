@@ -254,6 +254,10 @@ func TestHangingScreenStops(t *testing.T) {
 // An operation that moves something needs no touches; a question does.
 func TestBusyOperationKeepsTheSession(t *testing.T) {
 	r := flowing(t)
+	r.until("the answer has arrived", func() (done bool) {
+		r.do(func() { done = !r.svc.page.(*operationPage).sending })
+		return done
+	})
 	r.do(func() {
 		now := time.Now().Add(api.SessionIdle + time.Second)
 		r.svc.now = func() time.Time { return now }
