@@ -107,7 +107,7 @@ func TestAccuracy(t *testing.T) {
 // meters that are 1 % off. FOUNTAIN_LONG=1 runs it.
 func TestLongAccuracy(t *testing.T) {
 	if os.Getenv("FOUNTAIN_LONG") == "" {
-		t.Skip("FOUNTAIN_LONG=1 runs it")
+		t.Skip("6,000 pours take minutes: make test-long runs it")
 	}
 	size := func(*rand.Rand) float64 { return 120 }
 	for _, tc := range []struct {

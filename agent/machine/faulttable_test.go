@@ -281,7 +281,7 @@ func strike(t *testing.T, info sim.FaultInfo, phase string) (c cell) {
 // -update writes it. No cell may be undetected without a written reason.
 func TestFaultTable(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the plain run makes the table")
+		t.Skip("too slow under the race detector: the run without it, earlier in make test, makes the table")
 	}
 	file := filepath.Join("..", "..", "docs", "FAULTS.md")
 	old, _ := os.ReadFile(file)

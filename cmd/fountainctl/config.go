@@ -76,7 +76,7 @@ func (t *tool) configSetCmd() *cobra.Command {
 		Use: "set KEY VALUE", Short: "Set a key on this unit, at once or from its next start on",
 		Example: `  fountainctl config set unit.timezone Europe/Berlin --person ruiz
   fountainctl config set unit.languages en,de,fr --person ruiz
-  fountainctl config set cloud.proxy http://proxy.venue:3128 --person ruiz`,
+  fountainctl config set unit.language de --person ruiz`,
 		Args: args(cobra.ExactArgs(2)),
 		RunE: t.do(func(ctx context.Context, c *api.Client, a []string) error {
 			person, err := t.who()

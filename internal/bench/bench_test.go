@@ -52,7 +52,7 @@ var groups = []group{
 // when something could not be measured.
 func TestFigures(t *testing.T) {
 	if !*figures {
-		t.Skip("make bench runs it")
+		t.Skip("measures, proves nothing: make bench runs it")
 	}
 	found := false
 	for _, g := range groups {

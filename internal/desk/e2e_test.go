@@ -22,22 +22,13 @@ import (
 // watch the number rise, let go, and find the pour on the console within three seconds. FOUNTAIN_SHOTS names a
 // directory for the pictures.
 func TestE2E(t *testing.T) {
-	if os.Getenv("FOUNTAIN_E2E") == "" {
-		t.Skip("needs Chromium: run make test-e2e")
-	}
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("SKIPPED: Chromium is not installed and could not be had")
-	}
+	alloc := chromium(t)
 	d, u := startDesk(t, func(c *Config) { c.NoUI = false })
 	u.awaitReady(t)
 	e, err := ReadEndpoints(filepath.Join(d.dir, "cloud", "endpoints.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	alloc, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.Flag("disable-background-timer-throttling", true))...)
-	defer stop()
 	screen := newTab(t, alloc, 1080, 1920, u.UI.URL())
 	screen.until("the screen is live", `window.fountain && fountain.live && fountain.frames > 0`)
 	screen.shot("home.png")
@@ -115,6 +106,22 @@ func TestE2E(t *testing.T) {
 	console.until("the second pour appears without a reload", fmt.Sprintf(`document.querySelectorAll('#pours li.pour').length === %d`, 2+stalls))
 	t.Logf("pour %s appeared %v after it settled", p.ID, time.Since(ended).Round(time.Millisecond))
 	console.shot("console.png")
+}
+
+// chromium starts a browser that ends with the test. It skips the test where none was asked for or none could be had.
+func chromium(t *testing.T) context.Context {
+	t.Helper()
+	if os.Getenv("FOUNTAIN_E2E") == "" {
+		t.Skip("needs Chromium: run make test-e2e")
+	}
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("SKIPPED: Chromium is not installed and could not be had")
+	}
+	alloc, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-background-timer-throttling", true))...)
+	t.Cleanup(stop)
+	return alloc
 }
 
 // tab is one page of the browser.

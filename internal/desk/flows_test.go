@@ -3,8 +3,6 @@ package desk
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,13 +19,7 @@ import (
 // right to left. Elements are found by the ids of GET /tree alone, which no language changes. FOUNTAIN_SHOTS names a
 // directory for the pictures.
 func TestE2EFlows(t *testing.T) {
-	if os.Getenv("FOUNTAIN_E2E") == "" {
-		t.Skip("needs Chromium: run make test-e2e")
-	}
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("SKIPPED: Chromium is not installed and could not be had")
-	}
+	alloc := chromium(t)
 	t.Setenv("FOUNTAIN_UNIT_PHONE_URL", "https://example.com/pour/demo")
 	rig, err := filepath.Abs("../../testdata/rig/reference.yaml")
 	if err != nil {
@@ -39,9 +31,6 @@ func TestE2EFlows(t *testing.T) {
 		c.Rig = rig // gas and its sensor: the fizz can run out
 	})
 	u.awaitReady(t)
-	alloc, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.Flag("disable-background-timer-throttling", true))...)
-	defer stop()
 	for _, lang := range []string{"en", "de", "ar"} {
 		t.Run(lang, func(t *testing.T) {
 			f := &flow{tab: newTab(t, alloc, 1080, 1920, u.UI.URL()), u: u, lang: lang}

@@ -117,7 +117,7 @@ func TestExpanderPin(t *testing.T) {
 
 func TestRefusesWithoutGPIOSim(t *testing.T) {
 	if _, err := os.Stat(configfs); err == nil {
-		t.Skip("this kernel has gpio-sim: another test's affair")
+		t.Skip("this kernel has gpio-sim: make test-device proves New with it")
 	}
 	rig, err := rigfile.Load("../../../testdata/rig/emulator.yaml")
 	if err != nil {
