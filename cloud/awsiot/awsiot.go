@@ -2,52 +2,53 @@
 // or an AWS SDK cannot tell. It reads the CloudFormation template the real cloud is deployed with and enforces it: IoT
 // policies, the topic rule's SQL, the provisioning template.
 //
-//	unit ──TLS, own CA──► session ──► mochi ──► hook: limits, policy ──► reserved topics: provisioning, shadows
-//	                                                                └──► Basic Ingest ──► rule SQL ──► Config.Deliver
+//	unit ──TLS, own CA──► broker: limits, policy ──► reserved topics: provision, shadow
+//	                                          └──► Basic Ingest ──► rules ──► Config.Deliver
 //
-// It may import cloud/store, sync/wire, internal packages and mochi (nobody else may). The Broker owns sessions and
-// shadows; what must survive is in the store. PUBACK means that the rule engine has the message, never that it is
-// stored, exactly as AWS says.
+// It composes its parts and imports cloud/store, sync/wire and internal packages besides them: broker (MQTT, identities,
+// limits), shadow, provision, rules, policy (the language), stack (the template), authority. What must survive is in the
+// store. PUBACK means that the rule engine has the message, never that it is stored, exactly as AWS says.
 //
-// Differences from AWS that are known and kept: no MQTT 5 topic aliases, no Jobs, no Device Defender, no HTTPS
-// endpoint, no lifecycle topics (Config.OnPresence instead). Topic, filter and size violations close the connection
-// without a word; the reason is in the log.
+// Differences from AWS that are known and kept: no Device Defender, no lifecycle topics (Config.OnPresence instead).
 package awsiot
 
 import (
 	"context"
 	"log/slog"
-	"net"
-	"time"
 
+	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/broker"
+	"fountain/cloud/awsiot/policy"
+	"fountain/cloud/awsiot/provision"
+	"fountain/cloud/awsiot/rules"
+	"fountain/cloud/awsiot/shadow"
+	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/store"
 )
 
-// Store is what the broker keeps.
+// Store is what the imitation keeps.
 type Store interface {
 	store.Registry
 	store.Shadows
 }
 
-// Presence is a unit that came or went. It is only told for connections whose client id is their thing's name.
-type Presence struct {
-	Thing  string
-	Online bool
-	At     time.Time
-	Reason string // as AWS names it, for Online false: CONNECTION_LOST, AUTH_ERROR, …
-}
+// Presence is a unit that came or went.
+type Presence = broker.Presence
 
-// Config of a Broker.
+// QueueMessage is a rule's result for a queue.
+type QueueMessage = rules.Message
+
+// Config of a Core.
 type Config struct {
-	Stack     *Stack
-	Authority *Authority
+	Stack     *stack.Stack
+	Authority *authority.Authority
 	Store     Store
 
 	// Deliver takes what a rule's SQS action sends. It may block: the publisher then waits for its PUBACK. An error
 	// closes the publisher's connection before PUBACK.
 	Deliver func(ctx context.Context, m QueueMessage) error
-	// Hook decides who may claim. Nil means ClaimOnce(Store).
-	Hook ProvisioningHook
+	// Hook decides who may claim. Nil means provision.ClaimOnce.
+	Hook provision.Hook
 	// OnPresence is called in order for one thing; it must not block for long. May be nil.
 	OnPresence func(Presence)
 	// DropAccepted is a test seam: a message for which it returns true is acknowledged and then lost, which AWS is
@@ -59,50 +60,43 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// QueueMessage is a rule's result for a queue.
-type QueueMessage struct {
-	Queue string // name of the queue in the template (logical id)
-	Error bool   // sent by the rule's error action
-	Body  []byte
+// Core is the running imitation. Make it with New, feed it with Serve or ServeConn, end it with Close.
+type Core struct {
+	*broker.Broker
+	shadows *shadow.Service
 }
 
-// HookRequest is what AWS hands a pre-provisioning hook, plus the registry.
-type HookRequest struct {
-	ClaimCertificateID string
-	CertificateID      string
-	CertificatePEM     string
-	TemplateName       string
-	ClientID           string
-	Parameters         map[string]string
-	Thing              string // the name the template would give
-	Serial             string
+// New makes a Core. It serves nobody until Serve or ServeConn.
+func New(cfg Config) (*Core, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	engine := &rules.Engine{Rules: cfg.Stack.Rules, Deliver: cfg.Deliver, Drop: cfg.DropAccepted, Match: broker.MatchFilter, Log: cfg.Log}
+	b, err := broker.New(broker.Config{
+		ARN: cfg.Stack.ARN, Authority: cfg.Authority, Store: cfg.Store,
+		Policies: func(name string) *policy.Policy { return cfg.Stack.Policies[name] },
+		Ingest:   engine.Ingest, Published: engine.Published,
+		OnPresence: cfg.OnPresence, OnDenied: cfg.OnDenied, Log: cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &Core{Broker: b, shadows: shadow.New(cfg.Store, b.Publish, cfg.Log)}
+	b.Handle(c.shadows, provision.New(provision.Config{
+		Authority: cfg.Authority, Store: cfg.Store, Hook: cfg.Hook, Log: cfg.Log,
+		Templates: func(name string) *stack.Template { return cfg.Stack.Templates[name] },
+		Kick:      func(thing string) { b.Kick(thing, broker.ReasonAuth) },
+	}))
+	return c, nil
 }
-
-// ProvisioningHook decides whether a unit may be registered. A nil error allows; the error's text is logged and the
-// unit sees AccessDenied.
-type ProvisioningHook interface {
-	Allow(ctx context.Context, r HookRequest) error
-}
-
-// Broker is the running imitation. Make it with New, feed it with Serve or ServeConn, end it with Close.
-type Broker struct {
-	cfg Config
-	brokerState
-}
-
-// Serve accepts connections from l (plain TCP or in memory; TLS is added here) until Close. It closes l.
-func (b *Broker) Serve(l net.Listener) error { return b.serve(l) }
-
-// ServeConn serves one connection, the server end of a net.Pipe for instance, until it ends.
-func (b *Broker) ServeConn(c net.Conn) { b.serveConn(c) }
 
 // UpdateShadow changes a shadow on behalf of the cloud. state is the "state" object of an update request, for example
 // {"desired":{…}}. Subscribed units see accepted, delta and documents as on AWS. It returns the new version.
-func (b *Broker) UpdateShadow(ctx context.Context, thing, name string, state []byte) (int64, error) {
-	return b.updateShadow(ctx, thing, name, state)
+func (c *Core) UpdateShadow(ctx context.Context, thing, name string, state []byte) (int64, error) {
+	return c.shadows.Update(ctx, thing, name, state)
 }
 
 // ReportedShadow returns the "reported" section of a shadow, "{}" when there is none.
-func (b *Broker) ReportedShadow(ctx context.Context, thing, name string) ([]byte, error) {
-	return b.reportedShadow(ctx, thing, name)
+func (c *Core) ReportedShadow(ctx context.Context, thing, name string) ([]byte, error) {
+	return c.shadows.Reported(ctx, thing, name)
 }

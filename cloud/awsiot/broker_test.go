@@ -18,6 +18,8 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"fountain/cloud/awsiot"
+	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/store"
 	"fountain/deploy"
 	"fountain/sync/wire"
@@ -377,22 +379,22 @@ func TestAnswersArePrivate(t *testing.T) {
 // TestAuthorityFiles: the key is private, and a second start uses the same authority.
 func TestAuthorityFiles(t *testing.T) {
 	dir := t.TempDir()
-	a, err := awsiot.OpenAuthority(dir)
+	a, err := authority.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := awsiot.OpenAuthority(dir)
+	again, err := authority.Open(dir)
 	if err != nil || string(a.PEM()) != string(again.PEM()) {
 		t.Fatalf("second start: %v", err)
 	}
-	key := filepath.Join(dir, awsiot.FileCAKey)
+	key := filepath.Join(dir, authority.FileCAKey)
 	if st, err := os.Stat(key); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("key: %v %v", st.Mode(), err)
 	}
 	if err := os.Remove(key); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := awsiot.OpenAuthority(dir); err == nil || !strings.Contains(err.Error(), awsiot.FileCAKey) {
+	if _, err := authority.Open(dir); err == nil || !strings.Contains(err.Error(), authority.FileCAKey) {
 		t.Fatalf("without its key: %v", err)
 	}
 }
@@ -412,7 +414,7 @@ func expire(t *testing.T, db *store.SQLite, cert tls.Certificate) {
 // TestTypoInTopic: a policy that loads but names the wrong topic is found by the first message.
 func TestTypoInTopic(t *testing.T) {
 	text := bytes.Replace(deploy.DeviceTemplate, []byte("fountain_consumption/c/$"), []byte("fountain_consumtion/c/$"), 1)
-	stack, err := awsiot.LoadStack(text, "device.yaml", awsiot.Location{Parameters: parameters})
+	stack, err := stack.Load(text, "device.yaml", stack.Location{Parameters: parameters})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,8 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"fountain/cloud/awsiot"
+	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/store"
 	"fountain/deploy"
 	"fountain/sync/wire"
@@ -36,8 +38,8 @@ type cloud struct {
 	t      *testing.T
 	dir    string
 	db     *store.SQLite
-	auth   *awsiot.Authority
-	broker *awsiot.Broker
+	auth   *authority.Authority
+	broker *awsiot.Core
 	queue  chan awsiot.QueueMessage
 	seen   chan awsiot.Presence
 
@@ -50,14 +52,14 @@ type cloud struct {
 func newCloud(t *testing.T, change ...func(*awsiot.Config)) *cloud {
 	t.Helper()
 	c := &cloud{t: t, dir: t.TempDir(), queue: make(chan awsiot.QueueMessage, 1000), seen: make(chan awsiot.Presence, 100)}
-	stack, err := awsiot.LoadStack(deploy.DeviceTemplate, deploy.DeviceTemplateName, awsiot.Location{Parameters: parameters})
+	stack, err := stack.Load(deploy.DeviceTemplate, deploy.DeviceTemplateName, stack.Location{Parameters: parameters})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.db, err = store.OpenSQLite(t.Context(), filepath.Join(c.dir, "cloud.db")); err != nil {
 		t.Fatal(err)
 	}
-	if c.auth, err = awsiot.OpenAuthority(c.dir); err != nil {
+	if c.auth, err = authority.Open(c.dir); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.auth.EnsureClaim(t.Context(), c.dir, stack.ClaimPolicy, c.db); err != nil {
@@ -116,7 +118,7 @@ func (c *cloud) denials() string {
 
 func (c *cloud) claim() tls.Certificate {
 	c.t.Helper()
-	cert, err := tls.LoadX509KeyPair(filepath.Join(c.dir, awsiot.FileClaimCert), filepath.Join(c.dir, awsiot.FileClaimKey))
+	cert, err := tls.LoadX509KeyPair(filepath.Join(c.dir, authority.FileClaimCert), filepath.Join(c.dir, authority.FileClaimKey))
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"fountain/cloud/awsiot"
+	"fountain/cloud/awsiot/stack"
 	"fountain/deploy"
 	"fountain/sync/wire"
 )
@@ -72,7 +73,7 @@ Resources:
     Properties:
       PolicyDocument: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: iot:*, Resource: "*"}]}
 `
-	stack, err := awsiot.LoadStack([]byte(text), "test", awsiot.Location{})
+	stack, err := stack.Load([]byte(text), "test", stack.Location{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +133,7 @@ Resources:
 
 // TestDeployedTemplate is what the file promises.
 func TestDeployedTemplate(t *testing.T) {
-	s, err := awsiot.LoadStack(deploy.DeviceTemplate, deploy.DeviceTemplateName, awsiot.Location{Region: "eu-west-1", Account: "000011112222", Parameters: map[string]string{
+	s, err := stack.Load(deploy.DeviceTemplate, deploy.DeviceTemplateName, stack.Location{Region: "eu-west-1", Account: "000011112222", Parameters: map[string]string{
 		"PreProvisioningHookArn": "arn:aws:lambda:eu-west-1:000011112222:function:claim",
 	}})
 	if err != nil {
@@ -141,7 +142,7 @@ func TestDeployedTemplate(t *testing.T) {
 	if name, err := s.TemplateName(); err != nil || name != template || s.ClaimPolicy != "fountain-claim" {
 		t.Fatalf("%q %q %v", name, s.ClaimPolicy, err)
 	}
-	if _, err := awsiot.LoadStack(deploy.DeviceTemplate, "x", awsiot.Location{}); err == nil {
+	if _, err := stack.Load(deploy.DeviceTemplate, "x", stack.Location{}); err == nil {
 		t.Fatal("loaded without a pre-provisioning hook")
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"fountain/cloud/store"
 )
 
-// Ledger writes shadows. *awsiot.Broker is one.
+// Ledger writes shadows. *awsiot.Core is one.
 type Ledger interface {
 	UpdateShadow(ctx context.Context, thing, name string, state []byte) (int64, error)
 }

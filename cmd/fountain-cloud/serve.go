@@ -22,6 +22,8 @@ import (
 
 	"fountain/agent/beverage"
 	"fountain/cloud/awsiot"
+	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/console"
 	"fountain/cloud/ingest"
 	"fountain/cloud/store"
@@ -33,7 +35,7 @@ import (
 	"fountain/sync/wire"
 )
 
-// Names of the files in --dir beside those of awsiot.Authority.
+// Names of the files in --dir beside those of authority.Authority.
 const (
 	databaseFile  = "cloud.db"
 	endpointsFile = "endpoints.json"
@@ -128,20 +130,20 @@ func serve(ctx context.Context, f serveFlags, stderr io.Writer) (err error) {
 	}
 	defer httpAddr.Close() // closed by the server; again does no harm
 	hosts := hostsOf(f.mqtt)
-	authority, err := awsiot.OpenAuthority(dir, hosts...)
+	ca, err := authority.Open(dir, hosts...)
 	if err != nil {
 		return err
 	}
-	if err := authority.EnsureClaim(ctx, dir, stack.ClaimPolicy, db); err != nil {
+	if err := ca.EnsureClaim(ctx, dir, stack.ClaimPolicy, db); err != nil {
 		return err
 	}
 	s := &server{db: db, log: log}
-	if err := s.wire(f, stack, authority); err != nil {
+	if err := s.wire(f, stack, ca); err != nil {
 		return err
 	}
 	e := Endpoints{
 		MQTT: "localhost:" + port(mqttAddr), Console: "http://localhost:" + port(httpAddr),
-		CA: filepath.Join(dir, awsiot.FileCA), ClaimCert: filepath.Join(dir, awsiot.FileClaimCert), ClaimKey: filepath.Join(dir, awsiot.FileClaimKey),
+		CA: filepath.Join(dir, authority.FileCA), ClaimCert: filepath.Join(dir, authority.FileClaimCert), ClaimKey: filepath.Join(dir, authority.FileClaimKey),
 		Template: template,
 	}
 	return s.run(ctx, mqttAddr, httpAddr, hostsOf(f.http), func() error {
@@ -183,7 +185,7 @@ func (f *serveFlags) check() error {
 }
 
 // loadStack reads the template and names its provisioning template.
-func (f *serveFlags) loadStack() (*awsiot.Stack, string, error) {
+func (f *serveFlags) loadStack() (*stack.Stack, string, error) {
 	text, where := deploy.DeviceTemplate, deploy.DeviceTemplateName
 	if f.template != "" {
 		b, err := os.ReadFile(f.template)
@@ -195,7 +197,7 @@ func (f *serveFlags) loadStack() (*awsiot.Stack, string, error) {
 		}
 		text, where = b, f.template
 	}
-	stack, err := awsiot.LoadStack(text, where, awsiot.Location{Region: f.region, Account: f.account, Parameters: map[string]string{
+	stack, err := stack.Load(text, where, stack.Location{Region: f.region, Account: f.account, Parameters: map[string]string{
 		// The hook runs in this process; the name is only for the template.
 		"PreProvisioningHookArn": fmt.Sprintf("arn:aws:lambda:%s:%s:function:fountain-claim", f.region, f.account),
 	}})
@@ -270,20 +272,20 @@ func port(l net.Listener) string {
 type server struct {
 	db      *store.SQLite
 	log     *slog.Logger
-	broker  *awsiot.Broker
+	broker  *awsiot.Core
 	ingest  *ingest.Ingest
 	console *console.Console
 }
 
 // wire connects rule engine, ingest, ledger and console.
-func (s *server) wire(f serveFlags, stack *awsiot.Stack, authority *awsiot.Authority) error {
+func (s *server) wire(f serveFlags, st *stack.Stack, ca *authority.Authority) error {
 	catalogue, err := beverage.Default()
 	if err != nil {
 		return err
 	}
 	var accepted atomic.Int64
 	cfg := awsiot.Config{
-		Stack: stack, Authority: authority, Store: s.db, Log: s.log,
+		Stack: st, Authority: ca, Store: s.db, Log: s.log,
 		Deliver: func(ctx context.Context, m awsiot.QueueMessage) error {
 			if m.Error {
 				return s.ingest.HandleDead(ctx, m.Body)

@@ -89,7 +89,7 @@ var owners = map[string][]string{
 	"go.etcd.io/bbolt":                     {"agent/store"},
 	"github.com/spf13/viper":               {"agent/config"},
 	"github.com/eclipse/paho.mqtt.golang":  {"sync/mqttlink"},
-	"github.com/mochi-mqtt/server":         {"cloud/awsiot"},
+	"github.com/mochi-mqtt/server":         {"cloud/awsiot/broker"},
 	"fyne.io/fyne":                         {"touchui/…", "cmd/fountain-ui"},
 	"modernc.org/sqlite":                   {"cloud/store"},
 	"github.com/prometheus/client_golang/": {"agent/apiserver", "agent", "cloud/…"},
@@ -107,7 +107,7 @@ var testOnly = []edge{
 	{"cloud/…", "sync/…", "the local cloud is judged by the agent's own link"},
 	{"agent/…", "agent/…", "a test may set the neighbours up"},
 	{"agent", "cloud/…", "end to end in one process"},
-	{"cloud/awsiot", "deploy", "the template it enforces"},
+	{"cloud/awsiot/…", "deploy", "the template it enforces"},
 }
 
 // testLibraries may be imported by any test of the owner's family, besides the owners.

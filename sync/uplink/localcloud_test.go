@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"fountain/cloud/awsiot"
+	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/ingest"
 	"fountain/cloud/store"
 	"fountain/deploy"
@@ -111,7 +113,7 @@ func (p *pours) Notify() <-chan struct{} { return p.note }
 func TestAgainstTheLocalCloud(t *testing.T) {
 	dir := t.TempDir()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	stack, err := awsiot.LoadStack(deploy.DeviceTemplate, deploy.DeviceTemplateName, awsiot.Location{
+	stack, err := stack.Load(deploy.DeviceTemplate, deploy.DeviceTemplateName, stack.Location{
 		Parameters: map[string]string{"PreProvisioningHookArn": "arn:aws:lambda:us-east-1:123456789012:function:claim"},
 	})
 	if err != nil {
@@ -121,7 +123,7 @@ func TestAgainstTheLocalCloud(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	auth, err := awsiot.OpenAuthority(dir)
+	auth, err := authority.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +198,7 @@ func TestAgainstTheLocalCloud(t *testing.T) {
 	}
 	id, err := provision.Ensure(t.Context(), provision.Config{
 		Dir: filepath.Join(dir, "identity"), Template: template, Serial: "SN42", Log: log,
-		ClaimCert: filepath.Join(dir, awsiot.FileClaimCert), ClaimKey: filepath.Join(dir, awsiot.FileClaimKey),
+		ClaimCert: filepath.Join(dir, authority.FileClaimCert), ClaimKey: filepath.Join(dir, authority.FileClaimKey),
 	}, func(ctx context.Context, clientID string, cert tls.Certificate) (provision.Conn, error) {
 		c, err := mqttlink.Dial(ctx, config(clientID, cert))
 		if err != nil {

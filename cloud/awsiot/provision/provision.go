@@ -1,4 +1,7 @@
-package awsiot
+// Package provision is AWS IoT's fleet provisioning: certificates by request, registration by a template, the hook that
+// decides who may claim (spec/awsiot.md 8). It imports cloud/store, awsiot/broker's Request, awsiot/stack, sync/wire and
+// internal packages.
+package provision
 
 import (
 	"context"
@@ -11,8 +14,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
+	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/broker"
+	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/store"
 	"fountain/internal/logkey"
 	"fountain/sync/wire"
@@ -20,6 +27,69 @@ import (
 
 // tokenLife is how long a certificate waits to be registered (G23 fleet provisioning).
 const tokenLife = time.Hour
+
+// HookRequest is what AWS hands a pre-provisioning hook, plus the registry.
+type HookRequest struct {
+	ClaimCertificateID string
+	CertificateID      string
+	CertificatePEM     string
+	TemplateName       string
+	ClientID           string
+	Parameters         map[string]string
+	Thing              string // the name the template would give
+	Serial             string
+}
+
+// Hook decides whether a unit may be registered. A nil error allows; the error's text is logged and the unit sees
+// AccessDenied.
+type Hook interface {
+	Allow(ctx context.Context, r HookRequest) error
+}
+
+// Config of a Service.
+type Config struct {
+	Authority *authority.Authority
+	Store     store.Registry
+	Templates func(name string) *stack.Template // nil when there is none
+	Hook      Hook                              // nil means ClaimOnce
+	Kick      func(thing string)                // ends the connection of whoever holds the old identity
+	Log       *slog.Logger
+}
+
+// Service answers provisioning requests.
+type Service struct {
+	cfg Config
+	mu  sync.Mutex // one registration at a time: hook and registration are one decision
+}
+
+// New makes a Service.
+func New(cfg Config) *Service {
+	if cfg.Hook == nil {
+		cfg.Hook = ClaimOnce{cfg.Store}
+	}
+	return &Service{cfg: cfg}
+}
+
+// Serve implements broker.Service. Answers go to the requesting connection only: another claimant must not see a
+// certificate.
+func (s *Service) Serve(ctx context.Context, r broker.Request) bool {
+	var answer any
+	var refusal *wire.ProvisionError
+	if r.Topic == wire.TopicCreateFromCSR {
+		answer, refusal = s.createFromCSR(ctx, r.Payload)
+	} else if name, kind, ok := wire.ParseProvision(r.Topic); ok && kind == "" {
+		answer, refusal = s.register(ctx, r, name, r.Payload)
+	} else {
+		return false
+	}
+	if refusal != nil {
+		s.cfg.Log.Warn("provisioning request refused", logkey.Thing, r.ClientID, logkey.Reason, refusal.Error())
+		r.Reply(wire.Rejected(r.Topic), mustJSON(refusal))
+		return true
+	}
+	r.Reply(wire.Accepted(r.Topic), mustJSON(answer))
+	return true
+}
 
 // ClaimOnce is the local pre-provisioning hook. A serial may be claimed when
 //
@@ -71,7 +141,7 @@ func refuse(status int, code, format string, args ...any) *wire.ProvisionError {
 }
 
 // createFromCSR answers $aws/certificates/create-from-csr/json.
-func (b *Broker) createFromCSR(ctx context.Context, payload []byte) (any, *wire.ProvisionError) {
+func (s *Service) createFromCSR(ctx context.Context, payload []byte) (any, *wire.ProvisionError) {
 	req, err := wire.DecodeCreateFromCSR(payload)
 	if err != nil {
 		return nil, refuse(400, wire.ProvisionInvalidJSON, "%v", err)
@@ -87,15 +157,15 @@ func (b *Broker) createFromCSR(ctx context.Context, payload []byte) (any, *wire.
 	if err := csr.CheckSignature(); err != nil {
 		return nil, refuse(400, wire.ProvisionInvalidCSR, "%v", err)
 	}
-	c, err := b.cfg.Authority.issue(csr.PublicKey)
+	c, err := s.cfg.Authority.Issue(csr.PublicKey)
 	if err != nil {
 		return nil, refuse(400, wire.ProvisionInvalidCSR, "%v", err)
 	}
 	token := rand.Text() + rand.Text()
 	now := time.Now()
 	c.Status, c.Token, c.Created, c.TokenExpires = store.CertPending, tokenHash(token), now.UnixMilli(), now.Add(tokenLife).UnixMilli()
-	if err := b.cfg.Store.PutCertificate(ctx, c); err != nil {
-		b.log.Error("cannot store certificate", logkey.Err, err)
+	if err := s.cfg.Store.PutCertificate(ctx, c); err != nil {
+		s.cfg.Log.Error("cannot store certificate", logkey.Err, err)
 		return nil, refuse(500, wire.ProvisionInternal, "the certificate could not be stored")
 	}
 	return wire.Certificate{ID: c.ID, PEM: c.PEM, Token: token}, nil
@@ -107,8 +177,8 @@ func tokenHash(token string) string {
 }
 
 // register answers $aws/provisioning-templates/NAME/provision/json.
-func (b *Broker) register(ctx context.Context, s *session, name string, payload []byte) (any, *wire.ProvisionError) {
-	t := b.cfg.Stack.templates[name]
+func (s *Service) register(ctx context.Context, r broker.Request, name string, payload []byte) (any, *wire.ProvisionError) {
+	t := s.cfg.Templates(name)
 	if t == nil {
 		return nil, refuse(404, "ResourceNotFound", "there is no provisioning template %q", name)
 	}
@@ -116,12 +186,12 @@ func (b *Broker) register(ctx context.Context, s *session, name string, payload 
 	if err != nil {
 		return nil, refuse(400, wire.ProvisionInvalidJSON, "%v", err)
 	}
-	b.provisioning.Lock() // hook and registration are one decision
-	defer b.provisioning.Unlock()
+	s.mu.Lock() // hook and registration are one decision
+	defer s.mu.Unlock()
 	var c store.Certificate
 	if req.Token != "" {
-		if c, err = b.cfg.Store.CertificateByToken(ctx, tokenHash(req.Token)); err != nil && !errors.Is(err, store.ErrNotFound) {
-			b.log.Error("cannot read certificate", logkey.Err, err)
+		if c, err = s.cfg.Store.CertificateByToken(ctx, tokenHash(req.Token)); err != nil && !errors.Is(err, store.ErrNotFound) {
+			s.cfg.Log.Error("cannot read certificate", logkey.Err, err)
 			return nil, refuse(500, wire.ProvisionInternal, "the certificate could not be read")
 		}
 	}
@@ -133,30 +203,30 @@ func (b *Broker) register(ctx context.Context, s *session, name string, payload 
 		params[k] = v
 	}
 	params["AWS::IoT::Certificate::Id"] = c.ID
-	pl, err := t.plan(params)
+	pl, err := t.Plan(params)
 	if err != nil {
 		return nil, refuse(400, wire.ProvisionBadRequest, "%v", err)
 	}
-	if err := wire.CheckThing(pl.thing); err != nil {
+	if err := wire.CheckThing(pl.Thing); err != nil {
 		return nil, refuse(400, wire.ProvisionBadRequest, "%v", err)
 	}
 	hr := HookRequest{
-		ClaimCertificateID: s.cert.ID, CertificateID: c.ID, CertificatePEM: c.PEM, TemplateName: name, ClientID: s.clientID(),
-		Parameters: req.Parameters, Thing: pl.thing, Serial: pl.attributes["serial"],
+		ClaimCertificateID: r.CertificateID, CertificateID: c.ID, CertificatePEM: c.PEM, TemplateName: name, ClientID: r.ClientID,
+		Parameters: req.Parameters, Thing: pl.Thing, Serial: pl.Attributes["serial"],
 	}
-	if err := b.hook.Allow(ctx, hr); err != nil {
-		b.log.Warn("claim refused", logkey.Thing, pl.thing, logkey.Reason, err.Error())
+	if err := s.cfg.Hook.Allow(ctx, hr); err != nil {
+		s.cfg.Log.Warn("claim refused", logkey.Thing, pl.Thing, logkey.Reason, err.Error())
 		return nil, refuse(403, wire.ProvisionAccessDenied, "the pre-provisioning hook refused")
 	}
-	if err := b.cfg.Store.Register(ctx, store.Registration{
-		CertificateID: c.ID, Thing: pl.thing, Serial: hr.Serial, Type: pl.thingType, Policies: pl.policies, At: time.Now().UnixMilli(),
+	if err := s.cfg.Store.Register(ctx, store.Registration{
+		CertificateID: c.ID, Thing: pl.Thing, Serial: hr.Serial, Type: pl.ThingType, Policies: pl.Policies, At: time.Now().UnixMilli(),
 	}); err != nil {
-		b.log.Error("cannot register thing", logkey.Thing, pl.thing, logkey.Err, err)
+		s.cfg.Log.Error("cannot register thing", logkey.Thing, pl.Thing, logkey.Err, err)
 		return nil, refuse(500, wire.ProvisionInternal, "the thing could not be registered")
 	}
-	b.kick(pl.thing, reasonAuth) // whoever still holds the old identity
-	b.log.Info("thing registered", logkey.Thing, pl.thing, slog.String("certificate", c.ID[:12]))
-	return wire.RegisteredThing{Thing: pl.thing, Device: pl.device}, nil
+	s.cfg.Kick(pl.Thing) // whoever still holds the old identity
+	s.cfg.Log.Info("thing registered", logkey.Thing, pl.Thing, slog.String("certificate", c.ID[:12]))
+	return wire.RegisteredThing{Thing: pl.Thing, Device: pl.Device}, nil
 }
 
 // mustJSON encodes what is made of plain structs, maps and numbers.

@@ -1,4 +1,5 @@
-package awsiot
+// Package authority is the certificate authority of a local cloud. It imports cloud/store and internal packages.
+package authority
 
 import (
 	"context"
@@ -43,9 +44,9 @@ const (
 	FileClaimKey  = "claim.key"
 )
 
-// OpenAuthority reads the authority in dir, or makes one there on the first run; the key's mode is 0600. The server's
+// Open reads the authority in dir, or makes one there on the first run; the key's mode is 0600. The server's
 // own certificate is made anew at each start for localhost, the loopback addresses and hosts.
-func OpenAuthority(dir string, hosts ...string) (*Authority, error) {
+func Open(dir string, hosts ...string) (*Authority, error) {
 	a := &Authority{}
 	certPEM, key, err := readPair(filepath.Join(dir, FileCA), filepath.Join(dir, FileCAKey))
 	switch {
@@ -186,11 +187,21 @@ func (a *Authority) makeServer(hosts []string) error {
 	return nil
 }
 
+// Server is the certificate and key of the server's end.
+func (a *Authority) Server() *tls.Certificate { return &a.server }
+
+// Pool holds the authority's certificate.
+func (a *Authority) Pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return pool
+}
+
 // PEM is the authority's certificate, which units pin.
 func (a *Authority) PEM() []byte { return slices.Clone(a.pem) }
 
-// issue signs a client certificate for a public key. AWS lets them run to the end of 2049.
-func (a *Authority) issue(pub any) (store.Certificate, error) {
+// Issue signs a client certificate for a public key. AWS lets them run to the end of 2049.
+func (a *Authority) Issue(pub any) (store.Certificate, error) {
 	certPEM, err := a.sign(&x509.Certificate{
 		Subject: pkix.Name{CommonName: "AWS IoT Certificate"}, NotBefore: validFrom(),
 		NotAfter: time.Date(2049, 12, 31, 23, 59, 59, 0, time.UTC),
@@ -203,11 +214,12 @@ func (a *Authority) issue(pub any) (store.Certificate, error) {
 	if err != nil {
 		return store.Certificate{}, fmt.Errorf("read the signed certificate: %w", err)
 	}
-	return store.Certificate{ID: certificateID(cert.Raw), PEM: string(certPEM), KeyHash: keyHash(cert.RawSubjectPublicKeyInfo)}, nil
+	return store.Certificate{ID: ID(cert.Raw), PEM: string(certPEM), KeyHash: keyHash(cert.RawSubjectPublicKeyInfo)}, nil
 }
 
-func certificateID(der []byte) string { h := sha256.Sum256(der); return hex.EncodeToString(h[:]) }
-func keyHash(spki []byte) string      { h := sha256.Sum256(spki); return hex.EncodeToString(h[:]) }
+// ID is a certificate's id: the lower-case hex SHA-256 of its DER form, as is common practice (not in AWS's guide).
+func ID(der []byte) string       { h := sha256.Sum256(der); return hex.EncodeToString(h[:]) }
+func keyHash(spki []byte) string { h := sha256.Sum256(spki); return hex.EncodeToString(h[:]) }
 
 // EnsureClaim makes the claim certificate in dir on the first run, as a technician would carry it into the field, and
 // registers it with the given policy.
@@ -219,7 +231,7 @@ func (a *Authority) EnsureClaim(ctx context.Context, dir, policy string, reg sto
 		if err != nil {
 			return fmt.Errorf("make the claim key: %w", err)
 		}
-		c, err := a.issue(&key.PublicKey)
+		c, err := a.Issue(&key.PublicKey)
 		if err != nil {
 			return err
 		}
@@ -235,7 +247,7 @@ func (a *Authority) EnsureClaim(ctx context.Context, dir, policy string, reg sto
 		return damagedFile(certPath, err)
 	}
 	c := store.Certificate{
-		ID: certificateID(cert.Raw), PEM: string(certPEM), KeyHash: keyHash(cert.RawSubjectPublicKeyInfo),
+		ID: ID(cert.Raw), PEM: string(certPEM), KeyHash: keyHash(cert.RawSubjectPublicKeyInfo),
 		Status: store.CertActive, Policies: []string{policy}, Created: time.Now().UnixMilli(),
 	}
 	old, err := reg.Certificate(ctx, c.ID)

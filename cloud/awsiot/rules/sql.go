@@ -1,4 +1,6 @@
-package awsiot
+// Package rules runs topic rules: the SQL subset our templates use, actions, error actions and dead letters. It imports
+// sync/wire and internal packages only.
+package rules
 
 import (
 	"bytes"

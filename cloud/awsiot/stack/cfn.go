@@ -1,4 +1,4 @@
-package awsiot
+package stack
 
 import (
 	"fmt"
@@ -367,4 +367,44 @@ func (n node) list() []node {
 		return v
 	}
 	return []node{n}
+}
+
+// plain returns the node as JSON values.
+func (n node) plain() any {
+	switch v := n.v.(type) {
+	case []node:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = v[i].plain()
+		}
+		return out
+	case map[string]node:
+		out := map[string]any{}
+		for k := range v {
+			out[k] = v[k].plain()
+		}
+		return out
+	}
+	return n.v
+}
+
+// lineAt follows keys and indices as far as they lead and returns the line there.
+func (n node) lineAt(path []any) int {
+	line := n.line
+	for _, p := range path {
+		switch p := p.(type) {
+		case string:
+			n = n.get(p)
+		case int:
+			items := n.list()
+			if p >= len(items) {
+				return line
+			}
+			n = items[p]
+		}
+		if n.line > 0 {
+			line = n.line
+		}
+	}
+	return line
 }

@@ -1,4 +1,4 @@
-package awsiot
+package shadow
 
 import (
 	"fmt"

@@ -1,4 +1,6 @@
-package awsiot
+// Package policy is the language of AWS IoT policies: documents, and what they allow to whom (spec/awsiot.md 5). It is
+// pure; it imports the standard library only.
+package policy
 
 import (
 	"encoding/json"
@@ -13,18 +15,18 @@ type Action string
 
 // Actions of IoT policies on MQTT.
 const (
-	ActConnect   Action = "iot:Connect"
-	ActPublish   Action = "iot:Publish"
-	ActRetain    Action = "iot:RetainPublish"
-	ActSubscribe Action = "iot:Subscribe"
-	ActReceive   Action = "iot:Receive"
+	Connect       Action = "iot:Connect"
+	Publish       Action = "iot:Publish"
+	RetainPublish Action = "iot:RetainPublish"
+	Subscribe     Action = "iot:Subscribe"
+	Receive       Action = "iot:Receive"
 )
 
 // kinds says which resource each action is about.
-var kinds = map[Action]string{ActConnect: "client", ActPublish: "topic", ActRetain: "topic", ActSubscribe: "topicfilter", ActReceive: "topic"}
+var kinds = map[Action]string{Connect: "client", Publish: "topic", RetainPublish: "topic", Subscribe: "topicfilter", Receive: "topic"}
 
-// maxPolicySize is the quota on a policy document, characters without white space.
-const maxPolicySize = 2048
+// maxSize is the quota on a policy document, characters without white space.
+const maxSize = 2048
 
 // Principal is who asks. Thing is set only when the client id is the thing's name and the certificate is attached to
 // it: then, and only then, thing variables resolve.
@@ -44,7 +46,6 @@ type statement struct {
 	deny      bool
 	actions   []string
 	resources []string // full ARNs with wildcards and variables, or "*"
-	line      int
 }
 
 // policyVariable matches the variables that the evaluator knows.
@@ -58,59 +59,103 @@ func knownVariable(name string) bool {
 	return false
 }
 
-// parsePolicy reads a resolved policy document. arn is "arn:aws:iot:REGION:ACCOUNT:".
-func parsePolicy(r *resolver, name string, doc node, arn string) (*Policy, error) {
-	p := &Policy{Name: name}
-	if doc.get("Version").str() != "2012-10-17" {
-		return nil, r.errorf(doc.line, "policy %s: Version must be 2012-10-17", name)
-	}
-	for _, s := range doc.get("Statement").list() {
-		st := statement{line: s.line}
-		m, ok := s.v.(map[string]node)
-		if !ok {
-			return nil, r.errorf(s.line, "policy %s: a statement is no mapping", name)
+// Error says what is wrong at which place of a document.
+type Error struct {
+	Path []any // keys and indices from the document's root
+	What string
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	where := ""
+	for _, p := range e.Path {
+		switch p := p.(type) {
+		case string:
+			where += "." + p
+		case int:
+			where += fmt.Sprintf("[%d]", p)
 		}
-		for k, v := range m {
+	}
+	if where == "" {
+		return e.What
+	}
+	return strings.TrimPrefix(where, ".") + ": " + e.What
+}
+
+// Parse reads a policy document, given as JSON values. arn is "arn:aws:iot:REGION:ACCOUNT:". Errors are *Error.
+func Parse(name string, doc any, arn string) (*Policy, error) {
+	p := &Policy{Name: name}
+	root, _ := doc.(map[string]any)
+	fail := func(format string, args ...any) func(path ...any) (*Policy, error) {
+		return func(path ...any) (*Policy, error) { return nil, &Error{Path: path, What: fmt.Sprintf(format, args...)} }
+	}
+	if root["Version"] != "2012-10-17" {
+		return fail("Version must be 2012-10-17")()
+	}
+	for i, raw := range list(root["Statement"]) {
+		at := []any{"Statement", i}
+		if _, one := root["Statement"].(map[string]any); one {
+			at = at[:1]
+		}
+		place := func(more ...any) []any { return append(append([]any{}, at...), more...) }
+		m, ok := raw.(map[string]any)
+		if !ok {
+			return fail("a statement is no mapping")(at...)
+		}
+		st := statement{}
+		for k := range m {
 			switch k {
 			case "Effect", "Action", "Resource", "Sid":
 			default: // ignoring a Condition would allow too much
-				return nil, r.errorf(v.line, "policy %s: %s is not understood by the local cloud", name, k)
+				return fail("%s is not understood by the local cloud", k)(place(k)...)
 			}
 		}
-		switch s.get("Effect").str() {
+		switch m["Effect"] {
 		case "Allow":
 		case "Deny":
 			st.deny = true
 		default:
-			return nil, r.errorf(s.line, "policy %s: Effect must be Allow or Deny", name)
+			return fail("Effect must be Allow or Deny")(place("Effect")...)
 		}
 		wanted := map[string]bool{}
-		for _, a := range s.get("Action").list() {
-			act := a.str()
+		for j, a := range list(m["Action"]) {
+			act, _ := a.(string)
 			if act != "iot:*" && act != "*" {
 				kind, ok := kinds[Action(act)]
 				if !ok {
-					return nil, r.errorf(a.line, "policy %s: there is no action %q on MQTT", name, act)
+					return fail("there is no action %q on MQTT", act)(place("Action", j)...)
 				}
 				wanted[kind] = true
 			}
 			st.actions = append(st.actions, act)
 		}
-		for _, res := range s.get("Resource").list() {
-			if err := checkResource(res.str(), arn, wanted); err != nil {
-				return nil, r.errorf(res.line, "policy %s: %v", name, err)
+		for j, r := range list(m["Resource"]) {
+			res, _ := r.(string)
+			if err := checkResource(res, arn, wanted); err != nil {
+				return fail("%v", err)(place("Resource", j)...)
 			}
-			st.resources = append(st.resources, res.str())
+			st.resources = append(st.resources, res)
 		}
 		if len(st.actions) == 0 || len(st.resources) == 0 {
-			return nil, r.errorf(s.line, "policy %s: a statement needs Action and Resource", name)
+			return fail("a statement needs Action and Resource")(at...)
 		}
 		p.statements = append(p.statements, st)
 	}
-	if n := policySize(doc); n > maxPolicySize {
-		return nil, r.errorf(doc.line, "policy %s has %d characters without white space, at most %d are allowed", name, n, maxPolicySize)
+	if n := size(doc); n > maxSize {
+		return fail("the document has %d characters without white space, at most %d are allowed", n, maxSize)()
 	}
 	return p, nil
+}
+
+// list returns the items of a list, or the single value as a list of one, as IAM allows.
+func list(v any) []any {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []any:
+		return v
+	}
+	return []any{v}
 }
 
 func checkResource(res, arn string, wanted map[string]bool) error {
@@ -136,35 +181,17 @@ func checkResource(res, arn string, wanted map[string]bool) error {
 	return nil
 }
 
-func policySize(n node) int {
-	b, err := json.Marshal(n.plain())
+func size(doc any) int {
+	b, err := json.Marshal(doc)
 	if err != nil {
-		return 0 // plain holds only strings, lists and maps
+		return 0 // plain values
 	}
 	return len(b)
 }
 
-// plain returns the node as JSON values.
-func (n node) plain() any {
-	switch v := n.v.(type) {
-	case []node:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = v[i].plain()
-		}
-		return out
-	case map[string]node:
-		out := map[string]any{}
-		for k := range v {
-			out[k] = v[k].plain()
-		}
-		return out
-	}
-	return n.v
-}
-
-// allowed evaluates policies as AWS IoT does: what no statement allows is denied, an explicit deny wins.
-func allowed(policies []*Policy, arn string, who Principal, act Action, name string) bool {
+// Allowed evaluates policies as AWS IoT does: what no statement allows is denied, an explicit deny wins. arn is
+// "arn:aws:iot:REGION:ACCOUNT:"; name is what follows the kind in the resource.
+func Allowed(policies []*Policy, arn string, who Principal, act Action, name string) bool {
 	want := arn + kinds[act] + "/" + name
 	ok := false
 	for _, p := range policies {

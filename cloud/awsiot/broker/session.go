@@ -1,4 +1,4 @@
-package awsiot
+package broker
 
 import (
 	"context"
@@ -14,13 +14,15 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 	"golang.org/x/time/rate"
 
+	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/policy"
 	"fountain/cloud/store"
 	"fountain/sync/wire"
 )
 
 // Reasons why a connection ended, as AWS names them in lifecycle events.
 const (
-	reasonAuth      = "AUTH_ERROR"
+	ReasonAuth      = "AUTH_ERROR"
 	reasonClient    = "CLIENT_ERROR"
 	reasonInitiated = "CLIENT_INITIATED_DISCONNECT"
 	reasonLost      = "CONNECTION_LOST"
@@ -38,7 +40,7 @@ const handshakeLimit = 10 * time.Second
 type session struct {
 	net.Conn
 	cert     store.Certificate
-	policies []*Policy
+	policies []*policy.Policy
 	done     chan struct{} // closed when mochi has let go of the client
 	bytes    *rate.Limiter // delays reads
 	messages *rate.Limiter // in and out together; what is above is dropped
@@ -46,13 +48,13 @@ type session struct {
 	aside *packets.Packet // see setAside; of the reading goroutine only
 
 	mu      sync.Mutex
-	who     Principal
+	who     policy.Principal
 	pending map[string]bool // filters of the SUBSCRIBE being handled: accepted or over the quota
 	reason  string
 	online  bool // presence was told
 }
 
-func newSession(c net.Conn, cert store.Certificate, policies []*Policy) *session {
+func newSession(c net.Conn, cert store.Certificate, policies []*policy.Policy) *session {
 	return &session{
 		Conn: c, cert: cert, policies: policies, done: make(chan struct{}),
 		bytes:    rate.NewLimiter(wire.MaxByteRate, wire.MaxByteRate),
@@ -74,7 +76,7 @@ func (s *session) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *session) principal() Principal {
+func (s *session) principal() policy.Principal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.who
@@ -124,13 +126,13 @@ func (s *session) subscribing(filter string) (granted, ok bool) {
 func (b *Broker) tlsConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: b.pool,
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: b.cfg.Authority.Pool(),
 		NextProtos: []string{"x-amzn-mqtt-ca"}, SessionTicketsDisabled: true,
 		GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			if h.ServerName == "" {
 				return nil, errors.New("no server name (SNI): dial a name, not an address, or set ServerName")
 			}
-			return &b.cfg.Authority.server, nil
+			return b.cfg.Authority.Server(), nil
 		},
 	}
 }
@@ -144,24 +146,24 @@ func (b *Broker) handshake(c net.Conn) (*session, error) {
 		return nil, fmt.Errorf("TLS handshake: %w", err)
 	}
 	leaf := t.ConnectionState().PeerCertificates[0]
-	cert, err := b.cfg.Store.Certificate(ctx, certificateID(leaf.Raw))
+	cert, err := b.cfg.Store.Certificate(ctx, authority.ID(leaf.Raw))
 	if err != nil {
-		return nil, fmt.Errorf("certificate %s: %w", certificateID(leaf.Raw)[:12], err)
+		return nil, fmt.Errorf("certificate %s: %w", authority.ID(leaf.Raw)[:12], err)
 	}
 	if cert.Status != store.CertActive {
 		return nil, fmt.Errorf("certificate %s is %s", cert.ID[:12], cert.Status)
 	}
-	var policies []*Policy
+	var policies []*policy.Policy
 	for _, name := range cert.Policies {
-		if p := b.cfg.Stack.policies[name]; p != nil { // a policy deleted from the stack grants nothing
+		if p := b.cfg.Policies(name); p != nil { // a policy deleted from the stack grants nothing
 			policies = append(policies, p)
 		}
 	}
 	return newSession(t, cert, policies), nil
 }
 
-// matchFilter tells whether a topic is below a filter. Unlike standard MQTT, and like AWS, "x/#" does not match "x".
-func matchFilter(filter, topic string) bool {
+// MatchFilter tells whether a topic is below a filter. Unlike standard MQTT, and like AWS, "x/#" does not match "x".
+func MatchFilter(filter, topic string) bool {
 	f, t := strings.Split(filter, "/"), strings.Split(topic, "/")
 	if strings.HasPrefix(topic, "$") && f[0] != t[0] { // wildcards do not reach reserved topics
 		return false

@@ -1,4 +1,7 @@
-package awsiot
+// Package stack reads the CloudFormation template the real cloud is deployed with and says what it means for the local
+// one: IoT policies, topic rules, provisioning templates. What it would have to ignore is an error with file, line and
+// remedy. It imports awsiot/policy, awsiot/rules and internal packages.
+package stack
 
 import (
 	"bytes"
@@ -6,6 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"fountain/cloud/awsiot/policy"
+	"fountain/cloud/awsiot/rules"
 )
 
 // Stack is what a CloudFormation template means for the broker, resolved for one account and region. It never changes.
@@ -14,19 +20,10 @@ type Stack struct {
 	// ClaimPolicy is the name of the policy with the logical id ClaimPolicy: claim certificates carry it.
 	ClaimPolicy string
 
-	arn       string // "arn:aws:iot:REGION:ACCOUNT:"
-	policies  map[string]*Policy
-	rules     map[string]*Rule
-	templates map[string]*Template
-}
-
-// Rule is a topic rule with SQS actions.
-type Rule struct {
-	Name       string
-	Query      *Query
-	Queues     []string // logical ids
-	ErrorQueue string
-	disabled   bool
+	ARN       string // "arn:aws:iot:REGION:ACCOUNT:"
+	Policies  map[string]*policy.Policy
+	Rules     map[string]*rules.Rule
+	Templates map[string]*Template
 }
 
 // Template is a fleet provisioning template.
@@ -50,9 +47,9 @@ type templateBody struct {
 	DeviceConfiguration map[string]any
 }
 
-// LoadStack reads a CloudFormation template. where names it in messages. What the local cloud would have to ignore
+// Load reads a CloudFormation template. where names it in messages. What the local cloud would have to ignore
 // (an unknown function, an unknown policy action, SQL beyond the subset) is an error with file, line and remedy.
-func LoadStack(template []byte, where string, loc Location) (*Stack, error) {
+func Load(template []byte, where string, loc Location) (*Stack, error) {
 	if loc.Region == "" {
 		loc.Region = "us-east-1"
 	}
@@ -64,8 +61,8 @@ func LoadStack(template []byte, where string, loc Location) (*Stack, error) {
 		return nil, err
 	}
 	s := &Stack{
-		Region: loc.Region, Account: loc.Account, arn: fmt.Sprintf("arn:aws:iot:%s:%s:", loc.Region, loc.Account),
-		policies: map[string]*Policy{}, rules: map[string]*Rule{}, templates: map[string]*Template{},
+		Region: loc.Region, Account: loc.Account, ARN: fmt.Sprintf("arn:aws:iot:%s:%s:", loc.Region, loc.Account),
+		Policies: map[string]*policy.Policy{}, Rules: map[string]*rules.Rule{}, Templates: map[string]*Template{},
 	}
 	queues := map[string]string{}
 	for id, t := range r.types {
@@ -80,11 +77,17 @@ func LoadStack(template []byte, where string, loc Location) (*Stack, error) {
 		case "":
 			return nil, r.errorf(res.line, "resource %s has no Type", id)
 		case "AWS::IoT::Policy":
-			p, err := parsePolicy(r, r.names[id], props.get("PolicyDocument"), s.arn)
+			doc := props.get("PolicyDocument")
+			p, err := policy.Parse(r.names[id], doc.plain(), s.ARN)
 			if err != nil {
-				return nil, err
+				line := doc.line
+				var place *policy.Error
+				if errors.As(err, &place) {
+					line, err = doc.lineAt(place.Path), errors.New(place.What)
+				}
+				return nil, r.errorf(line, "policy %s: %v", r.names[id], err)
 			}
-			s.policies[p.Name] = p
+			s.Policies[p.Name] = p
 			if id == "ClaimPolicy" {
 				s.ClaimPolicy = p.Name
 			}
@@ -93,7 +96,7 @@ func LoadStack(template []byte, where string, loc Location) (*Stack, error) {
 			if err != nil {
 				return nil, err
 			}
-			s.rules[rule.Name] = rule
+			s.Rules[rule.Name] = rule
 		}
 	}
 	for id, res := range resources { // after the policies they name
@@ -104,34 +107,34 @@ func LoadStack(template []byte, where string, loc Location) (*Stack, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.templates[t.Name] = t
+		s.Templates[t.Name] = t
 	}
 	return s, nil
 }
 
 // TemplateName returns the name of the only provisioning template, or an error when there is none or several.
 func (s *Stack) TemplateName() (string, error) {
-	if len(s.templates) != 1 {
-		return "", fmt.Errorf("the stack has %d provisioning templates, want one", len(s.templates))
+	if len(s.Templates) != 1 {
+		return "", fmt.Errorf("the stack has %d provisioning templates, want one", len(s.Templates))
 	}
-	for name := range s.templates {
+	for name := range s.Templates {
 		return name, nil
 	}
 	return "", nil
 }
 
-func parseRule(r *resolver, name string, p node, queues map[string]string) (*Rule, error) {
+func parseRule(r *resolver, name string, p node, queues map[string]string) (*rules.Rule, error) {
 	if p.get("AwsIotSqlVersion").str() != "2016-03-23" {
 		return nil, r.errorf(p.line, "rule %s: AwsIotSqlVersion must be 2016-03-23 (CloudFormation's default is older)", name)
 	}
 	if strings.Contains(name, "-") || name == "" {
 		return nil, r.errorf(p.line, "rule %s: a rule's name holds letters, digits and _ only", name)
 	}
-	q, err := ParseQuery(p.get("Sql").str())
+	q, err := rules.ParseQuery(p.get("Sql").str())
 	if err != nil {
 		return nil, r.errorf(p.get("Sql").line, "rule %s: %v", name, err)
 	}
-	rule := &Rule{Name: name, Query: q, disabled: p.get("RuleDisabled").str() == "true"}
+	rule := &rules.Rule{Name: name, Query: q, Disabled: p.get("RuleDisabled").str() == "true"}
 	queue := func(n node) (string, error) {
 		for _, k := range n.keys {
 			if k != "Sqs" {
@@ -196,7 +199,7 @@ func (s *Stack) parseTemplate(r *resolver, name string, p node) (*Template, erro
 			}
 		case "AWS::IoT::Policy":
 			policy, _ := res.Properties["PolicyName"].(string)
-			if s.policies[policy] == nil {
+			if s.Policies[policy] == nil {
 				return fail("%s: there is no policy %q in the template", id, policy)
 			}
 			t.policies = append(t.policies, policy)
@@ -216,25 +219,25 @@ func (s *Stack) parseTemplate(r *resolver, name string, p node) (*Template, erro
 	for k := range t.body.Parameters {
 		sample[k] = "sample"
 	}
-	if _, err := t.plan(sample); err != nil {
+	if _, err := t.Plan(sample); err != nil {
 		return fail("%v", err)
 	}
 	return t, nil
 }
 
-// plan is what a template makes for a set of parameters.
-type plan struct {
-	thing, thingType string
-	attributes       map[string]string
-	policies         []string
-	device           map[string]string
+// Plan is what a template makes for a set of parameters.
+type Plan struct {
+	Thing, ThingType string
+	Attributes       map[string]string
+	Policies         []string
+	Device           map[string]string
 }
 
-// errParameters is wrapped by the errors of plan that are the caller's fault.
+// errParameters is wrapped by the errors of Plan that are the caller's fault.
 var errParameters = errors.New("bad parameters")
 
-// plan evaluates the template.
-func (t *Template) plan(given map[string]string) (*plan, error) {
+// Plan evaluates the template.
+func (t *Template) Plan(given map[string]string) (*Plan, error) {
 	params := map[string]string{}
 	for k, p := range t.body.Parameters {
 		v, ok := given[k]
@@ -251,24 +254,24 @@ func (t *Template) plan(given map[string]string) (*plan, error) {
 			return nil, fmt.Errorf("%w: %s is not a parameter of the template", errParameters, k)
 		}
 	}
-	pl := &plan{policies: t.policies, attributes: map[string]string{}, device: map[string]string{}}
+	pl := &Plan{Policies: t.policies, Attributes: map[string]string{}, Device: map[string]string{}}
 	var err error
-	if pl.thing, err = evalTemplate(t.thing["ThingName"], params); err != nil {
+	if pl.Thing, err = evalTemplate(t.thing["ThingName"], params); err != nil {
 		return nil, fmt.Errorf("ThingName: %w", err)
 	}
 	if v := t.thing["ThingTypeName"]; v != nil {
-		if pl.thingType, err = evalTemplate(v, params); err != nil {
+		if pl.ThingType, err = evalTemplate(v, params); err != nil {
 			return nil, fmt.Errorf("ThingTypeName: %w", err)
 		}
 	}
 	attributes, _ := t.thing["AttributePayload"].(map[string]any)
 	for k, v := range attributes {
-		if pl.attributes[k], err = evalTemplate(v, params); err != nil {
+		if pl.Attributes[k], err = evalTemplate(v, params); err != nil {
 			return nil, fmt.Errorf("AttributePayload.%s: %w", k, err)
 		}
 	}
 	for k, v := range t.body.DeviceConfiguration {
-		if pl.device[k], err = evalTemplate(v, params); err != nil {
+		if pl.Device[k], err = evalTemplate(v, params); err != nil {
 			return nil, fmt.Errorf("DeviceConfiguration.%s: %w", k, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package awsiot
+package broker
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"fountain/cloud/awsiot/policy"
 	"fountain/internal/logkey"
 	"fountain/sync/wire"
 )
@@ -101,8 +102,8 @@ func (h *hook) judge(cl *mqtt.Client, s *session, pk *packets.Packet) (reason st
 	return "", nil
 }
 
-func (h *hook) may(s *session, act Action, name string) error {
-	if allowed(s.policies, h.b.cfg.Stack.arn, s.principal(), act, name) {
+func (h *hook) may(s *session, act policy.Action, name string) error {
+	if policy.Allowed(s.policies, h.b.cfg.ARN, s.principal(), act, name) {
 		return nil
 	}
 	return fmt.Errorf("no policy of the certificate allows %s on %s", act, name)
@@ -113,19 +114,19 @@ func (h *hook) judgeConnect(s *session, pk *packets.Packet) (string, error) {
 	if err := wire.CheckClientID(c.ClientIdentifier); err != nil {
 		return reasonClient, err
 	}
-	who := Principal{ClientID: c.ClientIdentifier}
+	who := policy.Principal{ClientID: c.ClientIdentifier}
 	if s.cert.Thing == c.ClientIdentifier {
 		t, err := h.b.cfg.Store.Thing(h.b.ctx, s.cert.Thing)
 		if err != nil {
-			return reasonAuth, fmt.Errorf("thing %s: %w", s.cert.Thing, err)
+			return ReasonAuth, fmt.Errorf("thing %s: %w", s.cert.Thing, err)
 		}
 		who.Thing, who.ThingType = t.Name, t.Type
 	}
 	s.mu.Lock()
 	s.who = who
 	s.mu.Unlock()
-	if err := h.may(s, ActConnect, c.ClientIdentifier); err != nil {
-		return reasonAuth, err
+	if err := h.may(s, policy.Connect, c.ClientIdentifier); err != nil {
+		return ReasonAuth, err
 	}
 	if !c.WillFlag {
 		return "", nil
@@ -140,12 +141,12 @@ func (h *hook) judgeConnect(s *session, pk *packets.Packet) (string, error) {
 		return reasonForbidden, errors.New("the will's topic is reserved")
 	}
 	if c.WillRetain {
-		if err := h.may(s, ActRetain, c.WillTopic); err != nil {
-			return reasonAuth, err
+		if err := h.may(s, policy.RetainPublish, c.WillTopic); err != nil {
+			return ReasonAuth, err
 		}
 	}
-	if err := h.may(s, ActPublish, c.WillTopic); err != nil {
-		return reasonAuth, err
+	if err := h.may(s, policy.Publish, c.WillTopic); err != nil {
+		return ReasonAuth, err
 	}
 	return "", nil
 }
@@ -160,8 +161,8 @@ func (h *hook) judgePublish(s *session, pk *packets.Packet) (string, error) {
 	if err := wire.CheckPayload(pk.Payload); err != nil {
 		return reasonClient, err
 	}
-	if err := h.may(s, ActPublish, pk.TopicName); err != nil {
-		return reasonAuth, err
+	if err := h.may(s, policy.Publish, pk.TopicName); err != nil {
+		return ReasonAuth, err
 	}
 	if !pk.FixedHeader.Retain {
 		return "", nil
@@ -169,8 +170,8 @@ func (h *hook) judgePublish(s *session, pk *packets.Packet) (string, error) {
 	if strings.HasPrefix(pk.TopicName, "$") {
 		return reasonForbidden, errors.New("a reserved topic cannot be retained")
 	}
-	if err := h.may(s, ActRetain, pk.TopicName); err != nil {
-		return reasonAuth, err
+	if err := h.may(s, policy.RetainPublish, pk.TopicName); err != nil {
+		return ReasonAuth, err
 	}
 	return "", nil
 }
@@ -192,8 +193,8 @@ func (h *hook) judgeSubscribe(cl *mqtt.Client, s *session, pk *packets.Packet) (
 		if strings.HasPrefix(f, "$aws/rules/") {
 			return reasonForbidden, errors.New("nobody can subscribe to Basic Ingest")
 		}
-		if err := h.may(s, ActSubscribe, f); err != nil {
-			return reasonAuth, err
+		if err := h.may(s, policy.Subscribe, f); err != nil {
+			return ReasonAuth, err
 		}
 		if _, again := cl.State.Subscriptions.Get(f); !again {
 			n++
@@ -285,7 +286,7 @@ func (b *Broker) receives(cl *mqtt.Client, s *session, topic string) bool {
 	if _, ok := b.subscription(cl, topic); !ok {
 		return false
 	}
-	return allowed(s.policies, b.cfg.Stack.arn, s.principal(), ActReceive, topic)
+	return policy.Allowed(s.policies, b.cfg.ARN, s.principal(), policy.Receive, topic)
 }
 
 // subscription returns the highest QoS among the client's subscriptions to a topic.
@@ -295,7 +296,7 @@ func (b *Broker) subscription(cl *mqtt.Client, topic string) (qos byte, ok bool)
 			_, rest, _ := strings.Cut(strings.TrimPrefix(filter, "$share/"), "/")
 			filter = rest
 		}
-		if matchFilter(filter, topic) {
+		if MatchFilter(filter, topic) {
 			qos, ok = max(qos, sub.Qos), true
 		}
 	}
@@ -350,17 +351,11 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	return pk, packets.CodeSuccessIgnore // acknowledged, not delivered to subscribers
 }
 
-// OnPublished runs rules on ordinary topics.
+// OnPublished tells of ordinary messages.
 func (h *hook) OnPublished(cl *mqtt.Client, pk packets.Packet) {
 	s := sessionOf(cl)
-	if s == nil || strings.HasPrefix(pk.TopicName, "$") {
+	if s == nil || strings.HasPrefix(pk.TopicName, "$") || h.b.cfg.Published == nil {
 		return
 	}
-	for _, r := range h.b.cfg.Stack.rules {
-		if r.Query.From != "" && matchFilter(r.Query.From, pk.TopicName) {
-			if err := h.b.runRule(r, pk.TopicName, pk.TopicName, s.clientID(), pk.Payload); err != nil {
-				h.b.log.Error("rule lost a message", logkey.Topic, pk.TopicName, logkey.Err, err)
-			}
-		}
-	}
+	h.b.cfg.Published(h.b.ctx, pk.TopicName, s.clientID(), pk.Payload)
 }

@@ -1,34 +1,74 @@
-package awsiot
+// Package broker is the MQTT side of the imitation of AWS IoT Core: connections, identities, sessions, limits, policies.
+// It alone imports mochi; besides that it imports cloud/store, awsiot/{authority,policy}, sync/wire and internal packages.
+//
+//	unit ──TLS, own CA──► session ──► mochi ──► hook: limits, policy ──► reserved topics ──► Service
+//	                                                                └──► Basic Ingest ──► Config.Ingest
+//
+// Topic, filter and size violations close the connection without a word; the reason is in the log.
+package broker
 
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"hash/fnv"
 	"log/slog"
 	"math"
 	"net"
 	"sync"
+	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 
+	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/policy"
+	"fountain/cloud/store"
 	"fountain/internal/logkey"
 	"fountain/sync/wire"
 )
 
-// brokerState is what a Broker owns.
-type brokerState struct {
+// Store is what the broker keeps.
+type Store interface {
+	store.Registry
+}
+
+// Presence is a unit that came or went. It is only told for connections whose client id is their thing's name.
+type Presence struct {
+	Thing  string
+	Online bool
+	At     time.Time
+	Reason string // as AWS names it, for Online false: CONNECTION_LOST, AUTH_ERROR, …
+}
+
+// Config of a Broker.
+type Config struct {
+	ARN       string // "arn:aws:iot:REGION:ACCOUNT:"
+	Authority *authority.Authority
+	Store     Store
+	// Policies finds a policy by name; nil when there is none: it grants nothing.
+	Policies func(name string) *policy.Policy
+
+	// Ingest takes Basic Ingest; ok is false when the topic is none. An error closes the connection before PUBACK.
+	Ingest func(ctx context.Context, topic, clientID string, payload []byte) (ok bool, err error)
+	// Published is told of every message on an ordinary topic. May be nil.
+	Published func(ctx context.Context, topic, clientID string, payload []byte)
+	// OnPresence is called in order for one thing; it must not block for long. May be nil.
+	OnPresence func(Presence)
+	// OnDenied is a test seam: it is told the reason of every connection this side closes. May be nil.
+	OnDenied func(clientID, reason string)
+
+	Log *slog.Logger
+}
+
+// Broker is the running broker. Make it with New, feed it with Serve or ServeConn, end it with Close.
+type Broker struct {
+	cfg    Config
 	ctx    context.Context // ends with Close; the only context that outlives a call
 	cancel context.CancelFunc
 	log    *slog.Logger
 	mqtt   *mqtt.Server
 	tls    *tls.Config
-	pool   *x509.CertPool
-	hook   ProvisioningHook
 
-	provisioning sync.Mutex     // one registration at a time
-	shadows      [64]sync.Mutex // by thing: one change of a thing's shadows at a time
+	services []Service // set before Serve
 
 	mu        sync.Mutex
 	closed    bool
@@ -41,8 +81,8 @@ type brokerState struct {
 // New makes a broker. It serves nobody until Serve or ServeConn.
 func New(cfg Config) (*Broker, error) {
 	switch {
-	case cfg.Stack == nil, cfg.Authority == nil, cfg.Store == nil, cfg.Deliver == nil:
-		return nil, errors.New("make broker: Stack, Authority, Store and Deliver are needed")
+	case cfg.Authority == nil, cfg.Store == nil, cfg.Policies == nil:
+		return nil, errors.New("make broker: Authority, Store and Policies are needed")
 	}
 	b := &Broker{cfg: cfg}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
@@ -50,13 +90,7 @@ func New(cfg Config) (*Broker, error) {
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
-	b.hook = cfg.Hook
-	if b.hook == nil {
-		b.hook = ClaimOnce{cfg.Store}
-	}
 	b.listeners, b.conns, b.clients = map[net.Listener]bool{}, map[net.Conn]bool{}, map[string]*session{}
-	b.pool = x509.NewCertPool()
-	b.pool.AddCert(cfg.Authority.cert)
 	b.tls = b.tlsConfig()
 
 	caps := mqtt.NewDefaultServerCapabilities()
@@ -83,7 +117,8 @@ func New(cfg Config) (*Broker, error) {
 	return b, nil
 }
 
-func (b *Broker) serve(l net.Listener) error {
+// Serve accepts connections from l (plain TCP or in memory; TLS is added here) until Close. It closes l.
+func (b *Broker) Serve(l net.Listener) error {
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()
@@ -101,11 +136,12 @@ func (b *Broker) serve(l net.Listener) error {
 			}
 			return err
 		}
-		go b.serveConn(c) // waited for by Close
+		go b.ServeConn(c) // waited for by Close
 	}
 }
 
-func (b *Broker) serveConn(c net.Conn) {
+// ServeConn serves one connection, the server end of a net.Pipe for instance, until it ends.
+func (b *Broker) ServeConn(c net.Conn) {
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()
@@ -176,8 +212,8 @@ func (b *Broker) takeOver(s *session) {
 	<-old.done
 }
 
-// kick ends the connection of a thing, if there is one.
-func (b *Broker) kick(thing, reason string) {
+// Kick ends the connection of a client, if there is one.
+func (b *Broker) Kick(thing, reason string) {
 	b.mu.Lock()
 	s := b.clients[thing]
 	b.mu.Unlock()
@@ -198,10 +234,4 @@ func (b *Broker) Connected() []string {
 		}
 	}
 	return out
-}
-
-func (b *Broker) shadowLock(thing string) *sync.Mutex {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(thing)) // never fails
-	return &b.shadows[h.Sum32()%uint32(len(b.shadows))]
 }
