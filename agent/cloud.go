@@ -25,7 +25,6 @@ import (
 	"fountain/sync/provision"
 	"fountain/sync/shadow"
 	"fountain/sync/uplink"
-	"fountain/sync/wire"
 )
 
 // States of the link, as api.Cloud tells them.
@@ -217,11 +216,11 @@ func (c *cloud) uplink(ctx context.Context, conn *mqttlink.Conn) error {
 			c.a.log.Warn("note trusted time", slog.Any(logkey.Err, err))
 		}
 	}
-	ledger, err := shadow.Open(ctx, conn, *c.a.thing.Load(), wire.LedgerShadow)
+	shadows, err := shadow.Open(ctx, conn, *c.a.thing.Load())
 	if err != nil {
 		return err
 	}
-	return c.drain(ctx, conn, newLedger(ledger))
+	return c.drain(ctx, conn, shadows)
 }
 
 func (c *cloud) uplinkConfig() uplink.Config {

@@ -2,9 +2,7 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,16 +16,13 @@ import (
 )
 
 // drain serves every log that has records to bring up over one connection.
-func (c *cloud) drain(ctx context.Context, conn *mqttlink.Conn, led *ledger) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return led.pump(ctx) })
-	g.Go(func() error { return c.serve(ctx, conn, func() uplink.Shadow { return led.reader() }) })
-	return g.Wait()
+func (c *cloud) drain(ctx context.Context, conn *mqttlink.Conn, shadows *shadow.Mux) error {
+	return c.serve(ctx, conn, func() (uplink.Shadow, error) { return shadows.Client(wire.LedgerShadow) })
 }
 
 // serve runs an uplink for the current log and for every older one with something left. Damage may begin a new log at
 // any time, so it looks again and again.
-func (c *cloud) serve(ctx context.Context, conn uplink.Publisher, reader func() uplink.Shadow) error {
+func (c *cloud) serve(ctx context.Context, conn uplink.Publisher, reader func() (uplink.Shadow, error)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		var all []*uplink.Uplink
@@ -43,9 +38,13 @@ func (c *cloud) serve(ctx context.Context, conn uplink.Publisher, reader func() 
 				if err != nil {
 					return err
 				}
+				ledger, err := reader()
+				if err != nil {
+					return err
+				}
 				served[l.Log] = true
 				all = append(all, up)
-				g.Go(func() error { return up.Serve(ctx, conn, reader()) })
+				g.Go(func() error { return up.Serve(ctx, conn, ledger) })
 			}
 			c.judge(all)
 			select {
@@ -114,64 +113,3 @@ func (c *cloud) source(log string) *logSource {
 
 // appended tells the uplink of a log that there is more.
 func (c *cloud) appended(log string) { c.source(log).signal() }
-
-// ledger shares one shadow client among the uplinks of several logs: each sees every change.
-type ledger struct {
-	*shadow.Client
-	mu      sync.Mutex
-	readers []*ledgerReader
-}
-
-var _ uplink.Shadow = (*ledgerReader)(nil)
-
-func newLedger(c *shadow.Client) *ledger { return &ledger{Client: c} }
-
-func (l *ledger) reader() *ledgerReader {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	r := &ledgerReader{Client: l.Client, desired: make(chan json.RawMessage, 1)}
-	l.readers = append(l.readers, r)
-	return r
-}
-
-// pump hands what the cloud writes to every reader. A reader that has not taken the last change gets both as one: a
-// delta names all that differs, so the newest is enough.
-func (l *ledger) pump(ctx context.Context) error {
-	for {
-		desired, err := l.Client.Next(ctx)
-		if err != nil {
-			return err
-		}
-		l.mu.Lock()
-		readers := l.readers
-		l.mu.Unlock()
-		for _, r := range readers {
-			select {
-			case <-r.desired:
-			default:
-			}
-			r.desired <- desired
-		}
-	}
-}
-
-// ledgerReader is the ledger as one uplink sees it.
-type ledgerReader struct {
-	*shadow.Client
-	desired chan json.RawMessage
-}
-
-// Next waits for the next change.
-func (r *ledgerReader) Next(ctx context.Context) (json.RawMessage, error) {
-	select {
-	case d := <-r.desired:
-		return d, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// Get fetches the ledger.
-func (r *ledgerReader) Get(ctx context.Context) (*wire.ShadowDocument, error) {
-	return r.Client.Get(ctx)
-}

@@ -57,7 +57,7 @@ func TestDrainYieldsToAPour(t *testing.T) {
 		connect := func() (stop func()) {
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
-			go func() { done <- c.serve(ctx, p, func() uplink.Shadow { return led }) }()
+			go func() { done <- c.serve(ctx, p, func() (uplink.Shadow, error) { return led, nil }) }()
 			return func() { cancel(); <-done }
 		}
 		c.keep(t, 3, "first")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -48,7 +49,7 @@ func (s *service) say(topic string, v any) {
 		s.t.Fatal(err)
 	}
 	for _, f := range s.filters {
-		if f == topic {
+		if ok, _ := path.Match(strings.ReplaceAll(f, "+", "*"), topic); ok {
 			s.hear(topic, raw)
 			return
 		}
@@ -112,7 +113,11 @@ func (s *service) answer(topic string, payload []byte) {
 
 func open(t *testing.T, s *service) *Client {
 	t.Helper()
-	c, err := Open(t.Context(), s, "u1", "ledger")
+	m, err := Open(t.Context(), s, "u1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := m.Client("ledger")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,8 +175,8 @@ func TestRefusalSilenceAndLoss(t *testing.T) {
 		if _, err := c.Next(t.Context()); !errors.Is(err, ErrLost) {
 			t.Errorf("got %v", err)
 		}
-		if len(c.waiting) != 0 {
-			t.Errorf("%d calls are still waited for", len(c.waiting))
+		if len(c.mux.waiting) != 0 {
+			t.Errorf("%d calls are still waited for", len(c.mux.waiting))
 		}
 	})
 }
@@ -237,19 +242,88 @@ func TestDeltas(t *testing.T) {
 		}
 		s.delta(201, `{"a":"new"}`)
 		want("same version as our update", `{"a":"new"}`)
-		s.hear(c.path.Delta(), []byte(`{"state":`))
-		s.hear(c.path.Accepted(wire.ShadowGet), []byte(`{"state":{},"version":1,"clientToken":"not ours"}`))
+		s.hear(s.path.Delta(), []byte(`{"state":`))
+		s.hear(s.path.Accepted(wire.ShadowGet), []byte(`{"state":{},"version":1,"clientToken":"not ours"}`))
 		want("garbage", "none")
-		if c.Ignored() != 5 {
-			t.Errorf("%d ignored", c.Ignored())
+		if n := c.mux.Ignored(); n != 5 {
+			t.Errorf("%d ignored", n)
 		}
 	})
 }
 
 func TestNamesAreChecked(t *testing.T) {
-	for _, n := range [][2]string{{"", "x"}, {"a/b", ""}, {"a", "b/c"}, {"a", strings.Repeat("x", 65)}} {
-		if _, err := Open(t.Context(), newService(t), n[0], n[1]); !errors.Is(err, wire.ErrLimit) {
-			t.Errorf("%v: %v", n, err)
+	for _, thing := range []string{"", "a/b"} {
+		if _, err := Open(t.Context(), newService(t), thing); !errors.Is(err, wire.ErrLimit) {
+			t.Errorf("thing %q: %v", thing, err)
 		}
 	}
+	m := open(t, newService(t)).mux
+	for _, name := range []string{"", "b/c", "+", strings.Repeat("x", 65)} {
+		if _, err := m.Client(name); !errors.Is(err, wire.ErrLimit) {
+			t.Errorf("shadow %q: %v", name, err)
+		}
+	}
+}
+
+// One set of subscriptions serves every named shadow: answers find their caller, deltas their followers, and of one
+// shadow one request is under way while others go on, ten in all.
+func TestManyShadowsShareTheSubscriptions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t)
+		m, err := Open(t.Context(), s, "u1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.filters) != 5 {
+			t.Errorf("%d filters: %v", len(s.filters), s.filters)
+		}
+		ledger, _ := m.Client("ledger")
+		second, _ := m.Client("ledger")
+		recall, _ := m.Client("recall")
+		s.delta(7, `{"a":7}`)
+		for name, c := range map[string]*Client{"first": ledger, "second": second} {
+			if d, err := c.Next(t.Context()); err != nil || string(d) != `{"a":7}` {
+				t.Errorf("%s follower got %s, %v", name, d, err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if d, err := recall.Next(ctx); err == nil {
+			t.Errorf("recall heard the ledger's delta %s", d)
+		}
+		s.mute = true // requests stay under way
+		s.most = 0
+		wait, stop := context.WithTimeout(t.Context(), AnswerTimeout/2)
+		defer stop()
+		var wg sync.WaitGroup
+		for i := range 15 {
+			c, err := m.Client(fmt.Sprintf("s%d", i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				wg.Go(func() { _, _ = c.Get(wait) })
+			}
+		}
+		synctest.Wait()
+		if len(m.waiting) != InFlight {
+			t.Errorf("%d requests under way", len(m.waiting))
+		}
+		paths := map[wire.ShadowPath]int{}
+		for _, w := range m.waiting {
+			if paths[w.client.path]++; paths[w.client.path] > 1 {
+				t.Errorf("%d requests of %s at once", paths[w.client.path], w.client.path)
+			}
+		}
+		wg.Wait()
+		// An answer on another shadow's topic is not taken for the one that was asked for.
+		s.mute = false
+		got := m.expect("tok", recall)
+		s.say(s.path.Accepted(wire.ShadowGet), wire.ShadowDocument{Version: 9, ClientToken: "tok"})
+		select {
+		case a := <-got:
+			t.Errorf("recall took the ledger's answer %+v", a)
+		default:
+		}
+	})
 }

@@ -1,13 +1,15 @@
-// Package shadow speaks to one device shadow over one connection: get, update with version check, and the deltas.
+// Package shadow speaks to the named shadows of one thing over one connection: get, update with version check, and
+// the deltas.
 //
-//	Get, Update, Report ──request, clientToken──► Conn ──► service
-//	                                               │ accepted, rejected ──► the waiting call, by clientToken
-//	                                               └ delta ──► one slot, newest version wins ──► Next
+//	Client("config") ─┐ request, clientToken                          ┌ accepted, rejected ─► the waiting call, by token
+//	Client("recall") ─┼─► Mux ──► Conn ──► service ──► Conn ──► Mux ──┤
+//	Client("ledger") ─┘   one set of 5 filters for all                └ delta ─► one slot per Client, newest wins ─► Next
 //
-// It may import wire. A Client lives as long as its connection; a new connection gets a new one. Its state is guarded
-// by one mutex and changed by the connection's handler, which never blocks: a waiting call has room for its one
-// answer, and a newer delta replaces an older one because a delta tells every difference. AWS promises no order, so a
-// delta whose version is not above the last seen is dropped. One request is under way at a time.
+// It may import wire. A Mux and its Clients live as long as their connection; a new connection gets a new Mux. Their
+// state is guarded by one mutex of the Mux and changed by the connection's handler, which never blocks: a waiting call
+// has room for its one answer, and a newer delta replaces an older one because a delta tells every difference. AWS
+// promises no order, so a delta whose version is not above the last seen is dropped. Of one shadow one request is under
+// way at a time, of all together at most ten, which is what AWS allows.
 package shadow
 
 import (
@@ -16,7 +18,7 @@ import (
 	"time"
 )
 
-// Conn is what a shadow needs of a connection.
+// Conn is what a Mux needs of a connection.
 type Conn interface {
 	// Publish returns nil once this very connection has the PUBACK.
 	Publish(ctx context.Context, topic string, qos byte, payload []byte) error
@@ -28,6 +30,9 @@ type Conn interface {
 
 // AnswerTimeout is how long Get and Update wait for an answer.
 const AnswerTimeout = 10 * time.Second
+
+// InFlight is how many requests of one thing may be under way (spec/awsiot.md 3).
+const InFlight = 10
 
 // Errors of a Client.
 var (

@@ -225,11 +225,15 @@ func TestAgainstTheLocalCloud(t *testing.T) {
 		t.Fatal(err)
 	}
 	link.Handle("uplink", func(ctx context.Context, c *mqttlink.Conn) error {
-		sh, err := shadow.Open(ctx, c, id.Thing, wire.LedgerShadow)
+		shadows, err := shadow.Open(ctx, c, id.Thing)
 		if err != nil {
 			return err
 		}
-		return up.Serve(ctx, c, sh)
+		ledger, err := shadows.Client(wire.LedgerShadow)
+		if err != nil {
+			return err
+		}
+		return up.Serve(ctx, c, ledger)
 	})
 	lctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
