@@ -30,6 +30,7 @@ const (
 	reasonKeepAlive = "MQTT_KEEP_ALIVE_TIMEOUT"
 	reasonServer    = "SERVER_INITIATED_DISCONNECT"
 	reasonForbidden = "FORBIDDEN_ACCESS"
+	ReasonAPI       = "API_INITIATED_DISCONNECT"
 )
 
 // handshakeLimit is how long a TLS handshake may take.
