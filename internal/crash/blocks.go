@@ -1,0 +1,91 @@
+package crash
+
+import (
+	"math/rand/v2"
+	"sync"
+)
+
+// Blocks is what happened to a disk since some moment, in order, with the promises given in between. Safe for concurrent
+// use.
+type Blocks struct {
+	mu    sync.Mutex
+	start []byte
+	steps []blockStep
+}
+
+type blockStep struct {
+	off   int64
+	data  []byte // a write
+	flush bool
+	note  string
+}
+
+func (b *Blocks) add(s blockStep) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.steps = append(b.steps, s)
+}
+
+// Note notes a promise: everything before it must hold what it says.
+func (b *Blocks) Note(what string) { b.add(blockStep{note: what}) }
+
+// Len is the number of steps; a cut comes after any number of them.
+func (b *Blocks) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.steps)
+}
+
+// Notes lists the promises given in the first n steps.
+func (b *Blocks) Notes(n int) (out []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.steps[:n] {
+		if s.note != "" {
+			out = append(out, s.note)
+		}
+	}
+	return out
+}
+
+// Counts tells how many writes and flushes there were.
+func (b *Blocks) Counts() (writes, flushes int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.steps {
+		if s.data != nil {
+			writes++
+		}
+		if s.flush {
+			flushes++
+		}
+	}
+	return writes, flushes
+}
+
+// Cut returns the disk as a power cut after n steps may leave it: all before the last flush, of the rest any part.
+func (b *Blocks) Cut(n int, rnd *rand.Rand) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	disk := append([]byte(nil), b.start...)
+	put := func(off int64, data []byte) { copy(disk[off:], data) }
+	flushed := 0
+	for i, s := range b.steps[:n] {
+		if s.flush {
+			flushed = i
+		}
+	}
+	for _, s := range b.steps[:flushed] {
+		put(s.off, s.data)
+	}
+	fate := fates(rnd)
+	for _, s := range b.steps[flushed:n] {
+		switch fate() {
+		case kept:
+			put(s.off, s.data)
+		case torn:
+			tear(rnd, s.off, s.data, put)
+		}
+	}
+	return disk
+}

@@ -1,0 +1,106 @@
+//go:build linux && (amd64 || arm64)
+
+package crash
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// alone runs a test in a process with a mount namespace of its own; it returns true there.
+func alone(t *testing.T) bool {
+	t.Helper()
+	const env = "FOUNTAIN_CRASH_TEST_ALONE"
+	if os.Getenv(env) != "" {
+		return true
+	}
+	if err := CanDisk(); err != nil {
+		t.Skip("the disk whose power is cut needs root, /dev/fuse and loop devices: ", err)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), env+"=1")
+	cmd.SysProcAttr = Private()
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return false
+}
+
+// What was flushed is on the disk after the cut, what was not may be; a disk whose flushes are ignored loses it.
+func TestDisk(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	dir := t.TempDir()
+	image, err := Ext4(t.Context(), t.TempDir(), 16<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := NewDisk(dir, "ext4", "data=ordered", image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := bytes.Repeat([]byte("synced. "), 1000)
+	f, err := os.Create(filepath.Join(d.Mount, "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(want); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Notes.WriteString("synced"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(bytes.Repeat([]byte("x"), 5000), 100); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := d.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, fl := b.Counts()
+	t.Logf("%d steps, %d writes, %d flushes, notes %v", b.Len(), w, fl, b.Notes(b.Len()))
+	rnd := rand.New(rand.NewPCG(1, 1))
+	began := time.Now()
+	const cuts = 40
+	for range cuts {
+		n := rnd.IntN(b.Len() + 1)
+		fd, err := unix.MemfdCreate("image", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := unix.Write(fd, b.Cut(n, rnd)); err != nil {
+			t.Fatal(err)
+		}
+		if err := MountImage(fd, d.Mount, "ext4", ""); err != nil {
+			t.Fatalf("after %d steps: %v", n, err)
+		}
+		got, err := os.ReadFile(filepath.Join(d.Mount, "file"))
+		if promised := len(b.Notes(n)) > 0; promised && (err != nil || len(got) != len(want)) {
+			t.Errorf("after %d steps: %d bytes, %v", n, len(got), err)
+		}
+		if err := unix.Unmount(d.Mount, 0); err != nil {
+			t.Fatal(err)
+		}
+		_ = unix.Close(fd)
+	}
+	t.Logf("%v an image", time.Since(began)/cuts)
+}
