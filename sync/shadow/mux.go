@@ -16,11 +16,12 @@ type Mux struct {
 	thing string
 	slots chan struct{} // InFlight tokens: the right of a request to be under way
 
-	mu      sync.Mutex // guards what follows and the state of every Client, never held over I/O
-	waiting map[string]call
-	clients map[wire.ShadowPath][]*Client
-	turns   map[wire.ShadowPath]chan struct{}
-	ignored uint64
+	mu        sync.Mutex // guards what follows and the state of every Client, never held over I/O
+	waiting   map[string]call
+	clients   map[wire.ShadowPath][]*Client
+	listeners map[wire.ShadowPath][]chan Heard
+	turns     map[wire.ShadowPath]chan struct{}
+	ignored   uint64
 }
 
 // call is a request under way.
@@ -41,7 +42,7 @@ func Open(ctx context.Context, conn Conn, thing string) (*Mux, error) {
 	}
 	m := &Mux{
 		conn: conn, thing: thing, slots: make(chan struct{}, InFlight),
-		waiting: map[string]call{}, clients: map[wire.ShadowPath][]*Client{}, turns: map[wire.ShadowPath]chan struct{}{},
+		waiting: map[string]call{}, clients: map[wire.ShadowPath][]*Client{}, listeners: map[wire.ShadowPath][]chan Heard{}, turns: map[wire.ShadowPath]chan struct{}{},
 	}
 	if err := conn.Subscribe(ctx, m.receive, wire.ShadowFilters(thing)...); err != nil {
 		return nil, fmt.Errorf("open shadows: %w", err)
@@ -123,7 +124,7 @@ func (m *Mux) takeDelta(path wire.ShadowPath, payload []byte) bool {
 	if err != nil {
 		return false
 	}
-	taken := false
+	taken := m.tell(path, Heard{d.Version, d.State, true})
 	for _, c := range m.clients[path] {
 		taken = c.offer(d.Version, d.State) || taken
 	}
@@ -140,6 +141,9 @@ func (m *Mux) takeDocument(path wire.ShadowPath, payload []byte, whole bool) boo
 	c := m.hand(path, d.ClientToken, answer{doc: d})
 	if c != nil && whole && d.Version >= c.seen {
 		c.seen, c.delta = d.Version, nil // what a delta had to tell is in the document
+	}
+	if c == nil && !whole && d.State.Desired != nil {
+		return m.tell(path, Heard{Version: d.Version, Desired: d.State.Desired})
 	}
 	return c != nil
 }
