@@ -93,7 +93,7 @@ func New(cfg Config) (*Core, error) {
 // UpdateShadow changes a shadow on behalf of the cloud. state is the "state" object of an update request, for example
 // {"desired":{…}}. Subscribed units see accepted, delta and documents as on AWS. It returns the new version.
 func (c *Core) UpdateShadow(ctx context.Context, thing, name string, state []byte) (int64, error) {
-	return c.shadows.Update(ctx, thing, name, state)
+	return c.shadows.SetState(ctx, thing, name, state)
 }
 
 // ReportedShadow returns the "reported" section of a shadow, "{}" when there is none.

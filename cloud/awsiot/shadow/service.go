@@ -159,9 +159,9 @@ func (s *Service) change(ctx context.Context, thing, name string, payload []byte
 	return d.Version, nil
 }
 
-// Update changes a shadow on behalf of the cloud. state is the "state" object of an update request, for example
+// SetState changes a shadow on behalf of the cloud. state is the "state" object of an update request, for example
 // {"desired":{…}}. Subscribed units see accepted, delta and documents as on AWS. It returns the new version.
-func (s *Service) Update(ctx context.Context, thing, name string, state []byte) (int64, error) {
+func (s *Service) SetState(ctx context.Context, thing, name string, state []byte) (int64, error) {
 	if err := errors.Join(wire.CheckThing(thing), wire.CheckShadowName(name)); err != nil {
 		return 0, fmt.Errorf("update shadow: %w", err)
 	}
