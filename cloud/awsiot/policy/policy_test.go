@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,7 +17,11 @@ func testPolicy(t *testing.T, text string) *Policy {
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
 		t.Fatal(err)
 	}
-	p, err := Parse("P", doc, testARN)
+	b, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := ParseJSON("P", b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +97,7 @@ func FuzzMatch(f *testing.F) {
 		}
 		q := regexp.QuoteMeta(pattern)
 		q = strings.ReplaceAll(strings.ReplaceAll(q, `\*`, `(?s:.*)`), `\?`, `(?s:.)`)
-		p, ok := compile(pattern, Principal{})
+		p, ok := (&statement{}).compile(pattern, &Principal{})
 		if !ok {
 			return // refused, so it matches nothing
 		}

@@ -33,7 +33,7 @@ func TestPlantedErrors(t *testing.T) {
 		{"certificate stays inactive", `"Status": "Active"`, `"Status": "Inactive"`, "Active"},
 		{"template disabled", "Enabled: true", "Enabled: false", "Enabled"},
 		{"no hook", "        TargetArn: !Ref PreProvisioningHookArn\n", "", "PreProvisioningHook"},
-		{"condition", "Action: iot:Connect\n", "Action: iot:Connect\n            Condition: {Bool: {x: true}}\n", "Condition"},
+		{"condition", "Action: iot:Connect\n", "Action: iot:Connect\n            Condition: {Bool: {x: true}}\n", "condition key"},
 		{"unknown function", "!GetAtt ConsumptionRole.Arn", "!ImportValue x", "!ImportValue"},
 		{"key twice", "      Enabled: true", "      Enabled: true\n      Enabled: true", "Enabled"},
 	} {
