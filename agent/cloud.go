@@ -143,7 +143,7 @@ func (c *cloud) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	link, err := mqttlink.New(mqttlink.Config{Addr: ep.MQTT, ClientID: id.Thing, TLS: tlsCfg, Dial: c.dialer(), Log: c.a.log})
+	link, err := mqttlink.New(mqttlink.Config{Addrs: []string{ep.MQTT}, ClientID: id.Thing, TLS: tlsCfg, Dial: c.dialer(), Log: c.a.log})
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (c *cloud) provision(ctx context.Context, ep endpoints, roots *x509.CertPoo
 			if err != nil {
 				return nil, err
 			}
-			conn, err := mqttlink.Dial(ctx, mqttlink.Config{Addr: ep.MQTT, ClientID: clientID, TLS: cfg, Dial: c.dialer(), Log: c.a.log})
+			conn, err := mqttlink.Dial(ctx, mqttlink.Config{Addrs: []string{ep.MQTT}, ClientID: clientID, TLS: cfg, Dial: c.dialer(), Log: c.a.log})
 			if err != nil {
 				return nil, err // not conn: a nil *Conn in the interface is not nil
 			}

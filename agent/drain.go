@@ -17,7 +17,7 @@ import (
 
 // drain serves every log that has records to bring up over one connection.
 func (c *cloud) drain(ctx context.Context, conn *mqttlink.Conn, shadows *shadow.Mux) error {
-	return c.serve(ctx, conn, func() (uplink.Shadow, error) { return shadows.Client(wire.LedgerShadow) })
+	return c.serve(ctx, conn.Bulk(), func() (uplink.Shadow, error) { return shadows.Client(wire.LedgerShadow) })
 }
 
 // serve runs an uplink for the current log and for every older one with something left. Damage may begin a new log at

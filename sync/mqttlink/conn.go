@@ -16,7 +16,6 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
-	"golang.org/x/time/rate"
 
 	"fountain/internal/logkey"
 	"fountain/sync/wire"
@@ -31,45 +30,26 @@ type Conn struct {
 	log     *slog.Logger
 	stray   atomic.Uint64 // messages nobody subscribed for
 	lost    chan struct{}
-	mu      sync.Mutex // guards err and ended, never held over I/O
+	mu      sync.Mutex // guards err, ended and filters, never held over I/O
 	err     error
 	ended   bool
+	filters map[string]bool // subscribed to
 	closing sync.Once
 }
 
-// budget bounds what a link publishes, over all its connections.
-type budget struct {
-	messages *rate.Limiter
-	bytes    *rate.Limiter
-}
-
-func newBudget(cfg Config) *budget {
-	return &budget{
-		messages: rate.NewLimiter(rate.Limit(cfg.MessageRate), 10), // a short burst after a pause is fine: quota counts per second
-		bytes:    rate.NewLimiter(rate.Limit(cfg.ByteRate), 2*wire.MaxPayload),
-	}
-}
-
-func (b *budget) wait(ctx context.Context, size int) error {
-	if err := b.messages.Wait(ctx); err != nil {
-		return err
-	}
-	return b.bytes.WaitN(ctx, size)
-}
-
-// Dial makes one connection and waits for its CONNACK. The caller closes it.
+// Dial makes one connection to the first endpoint and waits for its CONNACK. The caller closes it.
 func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	return dial(ctx, cfg, newBudget(cfg))
+	return dial(ctx, cfg, cfg.Addrs[0], newBudget(cfg))
 }
 
-func dial(ctx context.Context, cfg Config, b *budget) (*Conn, error) {
+func dial(ctx context.Context, cfg Config, addr string, b *budget) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, ConnectTimeout)
 	defer cancel()
-	c := &Conn{budget: b, log: cfg.Log, lost: make(chan struct{})}
-	c.client = mqtt.NewClient(c.options(ctx, cfg))
+	c := &Conn{budget: b, log: cfg.Log, lost: make(chan struct{}), filters: map[string]bool{}}
+	c.client = mqtt.NewClient(c.options(ctx, cfg, addr))
 	token := c.client.Connect()
 	select {
 	case <-token.Done():
@@ -82,11 +62,11 @@ func dial(ctx context.Context, cfg Config, b *budget) (*Conn, error) {
 		<-token.Done() // the transport is closed by ctx, so paho is about to answer; never leave a client behind
 		c.end(err, false)
 		c.Close()
-		return nil, fmt.Errorf("connect to %s: %w", cfg.Addr, c.explain(err))
+		return nil, fmt.Errorf("connect to %s: %w", addr, c.explain(err))
 	}
 	if !c.unguard() { // ctx ended this very moment and the transport is closed
 		c.Close()
-		return nil, fmt.Errorf("connect to %s: %w", cfg.Addr, context.Cause(ctx))
+		return nil, fmt.Errorf("connect to %s: %w", addr, context.Cause(ctx))
 	}
 	return c, nil
 }
@@ -99,9 +79,9 @@ func (c *Conn) explain(err error) error {
 	return err
 }
 
-func (c *Conn) options(ctx context.Context, cfg Config) *mqtt.ClientOptions {
+func (c *Conn) options(ctx context.Context, cfg Config, addr string) *mqtt.ClientOptions {
 	o := mqtt.NewClientOptions()
-	o.AddBroker("tcp://" + cfg.Addr)
+	o.AddBroker("tcp://" + addr)
 	o.SetClientID(cfg.ClientID)
 	o.SetProtocolVersion(4)
 	o.SetCleanSession(true)
@@ -116,11 +96,12 @@ func (c *Conn) options(ctx context.Context, cfg Config) *mqtt.ClientOptions {
 	o.SetStore(mqtt.NewOrderedMemoryStore())
 	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
 		c.stray.Add(1)
+		c.budget.arrived(len(m.Topic()) + len(m.Payload()))
 		c.log.Debug("message without subscriber dropped", logkey.Topic, m.Topic())
 	})
 	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { c.end(err, c.raw.hungUp()) })
 	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
-		conn, err := open(ctx, cfg)
+		conn, err := open(ctx, cfg, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -131,16 +112,17 @@ func (c *Conn) options(ctx context.Context, cfg Config) *mqtt.ClientOptions {
 	return o
 }
 
-func open(ctx context.Context, cfg Config) (net.Conn, error) {
+// open makes the transport. The name is resolved anew every time: an endpoint's addresses change.
+func open(ctx context.Context, cfg Config, addr string) (net.Conn, error) {
 	dialer := cfg.Dial
 	if dialer == nil {
 		dialer = (&net.Dialer{}).DialContext
 	}
-	conn, err := dialer(ctx, "tcp", cfg.Addr)
+	conn, err := dialer(ctx, "tcp", addr)
 	if err != nil || cfg.TLS == nil {
 		return conn, err
 	}
-	secure := tls.Client(conn, cfg.TLS)
+	secure := tls.Client(conn, forEndpoint(cfg.TLS, addr))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close() // the handshake's error is the one to tell
 		return nil, fmt.Errorf("tls: %w", err)
@@ -237,10 +219,28 @@ func (c *Conn) Publish(ctx context.Context, topic string, qos byte, payload []by
 }
 
 // Send queues a message behind those sent before and returns a channel that yields exactly one result, as Publish
-// returns it. It blocks while the rate is used up.
+// returns it. It blocks while the rate is used up, which bulk never does to it.
 func (c *Conn) Send(ctx context.Context, topic string, qos byte, payload []byte) <-chan error {
+	return c.send(ctx, false, topic, qos, payload)
+}
+
+// Bulk returns the connection for messages that may wait: it sends as Send does, with what the others leave of the rate.
+func (c *Conn) Bulk() Bulk { return Bulk{c} }
+
+// Bulk is a Conn for a drain.
+type Bulk struct{ conn *Conn }
+
+// Send is Conn.Send for messages that may wait.
+func (b Bulk) Send(ctx context.Context, topic string, qos byte, payload []byte) <-chan error {
+	return b.conn.send(ctx, true, topic, qos, payload)
+}
+
+// Lost is Conn.Lost.
+func (b Bulk) Lost() <-chan struct{} { return b.conn.Lost() }
+
+func (c *Conn) send(ctx context.Context, bulk bool, topic string, qos byte, payload []byte) <-chan error {
 	result := make(chan error, 1)
-	if err := c.admit(ctx, topic, qos, payload); err != nil {
+	if err := c.admit(ctx, bulk, topic, qos, payload); err != nil {
 		result <- fmt.Errorf("publish to %s: %w", topic, err)
 		return result
 	}
@@ -255,7 +255,7 @@ func (c *Conn) Send(ctx context.Context, topic string, qos byte, payload []byte)
 	return result
 }
 
-func (c *Conn) admit(ctx context.Context, topic string, qos byte, payload []byte) error {
+func (c *Conn) admit(ctx context.Context, bulk bool, topic string, qos byte, payload []byte) error {
 	if qos > 1 {
 		return fmt.Errorf("%w: QoS 2 is not offered", wire.ErrLimit)
 	}
@@ -268,7 +268,7 @@ func (c *Conn) admit(ctx context.Context, topic string, qos byte, payload []byte
 	if err := c.Err(); err != nil {
 		return err
 	}
-	if err := c.budget.wait(ctx, len(topic)+len(payload)); err != nil {
+	if err := c.budget.wait(ctx, bulk, len(topic)+len(payload)); err != nil {
 		return err
 	}
 	return c.Err()
@@ -315,21 +315,31 @@ func (c *Conn) settle(err error) error {
 	return c.Err()
 }
 
-// Subscribe asks for the filters with QoS 1, eight at a time, and returns nil when every one is granted. The handler
-// is called on paho's own goroutine: it may only put into a bounded channel, else pings stop.
+// Subscribe asks for the filters with QoS 1, eight at a time, and returns nil when every one is granted. A connection
+// has at most MaxSubscriptions. The handler is called on paho's own goroutine: it may only put into a bounded channel,
+// else pings stop.
 func (c *Conn) Subscribe(ctx context.Context, handler func(topic string, payload []byte), filters ...string) error {
+	if err := c.claim(filters); err != nil {
+		return err
+	}
+	receive := func(_ mqtt.Client, m mqtt.Message) {
+		c.budget.arrived(len(m.Topic()) + len(m.Payload()))
+		handler(m.Topic(), m.Payload())
+	}
 	for chunk := range slices.Chunk(filters, wire.MaxFilters) {
-		if err := wire.CheckSubscribe(chunk); err != nil {
+		size := 0
+		want := make(map[string]byte, len(chunk))
+		for _, f := range chunk {
+			want[f] = 1
+			size += len(f)
+		}
+		if err := c.budget.wait(ctx, false, size); err != nil {
 			return err
 		}
 		if err := c.Err(); err != nil {
 			return err
 		}
-		want := make(map[string]byte, len(chunk))
-		for _, f := range chunk {
-			want[f] = 1
-		}
-		token := c.client.SubscribeMultiple(want, func(_ mqtt.Client, m mqtt.Message) { handler(m.Topic(), m.Payload()) })
+		token := c.client.SubscribeMultiple(want, receive)
 		if err := c.await(ctx, token); err != nil {
 			return fmt.Errorf("subscribe to %s: %w", chunk[0], err)
 		}
@@ -339,6 +349,24 @@ func (c *Conn) Subscribe(ctx context.Context, handler func(topic string, payload
 				return fmt.Errorf("subscribe to %s: %w", f, ErrForbidden)
 			}
 		}
+	}
+	return nil
+}
+
+// claim checks the filters and counts them among the connection's subscriptions.
+func (c *Conn) claim(filters []string) error {
+	for chunk := range slices.Chunk(filters, wire.MaxFilters) {
+		if err := wire.CheckSubscribe(chunk); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range filters {
+		c.filters[f] = true
+	}
+	if n := len(c.filters); n > MaxSubscriptions {
+		return fmt.Errorf("subscribe to %s: %w: %d subscriptions, at most %d", filters[0], wire.ErrLimit, n, MaxSubscriptions)
 	}
 	return nil
 }

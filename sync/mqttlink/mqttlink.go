@@ -1,10 +1,10 @@
 // Package mqttlink keeps a unit connected to AWS IoT Core, or whatever speaks like it. It alone imports paho.
 //
-//	Link.Run ──► Dial ──► Conn (one paho client, one TCP connection) ──► Session functions, one goroutine each
-//	    ▲                   │ lost, or a Session failed
-//	    └── full-jitter backoff 1 s → 128 s, ≥ 1.1 s between CONNECTs ──┘
+//	endpoints, ranked ─► Link.Run ──► dial ──► Conn (one paho client, one connection) ──► Sessions, a goroutine each
+//	Try(new list) ─────────┘ ▲                   │ lost, or a Session failed                  │ Send: urgent
+//	                         └── full-jitter backoff 1 s → 128 s, ≥ 1.1 s between CONNECTs ──┘ Bulk().Send: the rest
 //
-// It may import wire. A Conn is one connection life: what it reports as acknowledged was acknowledged on this very
+// It may import wire and internal packages. A Conn is one connection life: what it reports as acknowledged was acknowledged on this very
 // connection. paho's own reconnect is off because it reports success for messages no broker has acknowledged
 // (spec/awsiot.md 11). Payload size, topics, filters and rates are checked before anything is sent: the service
 // answers a violation by closing the socket.
@@ -39,18 +39,28 @@ const (
 // ALPN is the protocol name that port 443 needs.
 const ALPN = "x-amzn-mqtt-ca"
 
+// MaxSubscriptions is how many filters one connection may have here, half of what AWS allows.
+const MaxSubscriptions = 25
+
+// DialFunc opens a transport.
+type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
+
 // Config of a connection.
 type Config struct {
-	Addr     string // host:port
-	ClientID string // the thing's name
-	// TLS is made by TLSConfig. It may be nil only together with Dial, whose connections are then used as they are.
+	Addrs    []string // endpoints, host:port, best first (ParseAddrs); Dial uses the first only
+	ClientID string   // the thing's name
+	// TLS is made by TLSConfig; server name and ALPN follow the endpoint. It may be nil only together with Dial, whose
+	// connections are then used as they are.
 	TLS *tls.Config
-	// Dial opens the transport; nil means TCP.
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// MessageRate and ByteRate bound what is published over all of a Link's connections; defaults 90/s and 448 KiB/s.
+	// Dial opens the transport in front of TLS: a proxy (Proxy), or what a test wants; nil means TCP.
+	Dial DialFunc
+	// MessageRate and ByteRate bound the messages of both directions over all of a Link's connections; defaults 90/s and
+	// 448 KiB/s.
 	MessageRate float64
 	ByteRate    float64
-	Log         *slog.Logger
+	// DropSpread is the time over which units come back that were dropped together after StableAfter; default 15 s.
+	DropSpread time.Duration
+	Log        *slog.Logger
 }
 
 // TLSConfig returns the client side of mutual TLS: at least 1.2, no session tickets, server name from addr, ALPN on
@@ -62,16 +72,23 @@ func TLSConfig(addr string, cert tls.Certificate, roots *x509.CertPool, now func
 	}
 	cfg := &tls.Config{
 		MinVersion:             tls.VersionTLS12,
-		ServerName:             host,
 		RootCAs:                roots,
 		Certificates:           []tls.Certificate{cert},
 		SessionTicketsDisabled: true,
 		Time:                   now,
 	}
+	return forEndpoint(cfg, net.JoinHostPort(host, port)), nil
+}
+
+// forEndpoint returns cfg as the endpoint wants it. addr was checked.
+func forEndpoint(cfg *tls.Config, addr string) *tls.Config {
+	host, port, _ := net.SplitHostPort(addr)
+	cfg = cfg.Clone()
+	cfg.ServerName, cfg.NextProtos = host, nil
 	if port == "443" {
 		cfg.NextProtos = []string{ALPN}
 	}
-	return cfg, nil
+	return cfg
 }
 
 // Errors of a Conn.
@@ -114,8 +131,10 @@ const (
 type State struct {
 	Phase    Phase
 	Since    time.Time
-	LastErr  string // of the last connection or attempt; stays while online
-	Connects uint64 // CONNECTs sent since start
+	Addr     string   // endpoint in use
+	Addrs    []string // all of them, best first; the list that Try brought once it has proved itself
+	LastErr  string   // of the last connection or attempt; stays while online
+	Connects uint64   // CONNECTs sent since start
 }
 
 func (c *Config) check() error {
@@ -125,8 +144,8 @@ func (c *Config) check() error {
 	if c.TLS == nil && c.Dial == nil {
 		return errors.New("mqttlink: no TLS configuration")
 	}
-	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
-		return fmt.Errorf("read endpoint %q: %w", c.Addr, err)
+	if err := checkAddrs(c.Addrs); err != nil {
+		return err
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -136,6 +155,9 @@ func (c *Config) check() error {
 	}
 	if c.ByteRate == 0 {
 		c.ByteRate = 448 * 1024
+	}
+	if c.DropSpread == 0 {
+		c.DropSpread = 15 * time.Second
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func (p *peer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 func (p *peer) config() Config {
-	return Config{Addr: "cloud.test:8883", ClientID: "unit-1", Dial: p.dial, MessageRate: 1e6, ByteRate: 1e9}
+	return Config{Addrs: []string{"cloud.test:8883"}, ClientID: "unit-1", Dial: p.dial, MessageRate: 1e6, ByteRate: 1e9}
 }
 
 func (p *peer) times() []time.Time {

@@ -77,7 +77,7 @@ func dialTLS(t *testing.T, addr string, server tls.Certificate, roots *x509.Cert
 		}
 	}()
 	c, err := Dial(t.Context(), Config{
-		Addr: addr, ClientID: "unit-1", TLS: cfg,
+		Addrs: []string{addr}, ClientID: "unit-1", TLS: cfg,
 		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, l.Addr().String())
 		},
@@ -120,9 +120,9 @@ func TestTLS(t *testing.T) {
 func TestConfigIsChecked(t *testing.T) {
 	dial := func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }
 	for name, cfg := range map[string]Config{
-		"no TLS":       {Addr: "h:1", ClientID: "u"},
-		"no client id": {Addr: "h:1", Dial: dial},
-		"bad address":  {Addr: "h", ClientID: "u", Dial: dial},
+		"no TLS":       {Addrs: []string{"h:1"}, ClientID: "u"},
+		"no client id": {Addrs: []string{"h:1"}, Dial: dial},
+		"bad address":  {Addrs: []string{"h"}, ClientID: "u", Dial: dial},
 	} {
 		if _, err := New(cfg); err == nil {
 			t.Errorf("%s: taken", name)

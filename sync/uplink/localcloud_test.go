@@ -188,7 +188,7 @@ func TestAgainstTheLocalCloud(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return mqttlink.Config{Addr: "localhost:" + port, ClientID: id, TLS: cfg, Log: log, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return mqttlink.Config{Addrs: []string{"localhost:" + port}, ClientID: id, TLS: cfg, Log: log, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			c, err := (&net.Dialer{}).DialContext(ctx, network, l.Addr().String())
 			mu.Lock()
 			torn = c

@@ -1,4 +1,4 @@
-package agent
+package mqttlink
 
 import (
 	"bufio"
@@ -53,7 +53,7 @@ func fakeProxy(t *testing.T, status string) (addr string, asked chan *http.Reque
 func TestProxy(t *testing.T) {
 	addr, asked := fakeProxy(t, "200 fine")
 	u := &url.URL{Scheme: "http", Host: addr, User: url.UserPassword("unit", "let me:out")}
-	c, err := connect(t.Context(), u, "cloud.example:8883")
+	c, err := Proxy(u)(t.Context(), "tcp", "cloud.example:8883")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,8 @@ func TestProxy(t *testing.T) {
 func TestProxyRefuses(t *testing.T) {
 	for status, want := range map[string]string{"407 who": "user and a password", "403 no": "does not let the unit through", "nonsense": "no HTTP answer"} {
 		addr, _ := fakeProxy(t, status)
-		_, err := connect(t.Context(), &url.URL{Host: addr, User: url.UserPassword("unit", secret)}, "cloud.example:8883")
+		const secret = "s3cr3t"
+		_, err := Proxy(&url.URL{Host: addr, User: url.UserPassword("unit", secret)})(t.Context(), "tcp", "cloud.example:8883")
 		if p := problem.From(err); err == nil || p.Code != problem.CodeUnreachable || !strings.Contains(p.What, want) || p.Remedy == "" || strings.Contains(err.Error(), secret) {
 			t.Errorf("%s: %v", status, err)
 		}
@@ -82,7 +83,7 @@ func TestProxyRefuses(t *testing.T) {
 	addr, asked := fakeProxy(t, "")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	go func() { <-asked; cancel() }()
-	if _, err := connect(ctx, &url.URL{Host: addr}, "cloud.example:8883"); err != context.Canceled {
+	if _, err := Proxy(&url.URL{Host: addr})(ctx, "tcp", "cloud.example:8883"); err != context.Canceled {
 		t.Errorf("a proxy that hangs: %v", err)
 	}
 }
