@@ -225,7 +225,7 @@ func contractRegistry(t *testing.T, s Store) {
 		t.Fatal(err)
 	}
 	c := must[Certificate](t)(s.Certificate(ctx, "1"))
-	if c.Status != CertActive || c.Thing != "u1" || c.Token != "" || !slices.Equal(c.Policies, []string{"p"}) {
+	if c.Status != CertActive || !slices.Equal(c.Things, []string{"u1"}) || c.Token != "" || !slices.Equal(c.Policies, []string{"p"}) {
 		t.Fatalf("%+v", c)
 	}
 	if _, err := s.CertificateByToken(ctx, "t1"); !errors.Is(err, ErrNotFound) {
@@ -315,7 +315,7 @@ func TestOpenProblems(t *testing.T) {
 	ctx := context.Background()
 	made := filepath.Join(t.TempDir(), "cloud.db")
 	s := must[*SQLite](t)(OpenSQLite(ctx, made))
-	if _, err := s.w.Exec(`UPDATE meta SET value = '2' WHERE key = 'schema'`); err != nil {
+	if _, err := s.w.Exec(`UPDATE meta SET value = '99' WHERE key = 'schema'`); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

@@ -18,7 +18,7 @@ const quarterMS = 15 * 60 * 1000
 type batch struct {
 	ctx    context.Context
 	insert *sql.Stmt
-	tx     *sql.Tx
+	tx     conn
 	logs   map[[2]string]*logState
 	totals map[totalKey]*Total
 }
@@ -39,12 +39,12 @@ type totalKey struct {
 }
 
 // Put implements Pours.
-func (s *SQLite) Put(ctx context.Context, puts []Put) ([]Result, error) {
+func (s *db) Put(ctx context.Context, puts []Put) ([]Result, error) {
 	results := make([]Result, len(puts))
-	err := s.write(ctx, "store pours", func(tx *sql.Tx) error {
+	err := s.write(ctx, "store pours", func(tx conn) error {
 		b := &batch{ctx: ctx, tx: tx, logs: map[[2]string]*logState{}, totals: map[totalKey]*Total{}}
 		var err error
-		if b.insert, err = tx.PrepareContext(ctx, `INSERT INTO pours(log, seq, received, body) VALUES (?,?,?,?) ON CONFLICT(log, seq) DO NOTHING`); err != nil {
+		if b.insert, err = tx.prepare(ctx, `INSERT INTO pours(log, seq, received, body) VALUES (?,?,?,?) ON CONFLICT(log, seq) DO NOTHING RETURNING n`); err != nil {
 			return err
 		}
 		defer b.insert.Close()
@@ -70,16 +70,11 @@ func (b *batch) put(p Put) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	res, err := b.insert.ExecContext(b.ctx, l.id, int64(p.Record.Seq), p.Received, p.Body)
-	if err != nil {
-		return Result{}, err
-	}
-	if n, err := res.RowsAffected(); err != nil {
-		return Result{}, err
-	} else if n == 0 {
+	var n int64
+	err = b.insert.QueryRowContext(b.ctx, l.id, int64(p.Record.Seq), p.Received, p.Body).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
 		return b.again(l, p)
 	}
-	n, err := res.LastInsertId()
 	if err != nil {
 		return Result{}, err
 	}
@@ -100,15 +95,15 @@ func (b *batch) put(p Put) (Result, error) {
 func (b *batch) again(l *logState, p Put) (Result, error) {
 	var n int64
 	var body []byte
-	if err := b.tx.QueryRowContext(b.ctx, `SELECT n, body FROM pours WHERE log = ? AND seq = ?`, l.id, int64(p.Record.Seq)).Scan(&n, &body); err != nil {
+	if err := b.tx.queryRow(b.ctx, `SELECT n, body FROM pours WHERE log = ? AND seq = ?`, l.id, int64(p.Record.Seq)).Scan(&n, &body); err != nil {
 		return Result{}, err
 	}
 	if bytes.Equal(body, p.Body) {
 		return Result{Verdict: Same, N: n}, nil
 	}
 	digest := sha256.Sum256(p.Body)
-	_, err := b.tx.ExecContext(b.ctx, `INSERT INTO conflicts(log, seq, digest, received, body) VALUES (?,?,?,?,?)
-		ON CONFLICT(log, seq, digest) DO UPDATE SET times = times + 1`, l.id, int64(p.Record.Seq), digest[:], p.Received, p.Body)
+	_, err := b.tx.exec(b.ctx, `INSERT INTO conflicts(log, seq, digest, received, body) VALUES (?,?,?,?,?)
+		ON CONFLICT(log, seq, digest) DO UPDATE SET times = conflicts.times + 1`, l.id, int64(p.Record.Seq), digest[:], p.Received, p.Body)
 	return Result{Verdict: Conflict}, err
 }
 
@@ -118,10 +113,10 @@ func (b *batch) logOf(thing, log string) (*logState, error) {
 		return l, nil
 	}
 	l := &logState{}
-	err := b.tx.QueryRowContext(b.ctx, `SELECT id, upto, last, last_n, changed, EXISTS (SELECT 1 FROM islands WHERE islands.log = logs.id)
+	err := b.tx.queryRow(b.ctx, `SELECT id, upto, last, last_n, changed, EXISTS (SELECT 1 FROM islands WHERE islands.log = logs.id)
 		FROM logs WHERE thing = ? AND log = ?`, thing, log).Scan(&l.id, &l.upto, &l.last, &l.lastN, &l.changed, &l.islands)
 	if errors.Is(err, sql.ErrNoRows) {
-		err = b.tx.QueryRowContext(b.ctx, `INSERT INTO logs(thing, log) VALUES (?,?) RETURNING id`, thing, log).Scan(&l.id)
+		err = b.tx.queryRow(b.ctx, `INSERT INTO logs(thing, log) VALUES (?,?) RETURNING id`, thing, log).Scan(&l.id)
 	}
 	if err != nil {
 		return nil, err
@@ -138,7 +133,7 @@ func (b *batch) advance(l *logState, seq uint64) error {
 			return nil
 		}
 		var end int64
-		err := b.tx.QueryRowContext(b.ctx, `DELETE FROM islands WHERE log = ? AND a = ? RETURNING b`, l.id, int64(seq+1)).Scan(&end)
+		err := b.tx.queryRow(b.ctx, `DELETE FROM islands WHERE log = ? AND a = ? RETURNING b`, l.id, int64(seq+1)).Scan(&end)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -152,13 +147,13 @@ func (b *batch) advance(l *logState, seq uint64) error {
 	}
 	l.islands = true
 	a, e := int64(seq), int64(seq)
-	if err := b.tx.QueryRowContext(b.ctx, `DELETE FROM islands WHERE log = ? AND b = ? RETURNING a`, l.id, a-1).Scan(&a); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err := b.tx.queryRow(b.ctx, `DELETE FROM islands WHERE log = ? AND b = ? RETURNING a`, l.id, a-1).Scan(&a); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	if err := b.tx.QueryRowContext(b.ctx, `DELETE FROM islands WHERE log = ? AND a = ? RETURNING b`, l.id, e+1).Scan(&e); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err := b.tx.queryRow(b.ctx, `DELETE FROM islands WHERE log = ? AND a = ? RETURNING b`, l.id, e+1).Scan(&e); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	_, err := b.tx.ExecContext(b.ctx, `INSERT INTO islands(log, a, b) VALUES (?,?,?)`, l.id, a, e)
+	_, err := b.tx.exec(b.ctx, `INSERT INTO islands(log, a, b) VALUES (?,?,?)`, l.id, a, e)
 	return err
 }
 
@@ -167,14 +162,14 @@ func (b *batch) finish() error {
 		if !l.dirty {
 			continue
 		}
-		if _, err := b.tx.ExecContext(b.ctx, `UPDATE logs SET upto = ?, last = ?, last_n = ?, changed = ? WHERE id = ?`,
+		if _, err := b.tx.exec(b.ctx, `UPDATE logs SET upto = ?, last = ?, last_n = ?, changed = ? WHERE id = ?`,
 			int64(l.upto), int64(l.last), l.lastN, l.changed, l.id); err != nil {
 			return err
 		}
 	}
 	for k, t := range b.totals {
-		if _, err := b.tx.ExecContext(b.ctx, `INSERT INTO totals(quarter, rig, pours, ul) VALUES (?,?,?,?)
-			ON CONFLICT(quarter, rig) DO UPDATE SET pours = pours + excluded.pours, ul = ul + excluded.ul`, k.quarter, k.rig, t.Pours, t.UL); err != nil {
+		if _, err := b.tx.exec(b.ctx, `INSERT INTO totals(quarter, rig, pours, ul) VALUES (?,?,?,?)
+			ON CONFLICT(quarter, rig) DO UPDATE SET pours = totals.pours + excluded.pours, ul = totals.ul + excluded.ul`, k.quarter, k.rig, t.Pours, t.UL); err != nil {
 			return err
 		}
 	}
@@ -182,12 +177,12 @@ func (b *batch) finish() error {
 }
 
 // Quarantine implements Pours.
-func (s *SQLite) Quarantine(ctx context.Context, bad []Bad) error {
-	return s.write(ctx, "quarantine", func(tx *sql.Tx) error {
+func (s *db) Quarantine(ctx context.Context, bad []Bad) error {
+	return s.write(ctx, "quarantine", func(tx conn) error {
 		for _, x := range bad {
 			digest := sha256.Sum256(x.Body)
-			if _, err := tx.ExecContext(ctx, `INSERT INTO quarantine(thing, digest, why, received, body) VALUES (?,?,?,?,?)
-				ON CONFLICT(thing, digest) DO UPDATE SET times = times + 1`, x.Thing, digest[:], x.Why, x.Received, x.Body); err != nil {
+			if _, err := tx.exec(ctx, `INSERT INTO quarantine(thing, digest, why, received, body) VALUES (?,?,?,?,?)
+				ON CONFLICT(thing, digest) DO UPDATE SET times = quarantine.times + 1`, x.Thing, digest[:], x.Why, x.Received, x.Body); err != nil {
 				return err
 			}
 		}
@@ -196,43 +191,32 @@ func (s *SQLite) Quarantine(ctx context.Context, bad []Bad) error {
 }
 
 // Marks implements Pours.
-func (s *SQLite) Marks(ctx context.Context, thing string, limit int) ([]Mark, error) {
-	tx, err := s.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // one view of logs and islands
-	if err != nil {
-		return nil, fmt.Errorf("read marks: %w", err)
-	}
-	defer tx.Rollback() // nothing was written
-	rows, err := tx.QueryContext(ctx, `SELECT id, log, upto, last, changed FROM logs WHERE thing = ? AND last > 0 ORDER BY changed DESC, last_n DESC LIMIT ?`, thing, limit)
-	if err != nil {
-		return nil, fmt.Errorf("read marks: %w", err)
-	}
-	defer rows.Close()
+func (s *db) Marks(ctx context.Context, thing string, limit int) ([]Mark, error) {
 	var marks []Mark
-	var ids []int64
-	for rows.Next() {
-		m := Mark{Thing: thing}
-		var id int64
-		if err := rows.Scan(&id, &m.Log, &m.Upto, &m.Last, &m.Changed); err != nil {
-			return nil, fmt.Errorf("read marks: %w", err)
+	err := s.read(ctx, "read marks", func(tx conn) error {
+		var ids []int64
+		rows, err := tx.query(ctx, `SELECT id, log, upto, last, changed FROM logs WHERE thing = ? AND last > 0 ORDER BY changed DESC, last_n DESC LIMIT ?`, thing, limit)
+		marks, err = collect(rows, err, func(row scanner) (Mark, error) {
+			m, id := Mark{Thing: thing}, int64(0)
+			err := row.Scan(&id, &m.Log, &m.Upto, &m.Last, &m.Changed)
+			ids = append(ids, id)
+			return m, err
+		})
+		for i := range marks {
+			if err == nil && marks[i].Last > marks[i].Upto {
+				marks[i].Missing, err = missing(ctx, tx, ids[i], marks[i].Upto)
+			}
 		}
-		marks, ids = append(marks, m), append(ids, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read marks: %w", err)
-	}
-	for i := range marks {
-		if marks[i].Last == marks[i].Upto {
-			continue
-		}
-		if marks[i].Missing, err = missing(ctx, tx, ids[i], marks[i].Upto); err != nil {
-			return nil, fmt.Errorf("read marks: %w", err)
-		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return marks, nil
 }
 
-func missing(ctx context.Context, tx *sql.Tx, log int64, upto uint64) ([]uint64, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT a, b FROM islands WHERE log = ? ORDER BY a LIMIT ?`, log, wire.MaxLedgerMissing)
+func missing(ctx context.Context, tx conn, log int64, upto uint64) ([]uint64, error) {
+	rows, err := tx.query(ctx, `SELECT a, b FROM islands WHERE log = ? ORDER BY a LIMIT ?`, log, wire.MaxLedgerMissing)
 	if err != nil {
 		return nil, err
 	}
@@ -274,8 +258,8 @@ func scanPours(rows *sql.Rows, f func(Pour) error) error {
 	return rows.Err()
 }
 
-func (s *SQLite) pours(ctx context.Context, query string, args ...any) ([]Pour, error) {
-	rows, err := s.r.QueryContext(ctx, query, args...)
+func (s *db) pours(ctx context.Context, query string, args ...any) ([]Pour, error) {
+	rows, err := s.reader().query(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read pours: %w", err)
 	}
@@ -285,17 +269,17 @@ func (s *SQLite) pours(ctx context.Context, query string, args ...any) ([]Pour, 
 }
 
 // After implements Reader.
-func (s *SQLite) After(ctx context.Context, n int64, limit int) ([]Pour, error) {
+func (s *db) After(ctx context.Context, n int64, limit int) ([]Pour, error) {
 	return s.pours(ctx, pourQuery+`WHERE n > ? ORDER BY n LIMIT ?`, n, limit)
 }
 
 // Latest implements Reader.
-func (s *SQLite) Latest(ctx context.Context, limit int) ([]Pour, error) {
+func (s *db) Latest(ctx context.Context, limit int) ([]Pour, error) {
 	return s.pours(ctx, pourQuery+`ORDER BY n DESC LIMIT ?`, limit)
 }
 
 // LastPour implements Reader.
-func (s *SQLite) LastPour(ctx context.Context, thing string) (Pour, error) {
+func (s *db) LastPour(ctx context.Context, thing string) (Pour, error) {
 	ps, err := s.pours(ctx, pourQuery+`WHERE n = (SELECT max(last_n) FROM logs WHERE thing = ?)`, thing)
 	if err != nil {
 		return Pour{}, err
@@ -307,8 +291,8 @@ func (s *SQLite) LastPour(ctx context.Context, thing string) (Pour, error) {
 }
 
 // Export implements Reader.
-func (s *SQLite) Export(ctx context.Context, f func(Pour) error) error {
-	rows, err := s.r.QueryContext(ctx, pourQuery+`JOIN logs ON logs.id = pours.log ORDER BY logs.thing, logs.log, pours.seq`)
+func (s *db) Export(ctx context.Context, f func(Pour) error) error {
+	rows, err := s.reader().query(ctx, pourQuery+`JOIN logs ON logs.id = pours.log ORDER BY logs.thing, logs.log, pours.seq`)
 	if err != nil {
 		return fmt.Errorf("export pours: %w", err)
 	}
@@ -316,27 +300,19 @@ func (s *SQLite) Export(ctx context.Context, f func(Pour) error) error {
 }
 
 // Totals implements Reader.
-func (s *SQLite) Totals(ctx context.Context, sinceMS int64) ([]Total, error) {
-	rows, err := s.r.QueryContext(ctx, `SELECT rig, sum(pours), sum(ul) FROM totals WHERE quarter >= ? GROUP BY rig ORDER BY rig`, sinceMS/quarterMS)
+func (s *db) Totals(ctx context.Context, sinceMS int64) ([]Total, error) {
+	rows, err := s.reader().query(ctx, `SELECT rig, sum(pours), sum(ul) FROM totals WHERE quarter >= ? GROUP BY rig ORDER BY rig`, sinceMS/quarterMS)
+	out, err := collect(rows, err, func(row scanner) (t Total, err error) { return t, row.Scan(&t.Rig, &t.Pours, &t.UL) })
 	if err != nil {
 		return nil, fmt.Errorf("sum pours: %w", err)
 	}
-	defer rows.Close()
-	var out []Total
-	for rows.Next() {
-		var t Total
-		if err := rows.Scan(&t.Rig, &t.Pours, &t.UL); err != nil {
-			return nil, fmt.Errorf("sum pours: %w", err)
-		}
-		out = append(out, t)
-	}
-	return out, rows.Err()
+	return out, nil
 }
 
 // Counts implements Reader.
-func (s *SQLite) Counts(ctx context.Context) (Counts, error) {
+func (s *db) Counts(ctx context.Context) (Counts, error) {
 	var c Counts
-	err := s.r.QueryRowContext(ctx, `SELECT (SELECT coalesce(sum(pours), 0) FROM totals),
+	err := s.reader().queryRow(ctx, `SELECT (SELECT coalesce(sum(pours), 0) FROM totals),
 		(SELECT coalesce(sum(times), 0) FROM conflicts), (SELECT coalesce(sum(times), 0) FROM quarantine)`).
 		Scan(&c.Pours, &c.Conflicts, &c.Quarantined)
 	return c, err

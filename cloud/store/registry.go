@@ -2,171 +2,198 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"fmt"
 )
 
-const certColumns = `id, pem, key_hash, status, thing, policies, token, token_expires, created`
+// States of a certificate, as AWS IoT names them.
+const (
+	CertPending  = "PENDING_ACTIVATION"
+	CertActive   = "ACTIVE"
+	CertInactive = "INACTIVE"
+	CertRevoked  = "REVOKED"
+)
 
-// PutCertificate implements Registry.
-func (s *SQLite) PutCertificate(ctx context.Context, c Certificate) error {
-	policies, err := json.Marshal(c.Policies)
-	if err != nil {
-		return fmt.Errorf("store certificate: %w", err)
-	}
-	return s.write(ctx, "store certificate", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO certificates(`+certColumns+`) VALUES (?,?,?,?,?,?,?,?,?)`,
-			c.ID, c.PEM, c.KeyHash, c.Status, c.Thing, string(policies), c.Token, c.TokenExpires, c.Created)
-		return err
-	})
+// Certificate is a registered client certificate. Times are milliseconds since 1970.
+type Certificate struct {
+	ID       string // lower-case hex SHA-256 of the DER form
+	PEM      string
+	KeyHash  string // lower-case hex SHA-256 of the public key's SPKI
+	Status   string
+	Things   []string // attached to, in order of attachment
+	Policies []string // attached directly, in order of name; those of thing groups are not among them
+
+	Token        string // hex SHA-256 of the ownership token; empty once used
+	TokenExpires int64
+	Claim        string // the template, when CreateProvisioningClaim made it
+	Created      int64
+	Changed      int64
 }
 
-type scanner interface{ Scan(dest ...any) error }
-
-func scanCertificate(row scanner) (c Certificate, err error) {
-	var policies string
-	if err := row.Scan(&c.ID, &c.PEM, &c.KeyHash, &c.Status, &c.Thing, &policies, &c.Token, &c.TokenExpires, &c.Created); err != nil {
-		return c, notFound(err)
-	}
-	if err := json.Unmarshal([]byte(policies), &c.Policies); err != nil {
-		return c, fmt.Errorf("read certificate %s: %w", c.ID, err)
-	}
-	return c, nil
+// Thing is a unit as the cloud knows it. Times are milliseconds since 1970; 0 means never.
+type Thing struct {
+	Name           string
+	Serial         string // as it was claimed; empty for things not made by provisioning
+	Type           string
+	Attributes     map[string]string
+	Version        int64
+	Created        int64
+	FirstConnected int64 // first connection with the identity it holds now
+	Released       bool  // an operator let the serial be claimed again
+	Online         bool
+	Changed        int64 // when Online last changed
 }
 
-// Certificate implements Registry.
-func (s *SQLite) Certificate(ctx context.Context, id string) (Certificate, error) {
-	return scanCertificate(s.r.QueryRowContext(ctx, `SELECT `+certColumns+` FROM certificates WHERE id = ?`, id))
+// Registration binds a pending certificate to a thing.
+type Registration struct {
+	CertificateID string
+	Status        string // of the certificate from now on; empty means ACTIVE
+	Thing         string
+	Serial        string
+	Type          string
+	Attributes    map[string]string
+	Groups        []string // nil leaves the thing's groups alone
+	Policies      []string
+	At            int64
 }
 
-// CertificateByToken implements Registry.
-func (s *SQLite) CertificateByToken(ctx context.Context, tokenHash string) (Certificate, error) {
-	if tokenHash == "" {
-		return Certificate{}, ErrNotFound
-	}
-	return scanCertificate(s.r.QueryRowContext(ctx, `SELECT `+certColumns+` FROM certificates WHERE token = ?`, tokenHash))
+// Kinds of Entry.
+const (
+	KindPolicy   = "policy"
+	KindTemplate = "template"
+	KindType     = "type"
+	KindGroup    = "group"
+)
+
+// OriginStack marks what the CloudFormation template says.
+const OriginStack = "stack"
+
+// Entry is a thing type, a thing group, a policy or a provisioning template. Times are milliseconds since 1970.
+type Entry struct {
+	Kind, Name string
+	Origin     string          // OriginStack or empty
+	Settings   json.RawMessage // an object; what is in it is the caller's business
+	Version    int64           // grows with each update
+	Default    int             // the body that counts; 0 for kinds without bodies
+	Last       int             // the highest number of a body so far
+	Created    int64
+	Changed    int64
 }
 
-// CertificatesOf implements Registry.
-func (s *SQLite) CertificatesOf(ctx context.Context, thing string) ([]Certificate, error) {
-	rows, err := s.r.QueryContext(ctx, `SELECT `+certColumns+` FROM certificates WHERE thing = ? AND thing <> '' ORDER BY created DESC, id`, thing)
-	if err != nil {
-		return nil, fmt.Errorf("list certificates: %w", err)
-	}
-	defer rows.Close()
-	var out []Certificate
-	for rows.Next() {
-		c, err := scanCertificate(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	return out, rows.Err()
+// Body is one numbered text of an entry: a policy document, a template's body.
+type Body struct {
+	Version int
+	Text    string
+	Created int64
 }
 
-// Register implements Registry.
-func (s *SQLite) Register(ctx context.Context, r Registration) error {
-	policies, err := json.Marshal(r.Policies)
-	if err != nil {
-		return fmt.Errorf("register %s: %w", r.Thing, err)
-	}
-	return s.write(ctx, "register "+r.Thing, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO things(name, serial, type, created) VALUES (?,?,?,?)
-			ON CONFLICT(name) DO UPDATE SET serial = excluded.serial, type = excluded.type, first_connected = 0, released = 0`,
-			r.Thing, r.Serial, r.Type, r.At); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE certificates SET status = ? WHERE thing = ? AND id <> ?`,
-			CertInactive, r.Thing, r.CertificateID); err != nil {
-			return err
-		}
-		res, err := tx.ExecContext(ctx, `UPDATE certificates SET status = ?, thing = ?, policies = ?, token = '', token_expires = 0 WHERE id = ?`,
-			CertActive, r.Thing, string(policies), r.CertificateID)
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n != 1 {
-			return fmt.Errorf("certificate %s: %w", r.CertificateID, ErrNotFound)
-		}
-		return nil
-	})
+// Seed is an entry as the stack says it.
+type Seed struct {
+	Kind, Name string
+	Settings   json.RawMessage
+	Body       string // empty for kinds without bodies
 }
 
-const thingColumns = `name, serial, type, created, first_connected, released, online, changed`
+// Quotas of AWS IoT that the store keeps.
+const (
+	MaxBodies              = 5  // versions of a policy or template
+	MaxCertificatePolicies = 10 // policies attached to one certificate or group
+)
 
-func scanThing(row scanner) (t Thing, err error) {
-	err = row.Scan(&t.Name, &t.Serial, &t.Type, &t.Created, &t.FirstConnected, &t.Released, &t.Online, &t.Changed)
-	return t, notFound(err)
+// CertTarget and GroupTarget name what a policy is attached to, as the last part of its ARN does.
+func CertTarget(id string) string    { return "cert/" + id }
+func GroupTarget(name string) string { return "thinggroup/" + name }
+
+// Registry keeps things, certificates and what is attached to them.
+type Registry interface {
+	Certificates
+	Things
+	Fleet
+	Entries
+	Links
+	// Revision grows with every change of what decides about a connection: certificates, policies, attachments, things,
+	// groups. Who keeps a copy compares it; reading it costs nothing.
+	Revision() int64
 }
 
-// Thing implements Registry.
-func (s *SQLite) Thing(ctx context.Context, name string) (Thing, error) {
-	return scanThing(s.r.QueryRowContext(ctx, `SELECT `+thingColumns+` FROM things WHERE name = ?`, name))
+// Certificates keeps client certificates.
+type Certificates interface {
+	// PutCertificate stores a certificate and adds the attachments it names.
+	PutCertificate(ctx context.Context, c Certificate) error
+	Certificate(ctx context.Context, id string) (Certificate, error)
+	CertificateByToken(ctx context.Context, tokenHash string) (Certificate, error)
+	// ListCertificates lists those with an id after the given one, in order of id.
+	ListCertificates(ctx context.Context, after string, limit int) ([]Certificate, error)
+	SetCertificateStatus(ctx context.Context, id, status string, at int64) error
+	// DeleteCertificate refuses with ErrInUse what is attached to a thing or, without force, has policies.
+	DeleteCertificate(ctx context.Context, id string, force bool) error
 }
 
-// Things implements Registry.
-func (s *SQLite) Things(ctx context.Context) ([]Thing, error) {
-	rows, err := s.r.QueryContext(ctx, `SELECT `+thingColumns+` FROM things ORDER BY name`)
-	if err != nil {
-		return nil, fmt.Errorf("list things: %w", err)
-	}
-	defer rows.Close()
-	var out []Thing
-	for rows.Next() {
-		t, err := scanThing(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, t)
-	}
-	return out, rows.Err()
+// Things keeps things.
+type Things interface {
+	CreateThing(ctx context.Context, t Thing) error
+	Thing(ctx context.Context, name string) (Thing, error)
+	Things(ctx context.Context) ([]Thing, error)
+	// ListThings lists those with a name after the given one, in order of name.
+	ListThings(ctx context.Context, after string, limit int) ([]Thing, error)
+	// UpdateThing stores what f makes of type and attributes. expected 0 takes any version.
+	UpdateThing(ctx context.Context, name string, expected int64, f func(*Thing) error) error
+	// DeleteThing refuses with ErrInUse a thing with certificates.
+	DeleteThing(ctx context.Context, name string, expected int64) error
+	// SetPresence records that a thing connected or went away.
+	SetPresence(ctx context.Context, thing string, online bool, at int64) error
+	// AllOffline is called at start: nobody is connected yet.
+	AllOffline(ctx context.Context, at int64) error
 }
 
-// SetPresence implements Registry.
-func (s *SQLite) SetPresence(ctx context.Context, thing string, online bool, at int64) error {
-	return s.write(ctx, "record presence of "+thing, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE things SET online = ?1, changed = ?2,
-			first_connected = CASE WHEN ?1 AND first_connected = 0 THEN ?2 ELSE first_connected END WHERE name = ?3`, online, at, thing)
-		return err
-	})
+// Fleet keeps who may be which thing.
+type Fleet interface {
+	// Register makes the thing (or takes it up again), settles the certificate and deactivates every other certificate of
+	// the thing, in one transaction. FirstConnected and Released are reset.
+	Register(ctx context.Context, r Registration) error
+	// Release lets a serial be claimed again and deactivates the thing's certificates.
+	Release(ctx context.Context, serial string) error
 }
 
-// AllOffline implements Registry.
-func (s *SQLite) AllOffline(ctx context.Context, at int64) error {
-	return s.write(ctx, "record that nobody is connected", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE things SET online = 0, changed = ? WHERE online`, at)
-		return err
-	})
+// Entries keeps thing types, thing groups, policies and templates.
+type Entries interface {
+	// CreateEntry makes an entry; a body, if not empty, becomes its version 1 and default.
+	CreateEntry(ctx context.Context, e Entry, body string) error
+	Entry(ctx context.Context, kind, name string) (Entry, error)
+	// ListEntries lists those with a name after the given one, in order of name.
+	ListEntries(ctx context.Context, kind, after string, limit int) ([]Entry, error)
+	// UpdateEntry stores what f makes of the settings. expected 0 takes any version.
+	UpdateEntry(ctx context.Context, kind, name string, expected, at int64, f func(*Entry) error) error
+	// DeleteEntry refuses with ErrInUse a policy that is attached or has several versions, and a type that things have.
+	DeleteEntry(ctx context.Context, kind, name string) error
+	// AddBody refuses with ErrLimit a sixth version.
+	AddBody(ctx context.Context, kind, name, text string, setDefault bool, at int64) (Body, error)
+	Body(ctx context.Context, kind, name string, version int) (Body, error)
+	// Bodies lists all, oldest first.
+	Bodies(ctx context.Context, kind, name string) ([]Body, error)
+	SetDefaultBody(ctx context.Context, kind, name string, version int, at int64) error
+	// DeleteBody refuses with ErrInUse the default.
+	DeleteBody(ctx context.Context, kind, name string, version int) error
+	// Seed makes the stack's entries. One that was changed since stands until the stack itself changes; one that the
+	// stack no longer says loses its mark.
+	Seed(ctx context.Context, seeds []Seed, at int64) error
 }
 
-// Release implements Registry.
-func (s *SQLite) Release(ctx context.Context, serial string) error {
-	return s.write(ctx, "release "+serial, func(tx *sql.Tx) error {
-		var name string
-		if err := tx.QueryRowContext(ctx, `UPDATE things SET released = 1 WHERE serial = ? RETURNING name`, serial).Scan(&name); err != nil {
-			return notFound(err)
-		}
-		_, err := tx.ExecContext(ctx, `UPDATE certificates SET status = ? WHERE thing = ?`, CertInactive, name)
-		return err
-	})
-}
+// Links keeps what is attached to what. Attaching twice is no error; detaching what is not attached is ErrNotFound.
+type Links interface {
+	// AttachPolicy refuses with ErrNotFound a policy that is not there, with ErrLimit an eleventh of one target.
+	AttachPolicy(ctx context.Context, policy, target string, at int64) error
+	DetachPolicy(ctx context.Context, policy, target string) error
+	PoliciesOf(ctx context.Context, target string) ([]string, error)
+	TargetsOf(ctx context.Context, policy string) ([]string, error)
 
-// Shadow implements Shadows. A shadow that never was has version 0.
-func (s *SQLite) Shadow(ctx context.Context, thing, name string) (Shadow, error) {
-	var sh Shadow
-	err := s.r.QueryRowContext(ctx, `SELECT doc, version FROM shadows WHERE thing = ? AND name = ?`, thing, name).Scan(&sh.Doc, &sh.Version)
-	if notFound(err) == ErrNotFound {
-		return Shadow{}, nil
-	}
-	return sh, err
-}
+	AttachThing(ctx context.Context, thing, certificateID string, at int64) error
+	DetachThing(ctx context.Context, thing, certificateID string) error
+	// CertificatesOf lists a thing's certificates, newest first.
+	CertificatesOf(ctx context.Context, thing string) ([]Certificate, error)
 
-// PutShadow implements Shadows.
-func (s *SQLite) PutShadow(ctx context.Context, thing, name string, sh Shadow) error {
-	return s.write(ctx, "store shadow", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO shadows(thing, name, version, doc) VALUES (?,?,?,?)`, thing, name, sh.Version, sh.Doc)
-		return err
-	})
+	AddToGroup(ctx context.Context, group, thing string, at int64) error
+	RemoveFromGroup(ctx context.Context, group, thing string) error
+	GroupsOf(ctx context.Context, thing string) ([]string, error)
+	// ThingsIn lists members with a name after the given one, in order.
+	ThingsIn(ctx context.Context, group, after string, limit int) ([]string, error)
 }

@@ -3,31 +3,27 @@ package store
 import (
 	"context"
 	"database/sql"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	_ "modernc.org/sqlite" // the driver named "sqlite"
 
 	"fountain/internal/problem"
 )
 
-//go:embed schema.sql
-var schemaSQL string
-
-// SchemaVersion is the schema this build writes.
-const SchemaVersion = 1
-
 // SQLite is the Store in one file.
 type SQLite struct {
+	db   // w has one connection: writes are serialised
 	path string
-	w    *sql.DB // one connection: all writes, serialised
-	r    *sql.DB // readers
+}
+
+var sqlite = dialect{
+	bind:   func(query string) string { return query },
+	schema: func(script string) string { return script },
 }
 
 var _ Store = (*SQLite)(nil)
@@ -46,7 +42,7 @@ func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
 			return nil, notWritable(path, err)
 		}
 	}
-	s := &SQLite{path: path}
+	s := &SQLite{path: path, db: db{d: sqlite}}
 	if s.w, err = open(path, "rwc", 1); err != nil {
 		return nil, err
 	}
@@ -90,41 +86,25 @@ func (s *SQLite) prepare(ctx context.Context) error {
 	if err := s.w.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
 		return s.damaged(err)
 	}
-	if tables == 0 {
-		tx, err := s.w.BeginTx(ctx, nil)
-		if err != nil {
-			return notWritable(s.path, err)
+	have := 0
+	if tables > 0 {
+		var err error
+		if have, err = schemaOf(ctx, conn{s.w, s.d}); err != nil {
+			return s.damaged(fmt.Errorf("it is no Fountain database: %w", err))
 		}
-		defer tx.Rollback() // after Commit there is nothing to roll back
-		if _, err := tx.ExecContext(ctx, schemaSQL); err != nil {
-			return notWritable(s.path, err)
+		if err := newer(s.path, have); err != nil {
+			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO meta(key, value) VALUES ('schema', ?)`, strconv.Itoa(SchemaVersion)); err != nil {
-			return notWritable(s.path, err)
+		var ok string
+		if err := s.w.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&ok); err != nil {
+			return s.damaged(err)
 		}
-		return tx.Commit()
-	}
-	var text string
-	if err := s.w.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'schema'`).Scan(&text); err != nil {
-		return s.damaged(fmt.Errorf("it is no Fountain database: %w", err))
-	}
-	version, err := strconv.Atoi(text)
-	if err != nil {
-		return s.damaged(fmt.Errorf("schema version %q: %w", text, err))
-	}
-	if version > SchemaVersion {
-		return &problem.Problem{
-			Code: problem.CodeNewerSchema, Where: s.path,
-			What:   fmt.Sprintf("a newer version wrote this database: schema %d, this build knows %d", version, SchemaVersion),
-			Remedy: "run the newer fountain-cloud, or move the file away and let the units send again what they keep",
+		if ok != "ok" {
+			return s.damaged(errors.New(ok))
 		}
 	}
-	var ok string
-	if err := s.w.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&ok); err != nil {
-		return s.damaged(err)
-	}
-	if ok != "ok" {
-		return s.damaged(errors.New(ok))
+	if err := s.migrate(ctx, have); err != nil {
+		return notWritable(s.path, err)
 	}
 	return nil
 }
@@ -145,26 +125,3 @@ func notWritable(path string, err error) error {
 
 // Close closes the file. Everything that returned before is durable.
 func (s *SQLite) Close() error { return errors.Join(s.r.Close(), s.w.Close()) }
-
-// write runs f in one transaction of the writing connection.
-func (s *SQLite) write(ctx context.Context, what string, f func(tx *sql.Tx) error) error {
-	tx, err := s.w.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	defer tx.Rollback() // after Commit there is nothing to roll back
-	if err := f(tx); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%s: commit: %w", what, err)
-	}
-	return nil
-}
-
-func notFound(err error) error {
-	if errors.Is(err, sql.ErrNoRows) {
-		return ErrNotFound
-	}
-	return err
-}

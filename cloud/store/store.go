@@ -16,8 +16,14 @@ import (
 	"fountain/sync/wire"
 )
 
-// ErrNotFound is returned when what was asked for is not in the store.
-var ErrNotFound = errors.New("not in the store")
+// Errors of the store, wrapped with what they are about.
+var (
+	ErrNotFound = errors.New("not in the store")
+	ErrExists   = errors.New("exists already")
+	ErrInUse    = errors.New("is in use")
+	ErrLimit    = errors.New("too many")
+	ErrVersion  = errors.New("another version is current")
+)
 
 // Store is everything the cloud keeps.
 type Store interface {
@@ -26,69 +32,6 @@ type Store interface {
 	Pours
 	Reader
 	Close() error
-}
-
-// States of a certificate, as AWS IoT names them.
-const (
-	CertPending  = "PENDING_ACTIVATION"
-	CertActive   = "ACTIVE"
-	CertInactive = "INACTIVE"
-)
-
-// Certificate is a registered client certificate. Times are milliseconds since 1970.
-type Certificate struct {
-	ID       string // lower-case hex SHA-256 of the DER form
-	PEM      string
-	KeyHash  string // lower-case hex SHA-256 of the public key's SPKI
-	Status   string
-	Thing    string // empty for claim certificates and before registration
-	Policies []string
-
-	Token        string // hex SHA-256 of the ownership token; empty once used
-	TokenExpires int64
-	Created      int64
-}
-
-// Thing is a unit as the cloud knows it. Times are milliseconds since 1970; 0 means never.
-type Thing struct {
-	Name           string
-	Serial         string
-	Type           string
-	Created        int64
-	FirstConnected int64 // first connection with the identity it holds now
-	Released       bool  // an operator let the serial be claimed again
-	Online         bool
-	Changed        int64 // when Online last changed
-}
-
-// Registration binds a pending certificate to a thing.
-type Registration struct {
-	CertificateID string
-	Thing         string
-	Serial        string
-	Type          string
-	Policies      []string
-	At            int64
-}
-
-// Registry keeps things and certificates.
-type Registry interface {
-	PutCertificate(ctx context.Context, c Certificate) error
-	Certificate(ctx context.Context, id string) (Certificate, error)
-	CertificateByToken(ctx context.Context, tokenHash string) (Certificate, error)
-	// CertificatesOf lists a thing's certificates, newest first.
-	CertificatesOf(ctx context.Context, thing string) ([]Certificate, error)
-	// Register makes the thing (or takes it up again), activates the certificate and deactivates every other
-	// certificate of the thing, in one transaction. FirstConnected and Released are reset.
-	Register(ctx context.Context, r Registration) error
-	Thing(ctx context.Context, name string) (Thing, error)
-	Things(ctx context.Context) ([]Thing, error)
-	// SetPresence records that a thing connected or went away.
-	SetPresence(ctx context.Context, thing string, online bool, at int64) error
-	// AllOffline is called at start: nobody is connected yet.
-	AllOffline(ctx context.Context, at int64) error
-	// Release lets a serial be claimed again and deactivates the thing's certificates.
-	Release(ctx context.Context, serial string) error
 }
 
 // Shadow is the stored form of one shadow. A deleted shadow keeps its version.
@@ -101,6 +44,8 @@ type Shadow struct {
 type Shadows interface {
 	Shadow(ctx context.Context, thing, name string) (Shadow, error)
 	PutShadow(ctx context.Context, thing, name string, s Shadow) error
+	// ShadowNames lists a thing's named shadows that are not deleted, in order.
+	ShadowNames(ctx context.Context, thing string) ([]string, error)
 }
 
 // Verdict says what became of a record.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,10 +116,10 @@ func (h *hook) judgeConnect(s *session, pk *packets.Packet) (string, error) {
 		return reasonClient, err
 	}
 	who := policy.Principal{ClientID: c.ClientIdentifier}
-	if s.cert.Thing == c.ClientIdentifier {
-		t, err := h.b.cfg.Store.Thing(h.b.ctx, s.cert.Thing)
+	if slices.Contains(s.cert.Things, c.ClientIdentifier) {
+		t, err := h.b.cfg.Store.Thing(h.b.ctx, c.ClientIdentifier)
 		if err != nil {
-			return ReasonAuth, fmt.Errorf("thing %s: %w", s.cert.Thing, err)
+			return ReasonAuth, fmt.Errorf("thing %s: %w", c.ClientIdentifier, err)
 		}
 		who.Thing, who.ThingType = t.Name, t.Type
 	}
