@@ -30,6 +30,7 @@ var levels = map[string]int{
 	"agent/maintenance": 3,
 	"agent/config":      3,
 	"agent/access":      3,
+	"agent/recall":      3, // what the cloud has forbidden; pure but for the store it is given
 	"sync/…":            3,
 	"firmware/…":        3,
 	"deploy":            3,
@@ -108,6 +109,7 @@ var testOnly = []edge{
 	{"agent/…", "agent/…", "a test may set the neighbours up"},
 	{"agent", "cloud/…", "end to end in one process"},
 	{"cloud/awsiot/…", "deploy", "the template it enforces"},
+	{"deploy", "cloud/awsiot/…", "the templates are judged by what enforces them"},
 }
 
 // testLibraries may be imported by any test of the owner's family, besides the owners.

@@ -73,7 +73,8 @@ func ParseJSON(name string, document []byte) (*Policy, error) {
 
 // parser reads one document. A non-empty arn means strict.
 type parser struct {
-	arn string
+	arn           string
+	deniesClients bool
 }
 
 func (p *parser) strict() bool { return p.arn != "" }
@@ -92,6 +93,7 @@ func parse(name string, doc any, text []byte, arn string) (*Policy, error) {
 			return nil, &Error{Path: []any{k}, What: fmt.Sprintf("%s does not belong into a policy", k)}
 		}
 	}
+	ps.deniesClients = deniesClients(root)
 	version, given := root["Version"]
 	literal := !given || version == version2008
 	if ps.strict() && version != version2012 || !literal && version != version2012 {
@@ -260,10 +262,27 @@ func (p *parser) resource(res string, deny bool, wanted map[string]bool) error {
 	if !wanted[kind] && !wanted[""] { // wanted[""]: a wildcard in a Deny
 		return fmt.Errorf("resource %q does not go with the statement's actions", res)
 	}
-	if !deny && (strings.Trim(name, "*?+#/") == "" || kind == "client" && name == "${iot:ClientId}") {
+	if !deny && anybody(kind, name) && !(kind == "client" && p.deniesClients) {
 		return fmt.Errorf("resource %q allows more than a device needs", res)
 	}
 	return nil
+}
+
+// anybody tells whether a name says nothing about who asks.
+func anybody(kind, name string) bool {
+	return strings.Trim(name, "*?+#/") == "" || kind == "client" && name == "${iot:ClientId}"
+}
+
+// deniesClients tells whether a document denies some client ids by name: it may then allow the others.
+func deniesClients(root map[string]any) bool {
+	return slices.ContainsFunc(list(root["Statement"]), func(raw any) bool {
+		m, _ := raw.(map[string]any)
+		return m["Effect"] == "Deny" && slices.Contains(list(m["Action"]), any(string(Connect))) &&
+			slices.ContainsFunc(list(m["Resource"]), func(r any) bool {
+				res, _ := r.(string)
+				return strings.Contains(res, ":client/")
+			})
+	})
 }
 
 func (p *parser) conditions(raw any, at []any) ([]condition, error) {

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"fountain/cloud/awsiot/policy"
@@ -187,7 +189,8 @@ func (s *Stack) parseTemplate(r *resolver, name string, p node) (*Template, erro
 		return fail("it has no PreProvisioningHook: whoever holds a claim certificate could make things")
 	}
 	certificates := 0
-	for id, res := range t.body.Resources {
+	for _, id := range slices.Sorted(maps.Keys(t.body.Resources)) {
+		res := t.body.Resources[id]
 		switch res.Type {
 		case "AWS::IoT::Certificate":
 			certificates++
