@@ -82,6 +82,7 @@ type Agent struct {
 	body      []byte // of GET /v1/catalogue
 	planogram *beverage.Planogram
 	menu      *menu
+	recalls   *recalls
 	board     *alarm.Board
 	store     *store.Store
 	book      *inventory.Book
@@ -188,6 +189,10 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 		return nil, err
 	}
 	a.menu = newMenu(a.catalogue, a.deps.Rig.Parts(), a.cfg.Config)
+	if a.recalls, err = openRecalls(a); err != nil {
+		return nil, err
+	}
+	a.recalls.tell()
 	if err := a.wire(); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"fountain/agent/alarm"
 	"fountain/agent/api"
 	"fountain/agent/record"
@@ -220,7 +222,10 @@ func (c *cloud) uplink(ctx context.Context, conn *mqttlink.Conn) error {
 	if err != nil {
 		return err
 	}
-	return c.drain(ctx, conn, shadows)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.drain(ctx, conn, shadows) })
+	g.Go(func() error { return c.a.recalls.serve(ctx, shadows) })
+	return g.Wait()
 }
 
 func (c *cloud) uplinkConfig() uplink.Config {

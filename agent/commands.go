@@ -40,10 +40,17 @@ func (c commands) Start(ctx context.Context, req api.StartPour) (api.Pour, error
 			return api.Pour{}, err
 		}
 	}
+	if err := c.allowed(req); err != nil {
+		return api.Pour{}, err
+	}
 	id, err := c.a.machine.Start(ctx, machine.StartRequest{
 		Beverage: req.Beverage, Mix: req.Mix, TargetUL: req.TargetUL, Hold: req.Mode == api.ModeHold, Source: req.Source, TopOff: req.TopOff,
 	})
 	if err != nil {
+		return api.Pour{}, err
+	}
+	if err := c.allowed(req); err != nil { // recalled while it began: whoever recalls looks for a pour after he has said so
+		c.a.machine.Stop(id, pour.ReasonRecalled)
 		return api.Pour{}, err
 	}
 	if len(req.Mix) > 0 {
@@ -78,6 +85,17 @@ func (c commands) offered(req api.StartPour) error {
 		}
 	}
 	return nil
+}
+
+// allowed refuses what was recalled, to everybody.
+func (c commands) allowed(req api.StartPour) error {
+	id := c.a.menu.recalled(c.a.recalls.list, req.Beverage, req.Mix)
+	if id == "" {
+		return nil
+	}
+	return &problem.Problem{
+		Code: problem.CodeUnavailable, Where: string(id), What: "this beverage was recalled", Remedy: "choose another one; only the cloud lifts a recall",
+	}
 }
 
 // Beat renews the lease.

@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"fountain/agent/alarm"
 	"fountain/agent/api"
 	"fountain/agent/beverage"
 	"fountain/agent/config"
 	"fountain/agent/inventory"
+	"fountain/agent/recall"
 	"fountain/agent/recipe"
 	"fountain/hal"
 	"fountain/sync/wire"
@@ -60,13 +62,16 @@ func newMenu(c *beverage.Catalogue, parts []hal.Part, cfg *config.Config) *menu 
 	return m
 }
 
-// blocked lists what cannot be poured and why. line tells why a carrier's line does not pour; "" when it does.
-func (m *menu) blocked(book *inventory.Book, line func(beverage.IngredientID) string) map[beverage.ID]string {
+// blocked lists what cannot be poured and why. line tells why a carrier's line does not pour; "" when it does. What was
+// recalled is so whatever else it lacks.
+func (m *menu) blocked(book *inventory.Book, recalled *recall.List, line func(beverage.IngredientID) string) map[beverage.ID]string {
 	out := map[beverage.ID]string{}
 	lines := map[beverage.IngredientID]string{}
 	for _, it := range m.items {
 		why, asked := lines[it.carrier]
 		switch {
+		case it.recalled(recalled):
+			why = alarm.CodeRecalled
 		case !it.line:
 			why = inventory.NotStocked
 		case !asked:
@@ -81,6 +86,36 @@ func (m *menu) blocked(book *inventory.Book, line func(beverage.IngredientID) st
 		}
 	}
 	return out
+}
+
+// recalled tells whether a beverage or something in it was recalled.
+func (it item) recalled(list *recall.List) bool {
+	if list.Beverage(string(it.id)) || list.Ingredient(string(it.carrier)) {
+		return true
+	}
+	for ing := range it.needs {
+		if list.Ingredient(string(ing)) {
+			return true
+		}
+	}
+	return false
+}
+
+// recalled names what of a beverage, or of a mix, was recalled; "" when nothing was.
+func (m *menu) recalled(list *recall.List, id beverage.ID, mix []beverage.MixPart) beverage.ID {
+	ids := []beverage.ID{id}
+	if len(mix) > 0 {
+		ids = ids[:0]
+		for _, p := range mix {
+			ids = append(ids, p.Beverage)
+		}
+	}
+	for _, id := range ids {
+		if i, ok := m.index[id]; ok && m.items[i].recalled(list) {
+			return id
+		}
+	}
+	return ""
 }
 
 // needs are the ingredients of one serving in the smallest cup, µL; of a mix, those of its beverages.

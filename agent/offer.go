@@ -29,7 +29,7 @@ func (v *view) restock() {
 		}
 	}
 	v.a.book.Bar(bars)
-	blocked := v.a.menu.blocked(v.a.book, func(c beverage.IngredientID) string { return v.line(alarms, c) })
+	blocked := v.a.menu.blocked(v.a.book, v.a.recalls.list, func(c beverage.IngredientID) string { return v.line(alarms, c) })
 	pourable := func(id beverage.ID) bool {
 		_, known := v.a.menu.index[id]
 		return known && blocked[id] == ""

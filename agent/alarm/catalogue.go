@@ -10,6 +10,7 @@ const (
 	CodeCleaning  = "cleaning"
 	CodeWrong     = "wrong_cartridge"
 	CodeExpired   = "expired"
+	CodeRecalled  = "recalled"
 )
 
 // Who raises alarms, for the documentation and the test that looks for it there.
@@ -24,6 +25,7 @@ const (
 	byCloud      = "agent/cloud.go"
 	byDrain      = "agent/drain.go"
 	byCare       = "agent/care.go"
+	byRecall     = "agent/recalls.go"
 )
 
 // catalogue describes every Name. Nothing changes it.
@@ -405,5 +407,15 @@ var catalogue = [names]Definition{
 		ID: "uplink_record_hangup", Severity: Warns, Scope: OfUnit, Ends: Itself, By: byDrain,
 		Cause: "the cloud hangs up on recorded pours", Remedy: "check the cloud's rule and policy",
 		Evidence: "log", Raised: "connections end whichever record is sent", Cleared: "records are taken",
+	},
+	BeverageRecalled: {
+		ID: "beverage_recalled", Severity: Blocks, Scope: OfBeverage, Code: CodeRecalled, Ends: Itself, By: byRecall,
+		Cause: "{scope} was recalled", Remedy: "pour none of it; take its cartridges out as the recall says. Only who recalled it can allow it again, from the cloud",
+		Evidence: "where the order came from", Raised: "the shadow recall names the beverage", Cleared: "the shadow says false or null; a restart, a time offline or an empty shadow do not",
+	},
+	IngredientRecalled: {
+		ID: "ingredient_recalled", Severity: Blocks, Scope: OfIngredient, Code: CodeRecalled, Ends: Itself, By: byRecall,
+		Cause: "{scope} was recalled", Remedy: "pour nothing of it; take its cartridges out as the recall says. Only who recalled it can allow it again, from the cloud",
+		Evidence: "where the order came from", Raised: "the shadow recall names the ingredient", Cleared: "the shadow says false or null; a restart, a time offline or an empty shadow do not",
 	},
 }

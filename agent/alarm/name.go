@@ -98,6 +98,8 @@ const (
 	LedgerAhead
 	RecordRefused
 	RecordHangup
+	BeverageRecalled
+	IngredientRecalled
 
 	names // how many there are
 )
@@ -151,12 +153,13 @@ type ScopeKind string
 
 // Kinds of scopes. Any alarm may stand for the whole unit instead, when nothing smaller can be told.
 const (
-	OfUnit     ScopeKind = "unit"
-	OfLine     ScopeKind = "line"     // a valve, meter or pump of the rig file
-	OfSlot     ScopeKind = "slot"     // a cartridge slot
-	OfBeverage ScopeKind = "beverage" // a beverage of the catalogue
-	OfPart     ScopeKind = "part"     // a chip or sensor of the rig file
-	OfFile     ScopeKind = "file"     // a file or record of the store
+	OfUnit       ScopeKind = "unit"
+	OfLine       ScopeKind = "line"       // a valve, meter or pump of the rig file
+	OfSlot       ScopeKind = "slot"       // a cartridge slot
+	OfBeverage   ScopeKind = "beverage"   // a beverage of the catalogue
+	OfIngredient ScopeKind = "ingredient" // an ingredient of the catalogue
+	OfPart       ScopeKind = "part"       // a chip or sensor of the rig file
+	OfFile       ScopeKind = "file"       // a file or record of the store
 )
 
 // Ending is what ends an alarm.

@@ -109,6 +109,15 @@ func (m *Machine) Quiet(ctx context.Context) error {
 // Busy tells whether a pour is active or not yet recorded.
 func (m *Machine) Busy() bool { return m.current.Load() != nil }
 
+// Pouring is what is poured now, from the moment it was taken on; ok is false when nothing is.
+func (m *Machine) Pouring() (id string, drink beverage.ID, mix []beverage.MixPart, ok bool) {
+	l := m.current.Load()
+	if l == nil {
+		return "", "", nil, false
+	}
+	return l.id, l.req.Beverage, l.req.Mix, true
+}
+
 // SlotChanged says what sits in a cartridge slot now. A cartridge that is pulled or barred while a pour draws from it
 // ends that pour, or makes it go on from a second slot, within a few ticks. Any goroutine; never blocks.
 func (m *Machine) SlotChanged(slot string, s SlotState) {

@@ -17,7 +17,7 @@ func (s *State) decide(reason string, now time.Duration) {
 func hard(reason string) bool {
 	switch OutcomeOf(reason) {
 	case wire.Completed, wire.Stopped:
-		return false
+		return reason == ReasonRecalled
 	}
 	return reason != ReasonSoldOut && reason != ReasonCartridge
 }

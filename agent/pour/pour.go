@@ -139,6 +139,7 @@ const (
 	ReasonAir       = "air_in_water"      // the meter spins fast and unevenly: air comes with the water
 	ReasonWrongWay  = "wrong_way"         // water on the meter of a shut valve, and none on this one's: wiring
 	ReasonHardware  = "hardware"          // a valve or pump did not obey
+	ReasonRecalled  = "recalled"          // the cloud forbade the beverage, or one of its ingredients, meanwhile
 )
 
 // OutcomeOf is the outcome that goes with a reason.

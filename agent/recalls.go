@@ -1,0 +1,287 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"fountain/agent/alarm"
+	"fountain/agent/beverage"
+	"fountain/agent/pour"
+	"fountain/agent/recall"
+	"fountain/internal/logkey"
+	"fountain/sync/shadow"
+	"fountain/sync/wire"
+)
+
+// recalls is the unit's side of the shadow recall: remote stop. It stops and forbids; nothing it hears opens anything.
+//
+//	delta, what others write ──hear──► list (counts at once) ──► running pour stopped, menu, alarms
+//	                                      └──due──► settle: save, get the document, report ──► shadow
+//
+// State it owns: the list; why the present document is not used.
+type recalls struct {
+	a    *Agent
+	list *recall.List
+
+	mu      sync.Mutex
+	refused string // why the desired state changes nothing
+}
+
+// openRecalls reads what is forbidden: it counts before anything else runs.
+func openRecalls(a *Agent) (*recalls, error) {
+	list, err := recall.Open(a.store)
+	if err != nil {
+		return nil, err
+	}
+	return &recalls{a: a, list: list}, nil
+}
+
+// serve follows the shadow on one connection.
+func (r *recalls) serve(ctx context.Context, shadows *shadow.Mux) error {
+	heard, err := shadows.Listen(wire.RecallShadow)
+	if err != nil {
+		return err
+	}
+	client, err := shadows.Client(wire.RecallShadow)
+	if err != nil {
+		return err
+	}
+	due := make(chan struct{}, 1)
+	due <- struct{}{}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case h := <-heard:
+				r.hear(h)
+				select {
+				case due <- struct{}{}:
+				default: // it is due already
+				}
+			}
+		}
+	})
+	g.Go(func() error {
+		return whenDue(ctx, r.a.log, wire.RecallShadow, due, func() error { return r.settle(ctx, client) })
+	})
+	return g.Wait()
+}
+
+// Pauses before what failed is tried again.
+const (
+	retryMin = 10 * time.Second
+	retryMax = 640 * time.Second
+)
+
+// whenDue does what is due, and again after a pause when it failed, until ctx ends or the connection is gone.
+func whenDue(ctx context.Context, log *slog.Logger, what string, due <-chan struct{}, do func() error) error {
+	pause := retryMin
+	again := make(<-chan time.Time)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-due:
+		case <-again:
+		}
+		err := do()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, shadow.ErrLost):
+			return err
+		case err != nil:
+			log.Warn("shadow", slog.String(logkey.Key, what), slog.Any(logkey.Err, err), slog.Duration("again_in", pause))
+			again = time.After(pause)
+			pause = min(2*pause, retryMax)
+		default:
+			again, pause = nil, retryMin
+		}
+	}
+}
+
+// hear takes in what was said on the way.
+func (r *recalls) hear(h shadow.Heard) {
+	doc, err := wire.DecodeRecall(h.Desired)
+	if err == nil {
+		err = r.take(doc, h.Version, false)
+	}
+	if err != nil {
+		r.a.log.Error("a recall cannot be read", slog.Any(logkey.Err, err)) // settle reports it
+	}
+}
+
+// take lets a document count.
+func (r *recalls) take(doc wire.Recall, version int64, whole bool) error {
+	changed, err := r.list.Take(doc, version, whole)
+	if changed {
+		r.enforce()
+	}
+	return err
+}
+
+// enforce stops the pour of what is forbidden now, and shows it.
+func (r *recalls) enforce() {
+	a := r.a
+	if p, drink, mix, ok := a.machine.Pouring(); ok {
+		if id := a.menu.recalled(r.list, drink, mix); id != "" {
+			a.machine.Stop(p, pour.ReasonRecalled)
+			a.log.Warn("pour stopped by a recall", slog.String(logkey.Pour, p), slog.String(logkey.Beverage, string(id)))
+		}
+	}
+	r.tell()
+	a.view.stockChanged()
+}
+
+// tell raises an alarm for everything that is forbidden.
+func (r *recalls) tell() {
+	beverages, ingredients := r.list.All()
+	var want []alarm.Alarm
+	for _, id := range beverages {
+		want = append(want, alarm.Alarm{Name: alarm.BeverageRecalled, Scope: id, Evidence: "shadow " + wire.RecallShadow})
+	}
+	for _, id := range ingredients {
+		want = append(want, alarm.Alarm{Name: alarm.IngredientRecalled, Scope: id, Evidence: "shadow " + wire.RecallShadow})
+	}
+	r.a.board.Keep([]alarm.Name{alarm.BeverageRecalled, alarm.IngredientRecalled}, want)
+}
+
+// settle makes what counts durable, asks for the whole document, and reports what holds. Nothing is reported that a
+// power cut could undo.
+func (r *recalls) settle(ctx context.Context, client *shadow.Client) error {
+	if err := r.list.Save(); err != nil {
+		return err
+	}
+	doc, err := client.Get(ctx)
+	var refused *wire.ShadowError
+	switch {
+	case errors.As(err, &refused) && refused.Code == wire.ShadowNotFound: // never written, or deleted: it says nothing
+		doc = &wire.ShadowDocument{}
+	case err != nil:
+		return err
+	}
+	said, err := wire.DecodeRecall(doc.State.Desired)
+	if err == nil {
+		err = r.take(said, doc.Version, true)
+	}
+	why := ""
+	if err != nil {
+		why, said = err.Error(), wire.Recall{}
+		r.a.log.Error("the recall document changes nothing", slog.Any(logkey.Err, err))
+	}
+	r.mu.Lock()
+	r.refused = why
+	r.mu.Unlock()
+	if err := r.list.Save(); err != nil {
+		return err
+	}
+	patch, err := changes(doc.State.Reported, r.report(said))
+	if err != nil || patch == nil {
+		return err
+	}
+	return client.Report(ctx, patch)
+}
+
+// recallRoom is how much of the shadow's 8 KB the report may take: as much as the desired state it mirrors.
+const recallRoom = wire.MaxShadowState/2 - 256
+
+// report is what holds: everything forbidden, and what the cloud says is allowed.
+func (r *recalls) report(said wire.Recall) wire.RecallReport {
+	beverages, ingredients := r.list.All()
+	rep := wire.RecallReport{Beverages: mirror(beverages, said.Beverages), Ingredients: mirror(ingredients, said.Ingredients)}
+	for _, id := range beverages {
+		if _, ok := r.a.menu.index[beverage.ID(id)]; !ok {
+			rep.Unknown = append(rep.Unknown, "beverages."+id)
+		}
+	}
+	for _, id := range ingredients {
+		if _, ok := r.a.catalogue.Ingredient(beverage.IngredientID(id)); !ok {
+			rep.Unknown = append(rep.Unknown, "ingredients."+id)
+		}
+	}
+	r.mu.Lock()
+	rep.Refused = r.refused
+	r.mu.Unlock()
+	if len(rep.Refused) > 256 {
+		rep.Refused = rep.Refused[:256]
+	}
+	if b, err := json.Marshal(rep); err == nil && len(b) > recallRoom {
+		rep = wire.RecallReport{More: len(beverages) + len(ingredients), Refused: rep.Refused}
+	}
+	return rep
+}
+
+func mirror(forbidden []string, said map[string]*bool) map[string]bool {
+	out := map[string]bool{}
+	for id := range said {
+		out[id] = false
+	}
+	for _, id := range forbidden {
+		out[id] = true
+	}
+	return out
+}
+
+// changes is what has to be reported to turn what the shadow holds into want; nil when nothing has. Keys that want does
+// not have are removed.
+func changes(have json.RawMessage, want any) (map[string]any, error) {
+	b, err := json.Marshal(want)
+	if err != nil {
+		return nil, err
+	}
+	var old, now map[string]any
+	if err := json.Unmarshal(b, &now); err != nil {
+		return nil, err
+	}
+	if len(have) > 0 {
+		if err := json.Unmarshal(have, &old); err != nil {
+			return nil, err
+		}
+	}
+	return difference(old, now), nil
+}
+
+func difference(old, now map[string]any) map[string]any {
+	var out map[string]any
+	set := func(k string, v any) {
+		if out == nil {
+			out = map[string]any{}
+		}
+		out[k] = v
+	}
+	for _, k := range slices.Sorted(maps.Keys(old)) {
+		if _, stays := now[k]; !stays {
+			set(k, nil)
+		}
+	}
+	for k, v := range now {
+		was, known := old[k]
+		m, object := v.(map[string]any)
+		om, both := was.(map[string]any)
+		switch {
+		case object && both:
+			if d := difference(om, m); d != nil {
+				set(k, d)
+			}
+		case !known || !equal(was, v):
+			set(k, v)
+		}
+	}
+	return out
+}
+
+func equal(a, b any) bool {
+	x, xerr := json.Marshal(a)
+	y, yerr := json.Marshal(b)
+	return xerr == nil && yerr == nil && string(x) == string(y)
+}

@@ -1,0 +1,90 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Limits of a recall document.
+const (
+	MaxRecallID = 128  // bytes of an id
+	MaxRecalled = 2000 // ids a unit keeps; a document of 8 KB names fewer
+)
+
+// ErrRecall is wrapped by every error of DecodeRecall.
+var ErrRecall = errors.New("bad recall document")
+
+// Recall is what the desired state of the recall shadow says, or a part of it: {"beverages":{"<id>":true},
+// "ingredients":{"<id>":true}}. True forbids, false allows again, and nil (JSON null, in what was written to the
+// shadow) too. What it does not name it says nothing about.
+type Recall struct {
+	Beverages   map[string]*bool
+	Ingredients map[string]*bool
+}
+
+// DecodeRecall reads a recall document. Whatever is in it that is not understood makes it an error as a whole, with the
+// place.
+func DecodeRecall(state []byte) (Recall, error) {
+	var r Recall
+	if len(state) == 0 {
+		return r, nil
+	}
+	var sections map[string]json.RawMessage
+	if err := strictly(state, &sections); err != nil {
+		return r, fmt.Errorf("%w: %w", ErrRecall, err)
+	}
+	for name, raw := range sections {
+		var ids map[string]json.RawMessage
+		if err := strictly(raw, &ids); err != nil {
+			return Recall{}, fmt.Errorf("%w: %s: it must hold ids with true, false or null", ErrRecall, name)
+		}
+		said := make(map[string]*bool, len(ids))
+		for id, v := range ids {
+			if id == "" || len(id) > MaxRecallID {
+				return Recall{}, fmt.Errorf("%w: %s: an id of %d bytes", ErrRecall, name, len(id))
+			}
+			var b *bool
+			if err := json.Unmarshal(v, &b); err != nil {
+				return Recall{}, fmt.Errorf("%w: %s.%s: it must be true, false or null", ErrRecall, name, id)
+			}
+			said[id] = b
+		}
+		switch name {
+		case "beverages":
+			r.Beverages = said
+		case "ingredients":
+			r.Ingredients = said
+		default:
+			return Recall{}, fmt.Errorf("%w: %s: it is neither beverages nor ingredients", ErrRecall, name)
+		}
+	}
+	if n := len(r.Beverages) + len(r.Ingredients); n > MaxRecalled {
+		return Recall{}, fmt.Errorf("%w: %d ids, at most %d", ErrRecall, n, MaxRecalled)
+	}
+	return r, nil
+}
+
+// strictly reads one JSON value; null is an empty map.
+func strictly(b []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one value")
+	}
+	return nil
+}
+
+// RecallReport is the reported state of the recall shadow. Beverages and Ingredients mirror what the cloud desires, so
+// that there is no delta, and what is forbidden although the cloud names it no more: true is forbidden, durably.
+type RecallReport struct {
+	Beverages   map[string]bool `json:"beverages,omitempty"`
+	Ingredients map[string]bool `json:"ingredients,omitempty"`
+	Unknown     []string        `json:"unknown,omitempty"` // forbidden, and in no catalogue of this unit: "beverages.<id>"
+	Refused     string          `json:"refused,omitempty"` // why the desired state changes nothing
+	More        int             `json:"more,omitempty"`    // forbidden and not listed for want of room
+}
