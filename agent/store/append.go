@@ -43,7 +43,7 @@ func (s *Store) Append(ctx context.Context, intentID string, build func(log stri
 	}
 	f := frame{seq: seq, stored: s.o.Now().UnixMilli(), id: intentID, body: body}
 	if err := g.append(f); err != nil {
-		return 0, s.appendFailed(errors.Join(err, s.afterFailure(g)))
+		return 0, s.appendFailed(errors.Join(err, s.afterFailure(g, err)))
 	}
 	if intentID != "" {
 		s.recorded[intentID] = seq
@@ -71,10 +71,12 @@ func (s *Store) active() (*segment, error) {
 	var old *segment
 	if n := len(l.segs); n > 0 {
 		old = l.segs[n-1]
-		if err := s.reactivate(old); err != nil {
-			return nil, err
+		if !old.ended {
+			if err := s.reactivate(old); err != nil {
+				return nil, err
+			}
 		}
-		if !old.full(s.o) {
+		if !old.ended && !old.full(s.o) {
 			return old, nil
 		}
 	}
@@ -84,24 +86,45 @@ func (s *Store) active() (*segment, error) {
 	}
 	clear(s.recorded)
 	g := &segment{log: l.name, first: l.last + 1, path: segmentPath(s.dir, l.name, l.last+1)}
-	if err := g.create(s.mapSize()); err != nil {
-		return nil, err
-	}
 	s.rmu.Lock()
 	defer s.rmu.Unlock()
+	if old != nil && old.first == g.first { // it has no record and never will: the new file replaces it
+		if err := s.closeSegment(old); err != nil {
+			return nil, err
+		}
+		g, old = old, nil
+		g.ended, g.count, g.used = false, 0, 0
+	}
+	if err := g.create(s.o); err != nil {
+		g.ended = true // should it be the file that was replaced
+		return nil, err
+	}
 	// The mark goes into state.db before the first record: a segment that vanishes is noticed.
 	err := s.updateLog(l, func(saved *savedLog) { saved.Active = g.first }, noMore)
 	if err != nil {
 		return nil, errors.Join(err, g.close())
 	}
 	if old != nil {
-		err = old.close()
+		err = s.closeSegment(old)
 	}
 	s.writer = g
-	s.mu.Lock()
-	l.segs = append(l.segs[:len(l.segs):len(l.segs)], g)
-	s.mu.Unlock()
+	if n := len(l.segs); n == 0 || l.segs[n-1] != g {
+		s.mu.Lock()
+		l.segs = append(l.segs[:n:n], g)
+		s.mu.Unlock()
+	}
 	return g, err
+}
+
+// closeSegment closes a segment that no reader uses meanwhile. The caller holds rmu.
+func (s *Store) closeSegment(g *segment) error {
+	if s.reader == g {
+		s.reader = nil
+	}
+	if s.writer == g {
+		s.writer = nil
+	}
+	return g.close()
 }
 
 // reactivate opens the newest segment for appending again after a failure closed it; a reader may have opened it since.
@@ -111,30 +134,30 @@ func (s *Store) reactivate(g *segment) error {
 	}
 	s.rmu.Lock()
 	defer s.rmu.Unlock()
-	_ = g.close() // read-only: nothing to lose
-	if s.reader == g {
-		s.reader = nil
+	if err := s.closeSegment(g); err != nil {
+		return err
 	}
 	return s.activate(g)
 }
 
-// afterFailure looks at what a failed commit left. Usually nothing: the log goes on. If the record is in the file, or the
+// afterFailure looks at what a failed commit left. Usually pages nobody refers to: the log goes on in a new segment. If the record is in the file, or the
 // file cannot be read, nobody knows what a power cut would leave: its seq must not be used for another body, so a new
 // log begins, and the record is not part of the old one.
-func (s *Store) afterFailure(g *segment) error {
+func (s *Store) afterFailure(g *segment, why error) error {
 	s.rmu.Lock()
-	err := g.close()
-	s.writer = nil
+	err := s.closeSegment(g)
 	s.rmu.Unlock()
 	records := 0
 	last, serr := g.scan(func(frame) { records++ })
 	switch {
+	case isFault(why): // the file is locked by what must not be closed
+		return errors.Join(err, s.condemn(s.cur, g, why))
 	case serr != nil:
 		return errors.Join(err, s.condemn(s.cur, g, serr))
 	case last != s.cur.last:
 		return errors.Join(err, s.beginLog())
 	}
-	g.count = records
+	g.count, g.ended = records, g.stale(last)
 	return err
 }
 
@@ -210,14 +233,12 @@ func (s *Store) OpenIntents() (list []Intent, err error) {
 	if s.closed {
 		return nil, errClosed
 	}
-	err = guarded(func() error {
-		return s.state.View(func(tx *bbolt.Tx) error {
-			return bucketEach(tx, bucketIntents, func(id string, body []byte) error {
-				if _, done := s.recorded[id]; !done {
-					list = append(list, Intent{ID: id, Body: body})
-				}
-				return nil
-			})
+	err = s.state.view(func(tx *bbolt.Tx) error {
+		return bucketEach(tx, bucketIntents, func(id string, body []byte) error {
+			if _, done := s.recorded[id]; !done {
+				list = append(list, Intent{ID: id, Body: body})
+			}
+			return nil
 		})
 	})
 	if err != nil {

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -33,29 +35,19 @@ func (s *Store) condemnRead(log string, g *segment, why error) error {
 	return nil // another reader was first
 }
 
-// condemn sets a damaged segment aside and reports it. When records above the acknowledged mark were in it, the gap is
-// noted and, if the log is current, a new one begins. The caller holds wmu.
+// condemn sets a damaged segment aside, rescues what is legible of it and reports it. When records above the acknowledged
+// mark were in it and the log is current, a new one begins. The caller holds wmu.
 func (s *Store) condemn(l *logInfo, g *segment, why error) error {
-	first, end := g.first, l.last
-	isNewest := g == l.segs[len(l.segs)-1]
-	for i, x := range l.segs {
-		if x == g {
-			end = l.end(i)
-		}
-	}
+	at := slices.Index(l.segs, g)
+	isNewest := at == len(l.segs)-1
+	end := l.end(at)
 	s.rmu.Lock()
-	_ = g.close() // it is damaged; its content is on the disk
-	if s.reader == g {
-		s.reader = nil
-	}
-	to, err := setAside(s.dir, g.path)
-	if errors.Is(err, fs.ErrNotExist) { // somebody deleted the file
-		err = nil
-	}
+	_ = s.closeSegment(g) // it is damaged; its content is on the disk
+	r, err := s.rescue(g, end)
 	if err == nil {
 		s.mu.Lock()
-		l.remove(g)
-		if to != g.path {
+		l.segs = slices.Concat(l.segs[:at], r.segs, l.segs[at+1:])
+		if r.kept != "" {
 			s.inBad++
 		}
 		s.mu.Unlock()
@@ -64,8 +56,11 @@ func (s *Store) condemn(l *logInfo, g *segment, why error) error {
 	if err != nil {
 		return err
 	}
-	d := Damage{File: to, Log: l.name, FirstSeq: first, LastSeq: end, Err: why}
-	return s.noteGap(l, Gap{first, end}, isNewest, d)
+	d := Damage{File: cmp.Or(r.kept, g.path), Log: l.name, FirstSeq: g.first, LastSeq: end, Rescued: r.count, Lost: r.holes, Err: why}
+	if from := max(r.last+1, g.first); from <= end {
+		d.Lost = append(d.Lost, Gap{from, end})
+	}
+	return s.note(l, isNewest || end > l.saved.Acked, d)
 }
 
 // condemnGap notes that records from seq to the end of segment g's range are missing.
@@ -74,26 +69,27 @@ func (s *Store) condemnGap(l *logInfo, g *segment, seq uint64) error {
 		if x == g && l.end(i) >= seq {
 			gap := Gap{seq, l.end(i)}
 			d := Damage{
-				File: segmentPath(s.dir, l.name, seq), Log: l.name, FirstSeq: gap.From, LastSeq: gap.To,
+				File: segmentPath(s.dir, l.name, seq), Log: l.name, FirstSeq: gap.From, LastSeq: gap.To, Lost: []Gap{gap},
 				Err: fmt.Errorf("records are missing: %w", fs.ErrNotExist),
 			}
-			return s.noteGap(l, gap, i == len(l.segs)-1, d)
+			return s.note(l, i == len(l.segs)-1 || gap.To > l.saved.Acked, d)
 		}
 	}
 	return nil // another reader was first
 }
 
-// noteGap makes a gap durable, begins a new log where the current one cannot go on, and reports the damage.
-func (s *Store) noteGap(l *logInfo, gap Gap, newest bool, d Damage) error {
+// note makes what is lost durable, begins a new log if the current one is not to go on, and reports the damage.
+func (s *Store) note(l *logInfo, renew bool, d Damage) error {
 	var err error
-	matters := gap.From <= gap.To && gap.To > l.saved.Acked
-	if gap.From <= gap.To {
+	if len(d.Lost) > 0 {
 		err = s.updateLog(l, func(saved *savedLog) {
-			saved.Gaps = addGap(saved.Gaps, gap)
+			for _, gap := range d.Lost {
+				saved.Gaps = addGap(saved.Gaps, gap)
+			}
 			saved.skipGaps()
 		}, noMore)
 	}
-	if l == s.cur && (newest || matters) {
+	if l == s.cur && renew {
 		d.NewLog = true
 		err = errors.Join(err, s.beginLog())
 	}
@@ -159,40 +155,57 @@ func (s *Store) yield(ctx context.Context) error {
 //
 // The age is by the wall clock when a record was stored: one stored before the clock was set counts as old.
 func (s *Store) Retire(now time.Time) (removed int, err error) {
-	s.wmu.Lock()
-	defer s.wmu.Unlock()
-	if s.closed {
-		return 0, errClosed
-	}
-	for _, l := range append([]*logInfo(nil), s.logs...) {
-		n, err := s.retireLog(l, now.Add(-s.o.Retain))
-		removed += n
-		if err != nil {
-			return removed, fmt.Errorf("retire segments of %s: %w", l.name, err)
+	return s.retire(func() error { return nil }, now.Add(-s.o.Retain))
+}
+
+// RetireIdle is Retire that asks Options.Yield before every file.
+func (s *Store) RetireIdle(ctx context.Context, now time.Time) (removed int, err error) {
+	return s.retire(func() error { return s.yield(ctx) }, now.Add(-s.o.Retain))
+}
+
+// retire lets go of the store between two files: a pour that waits for its record waits for one at most.
+func (s *Store) retire(yield func() error, before time.Time) (removed int, err error) {
+	for _, st := range s.Logs() {
+		for more := true; more; {
+			if err := yield(); err != nil {
+				return removed, err
+			}
+			if more, err = s.retireOne(st.Log, before); err != nil {
+				return removed, fmt.Errorf("retire segments of %s: %w", st.Log, err)
+			}
+			if more {
+				removed++
+			}
 		}
 	}
 	return removed, nil
 }
 
-func (s *Store) retireLog(l *logInfo, before time.Time) (removed int, err error) {
-	for len(l.segs) > 0 && !(l == s.cur && len(l.segs) == 1) {
-		g, end := l.segs[0], l.end(0)
-		if end > l.saved.Acked {
-			return removed, nil
-		}
-		old, err := s.olderThan(g, end, before)
-		if err != nil || !old {
-			return removed, err
-		}
-		if err := s.unlink(l, g); err != nil {
-			return removed, err
-		}
-		removed++
+// retireOne unlinks the oldest segment of a log if it may go, or forgets a log with nothing left.
+func (s *Store) retireOne(log string, before time.Time) (removed bool, err error) {
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	if s.closed {
+		return false, errClosed
 	}
-	if l != s.cur && len(l.segs) == 0 && l.last <= l.saved.Acked {
-		return removed, s.forgetLog(l)
+	l := s.find(log)
+	switch {
+	case l == nil:
+		return false, nil
+	case l != s.cur && len(l.segs) == 0 && l.last <= l.saved.Acked:
+		return false, s.forgetLog(l)
+	case len(l.segs) == 0, l == s.cur && len(l.segs) == 1:
+		return false, nil
 	}
-	return removed, nil
+	g, end := l.segs[0], l.end(0)
+	if end > l.saved.Acked {
+		return false, nil
+	}
+	old, err := s.olderThan(g, end, before)
+	if err != nil || !old {
+		return false, err
+	}
+	return true, s.unlink(l, g)
 }
 
 // olderThan reads when the newest record of g was stored. An unreadable segment is not older: the next reader, or
@@ -223,9 +236,8 @@ func ignoreDamage(err error) error {
 func (s *Store) unlink(l *logInfo, g *segment) error {
 	s.rmu.Lock()
 	defer s.rmu.Unlock()
-	_ = g.close() // read-only: nothing to lose
-	if s.reader == g {
-		s.reader = nil
+	if err := s.closeSegment(g); err != nil {
+		return err
 	}
 	if err := os.Remove(g.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -44,29 +44,58 @@ type fileMeta struct {
 
 // boltOptions: without a freelist on disk a backlog costs later commits nothing (spec/store.md 1.1), the page size is
 // fixed because the kernel's may be 16 KiB, and a map as large as the file ever gets is never remapped.
-func boltOptions(mapSize int64, readOnly bool) *bbolt.Options {
+func boltOptions(mapSize int64) *bbolt.Options {
 	return &bbolt.Options{
 		Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, PageSize: pageSize,
-		InitialMmapSize: int(mapSize), ReadOnly: readOnly, NoStatistics: true,
+		InitialMmapSize: int(mapSize), NoStatistics: true,
 	}
 }
 
-// guarded turns a panic of bbolt, or a fault of its memory map, into an error. What walk has accepted causes none; this is
-// the second fence, for bytes that rot while a file is open.
+// faultError is a panic of bbolt or a fault of its memory map. Whoever met it must not touch the handle again, not even
+// to close it: its locks may be held.
+type faultError struct{ what string }
+
+func (e *faultError) Error() string { return "bbolt: " + e.what }
+
+// Unwrap says that it is damage.
+func (e *faultError) Unwrap() error { return errStructure }
+
+func isFault(err error) bool {
+	var f *faultError
+	return errors.As(err, &f)
+}
+
+// guarded turns a panic of bbolt, or a fault of its memory map, into a faultError. What walk has accepted causes none;
+// this is the second fence, for bytes that rot, and sectors that go bad, while a file is open.
 func guarded(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = structural("bbolt: %v", p)
+			err = &faultError{fmt.Sprint(p)}
 		}
 	}()
 	return fn()
 }
 
+// update is bbolt's Update, except that nothing is rolled back after a fault: a rollback reads the whole map again, on a
+// goroutine of its own, where a fault would end the process.
+func update(db *bbolt.DB, fn func(*bbolt.Tx) error) error {
+	return guarded(func() error {
+		tx, err := db.Begin(true)
+		if err != nil {
+			return err
+		}
+		if err := fn(tx); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		return tx.Commit()
+	})
+}
+
 // openBolt opens a file that walked clean.
-func openBolt(path string, mapSize int64, readOnly bool) (db *bbolt.DB, err error) {
+func openBolt(path string, mapSize int64) (db *bbolt.DB, err error) {
 	err = guarded(func() error {
-		db, err = bbolt.Open(path, 0o600, boltOptions(mapSize, readOnly))
+		db, err = bbolt.Open(path, 0o600, boltOptions(mapSize))
 		return err
 	})
 	if err != nil {
@@ -76,8 +105,9 @@ func openBolt(path string, mapSize int64, readOnly bool) (db *bbolt.DB, err erro
 }
 
 // createBolt makes a file with its meta aside and renames it into place, so that a crash leaves either none or a whole
-// one (a bbolt file whose very first initialisation is cut is corrupt).
-func createBolt(path string, meta fileMeta, fill func(*bbolt.Tx) error) (err error) {
+// one (a bbolt file whose very first initialisation is cut is corrupt). It is written with zeros up to size: filling what
+// is there needs no room and flushes data only (spec/store.md 1.1). Without room for that it grows as it is filled.
+func createBolt(path string, size int64, meta fileMeta, fill func(*bbolt.Tx) error) (err error) {
 	dir := filepath.Dir(path)
 	tmp := filepath.Join(dir, newPrefix+filepath.Base(path))
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -88,34 +118,32 @@ func createBolt(path string, meta fileMeta, fill func(*bbolt.Tx) error) (err err
 			_ = os.Remove(tmp) // best effort; Open removes it too
 		}
 	}()
-	db, err := openBolt(tmp, 0, false)
+	db, err := openBolt(tmp, 0)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
-	err = guarded(func() error {
-		return db.Update(func(tx *bbolt.Tx) error {
-			b, err := tx.CreateBucketIfNotExists([]byte(bucketMeta))
-			if err != nil {
-				return err
-			}
-			body, err := json.Marshal(meta)
-			if err != nil {
-				return err
-			}
-			if err := b.Put([]byte(metaKey), frame{id: bucketMeta + "/" + metaKey, body: body}.encode()); err != nil {
-				return err
-			}
-			return fill(tx)
-		})
+	err = update(db, func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists([]byte(bucketMeta))
+		if err != nil {
+			return err
+		}
+		body, err := json.Marshal(meta)
+		if err != nil {
+			return err
+		}
+		if err := b.Put([]byte(metaKey), frame{id: bucketMeta + "/" + metaKey, body: body}.encode()); err != nil {
+			return err
+		}
+		return fill(tx)
 	})
 	if err = errors.Join(err, db.Close()); err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
-	f, err := os.Open(tmp)
+	f, err := os.OpenFile(tmp, os.O_RDWR, 0)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
-	if err = errors.Join(f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(zeroUpTo(f, size), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
 	if err = os.Rename(tmp, path); err != nil {
@@ -124,15 +152,33 @@ func createBolt(path string, meta fileMeta, fill func(*bbolt.Tx) error) (err err
 	return atomicfile.SyncDir(dir)
 }
 
+// zeroUpTo writes zeros behind the end of f. A disk without room for them is no error.
+func zeroUpTo(f *os.File, size int64) error {
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	zeros := make([]byte, 64<<10)
+	for at := st.Size(); at < size; {
+		n, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at)
+		if err != nil {
+			return f.Truncate(st.Size())
+		}
+		at += int64(n)
+	}
+	return nil
+}
+
 // walkFrames checks a file and its meta and calls visit for every other frame in it; path is only for messages.
 func walkFrames(r io.ReaderAt, size int64, path string, visit func(bucket string, key []byte, f frame) error) (fileMeta, error) {
 	var meta fileMeta
 	found := false
-	err := walk(r, size, func(bucket string, key, value []byte) error {
+	err := walk(r, size, func(bucket string, key, value []byte, at int64) error {
 		fr, err := decodeFrame(value)
 		if err != nil {
 			return fmt.Errorf("bucket %s: %w", bucket, err)
 		}
+		fr.extent = extent{at, len(value)}
 		if bucket == bucketMeta && string(key) == metaKey {
 			found = true
 			if err := json.Unmarshal(fr.body, &meta); err != nil {
@@ -179,24 +225,6 @@ func cause(err error) string {
 		return pe.Err.Error()
 	}
 	return err.Error()
-}
-
-// setAside moves a file to bad/ under a name not used there yet, and returns the new path.
-func setAside(dir, path string) (string, error) {
-	name := filepath.Base(path)
-	for i := 0; ; i++ {
-		to := filepath.Join(dir, badDir, name)
-		if i > 0 {
-			to = fmt.Sprintf("%s.%d", to, i)
-		}
-		if _, err := os.Lstat(to); err == nil {
-			continue
-		}
-		if err := os.Rename(path, to); err != nil {
-			return path, fmt.Errorf("set %s aside: %w", path, err)
-		}
-		return to, errors.Join(atomicfile.SyncDir(filepath.Join(dir, badDir)), atomicfile.SyncDir(dir))
-	}
 }
 
 // removeLeftovers deletes files whose creation a crash cut.

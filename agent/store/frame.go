@@ -21,6 +21,13 @@ type frame struct {
 	id     string
 	body   []byte
 	sum    uint32 // checksum; set by decodeFrame, ignored by encode
+	extent extent // where it was found; set by walkFrames
+}
+
+// extent is where a frame lies in its file.
+type extent struct {
+	at   int64
+	size int
 }
 
 const (

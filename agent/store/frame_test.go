@@ -64,7 +64,7 @@ func FuzzWalk(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		visits := 0
-		_ = walk(bytes.NewReader(b), int64(len(b)), func(string, []byte, []byte) error { visits++; return nil })
+		_ = walk(bytes.NewReader(b), int64(len(b)), func(string, []byte, []byte, int64) error { visits++; return nil })
 		if visits > len(b) {
 			t.Errorf("%d values in %d bytes", visits, len(b))
 		}

@@ -1,15 +1,13 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/rand"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,11 +77,11 @@ func (s *Store) recover() error {
 	if bad, err := os.ReadDir(filepath.Join(s.dir, badDir)); err == nil {
 		s.inBad = len(bad)
 	}
-	db, damage, err := openState(s.dir, len(segs) > 0)
+	db, damage, err := s.openState(segs)
 	if err != nil {
 		return err
 	}
-	s.state = db
+	s.state.db.Store(db)
 	if damage != nil {
 		damage.NewLog = true
 		s.damages = append(s.damages, *damage)
@@ -118,26 +116,24 @@ func (s *Store) recover() error {
 
 // loadLogs fills logs from state.db and the segment files; a log only files know of is closed.
 func (s *Store) loadLogs(segs map[string][]*segment) (unit savedUnit, err error) {
-	err = guarded(func() error {
-		return s.state.View(func(tx *bbolt.Tx) error {
-			body, ok, err := bucketGet(tx, bucketMeta, unitKey)
-			if err != nil {
+	err = s.state.view(func(tx *bbolt.Tx) error {
+		body, ok, err := bucketGet(tx, bucketMeta, unitKey)
+		if err != nil {
+			return err
+		}
+		if ok {
+			if err := json.Unmarshal(body, &unit); err != nil {
 				return err
 			}
-			if ok {
-				if err := json.Unmarshal(body, &unit); err != nil {
-					return err
-				}
+		}
+		return bucketEach(tx, bucketLogs, func(name string, body []byte) error {
+			l := &logInfo{name: name, segs: segs[name]}
+			if err := json.Unmarshal(body, &l.saved); err != nil {
+				return err
 			}
-			return bucketEach(tx, bucketLogs, func(name string, body []byte) error {
-				l := &logInfo{name: name, segs: segs[name]}
-				if err := json.Unmarshal(body, &l.saved); err != nil {
-					return err
-				}
-				s.logs = append(s.logs, l)
-				delete(segs, name)
-				return nil
-			})
+			s.logs = append(s.logs, l)
+			delete(segs, name)
+			return nil
 		})
 	})
 	if err != nil {
@@ -164,61 +160,27 @@ func (s *Store) recoverLog(l *logInfo) (lost bool, err error) {
 		l.last = l.saved.Last
 		return s.missingFront(l)
 	}
-	newest := uint64(0)
-	for len(l.segs) > 0 { // from the end: a damaged newest segment makes the one before it the newest
-		g := l.segs[len(l.segs)-1]
-		ids := map[string]uint64{}
-		last, err := g.scan(func(f frame) {
-			g.count++
-			if f.id != "" {
-				ids[f.id] = f.seq
-			}
-		})
-		if err == nil {
-			newest = last
-			if l == s.cur {
-				maps.Copy(s.recorded, ids)
-			}
-			break
-		}
-		if isNewer(err) {
-			return false, err
-		}
-		if errors.Is(err, fs.ErrPermission) {
-			return false, notWritable(s.dir, err)
-		}
-		lost = true
-		to, merr := setAside(s.dir, g.path)
-		if merr != nil {
-			return false, notWritable(s.dir, merr)
-		}
-		s.inBad++
-		found, held := legible(to)
-		if l == s.cur {
-			maps.Copy(s.recorded, found)
-		}
-		l.last = max(l.last, held, g.first) // a segment is made for a record
-		s.damages = append(s.damages, Damage{
-			File: to, Log: l.name, FirstSeq: g.first, LastSeq: max(l.saved.Seen, l.last), NewLog: l == s.cur, Err: err,
-		})
-		l.segs = l.segs[:len(l.segs)-1]
+	newest, err := s.newestSound(l)
+	if err != nil {
+		return false, err
 	}
+	lost = newest.damaged
 	// What was there once but is not now: the newest segment's file, or records at its end.
 	known := max(l.saved.Seen, l.saved.Acked, l.last)
 	if n := len(l.segs); l.saved.Active > 0 && (n == 0 || l.segs[n-1].first < l.saved.Active) {
 		known = max(known, l.saved.Active)
 	}
-	if newest < known {
+	if newest.seq < known {
 		if !lost {
 			s.damages = append(s.damages, Damage{
-				File: segmentPath(s.dir, l.name, max(l.saved.Active, newest+1)), Log: l.name, FirstSeq: newest + 1, LastSeq: known,
+				File: segmentPath(s.dir, l.name, max(l.saved.Active, newest.seq+1)), Log: l.name, FirstSeq: newest.seq + 1, LastSeq: known, Lost: []Gap{{newest.seq + 1, known}},
 				NewLog: l == s.cur, Err: fmt.Errorf("records are missing: %w", fs.ErrNotExist),
 			})
 		}
 		lost = true
-		l.saved.Gaps = addGap(l.saved.Gaps, Gap{newest + 1, known})
+		l.saved.Gaps = addGap(l.saved.Gaps, Gap{newest.seq + 1, known})
 	}
-	l.last = max(newest, known)
+	l.last = max(newest.seq, known)
 	gone, err := s.missingFront(l)
 	if err != nil {
 		return false, err
@@ -232,12 +194,81 @@ func (s *Store) recoverLog(l *logInfo) (lost bool, err error) {
 	if lost {
 		return true, nil // beginLog closes it
 	}
-	if len(l.segs) > 0 {
-		if err := s.activate(l.segs[len(l.segs)-1]); err != nil {
-			return false, err
+	if n := len(l.segs); n > 0 {
+		g := l.segs[n-1]
+		if g.ended = g.stale(l.last); g.ended {
+			return false, nil
 		}
+		return false, s.activate(g)
 	}
 	return false, nil
+}
+
+// newestFound is the end of a log as its files tell it.
+type newestFound struct {
+	seq     uint64 // newest record; 0: none is left
+	damaged bool   // a segment at the end was
+}
+
+// newestSound goes through the segments of a log from its end until one is sound, or something of it was rescued.
+func (s *Store) newestSound(l *logInfo) (at newestFound, err error) {
+	end := uint64(math.MaxUint64)
+	for len(l.segs) > 0 {
+		n := len(l.segs) - 1
+		g := l.segs[n]
+		ids := map[string]uint64{}
+		last, err := s.checked(g.path, func() (uint64, error) {
+			return g.scan(func(f frame) {
+				g.count++
+				if f.id != "" {
+					ids[f.id] = f.seq
+				}
+			})
+		})
+		if err == nil {
+			at.seq = last
+			if l == s.cur {
+				maps.Copy(s.recorded, ids)
+			}
+			return at, nil
+		}
+		if isNewer(err) {
+			return at, err
+		}
+		if errors.Is(err, fs.ErrPermission) {
+			return at, notWritable(s.dir, err)
+		}
+		at.damaged = true
+		r, rerr := s.rescue(g, end)
+		if rerr != nil {
+			return at, notWritable(s.dir, rerr)
+		}
+		if r.kept != "" {
+			s.inBad++
+		}
+		if l == s.cur {
+			maps.Copy(s.recorded, r.ids)
+		}
+		l.last = max(l.last, min(r.held, end), g.first) // a segment is made for a record
+		d := Damage{
+			File: cmp.Or(r.kept, g.path), Log: l.name, FirstSeq: g.first, LastSeq: min(max(l.saved.Seen, l.last), end), NewLog: l == s.cur,
+			Rescued: r.count, Lost: r.holes, Err: err,
+		}
+		for _, h := range r.holes {
+			l.saved.Gaps = addGap(l.saved.Gaps, h)
+		}
+		if from := max(r.last+1, g.first); from <= d.LastSeq {
+			d.Lost = append(d.Lost, Gap{from, d.LastSeq})
+		}
+		s.damages = append(s.damages, d)
+		l.segs = append(l.segs[:n:n], r.segs...)
+		if r.last > 0 {
+			at.seq = r.last
+			return at, nil
+		}
+		end = g.first - 1
+	}
+	return at, nil
 }
 
 // missingFront notes segments that are gone from the front of the log above its acknowledged mark, and reports whether
@@ -253,7 +284,7 @@ func (s *Store) missingFront(l *logInfo) (bool, error) {
 		}
 	}
 	s.damages = append(s.damages, Damage{
-		File: segmentPath(s.dir, l.name, gap.From), Log: l.name, FirstSeq: gap.From, LastSeq: gap.To,
+		File: segmentPath(s.dir, l.name, gap.From), Log: l.name, FirstSeq: gap.From, LastSeq: gap.To, Lost: []Gap{gap},
 		NewLog: l == s.cur, Err: fmt.Errorf("records are missing: %w", fs.ErrNotExist),
 	})
 	l.saved.Gaps = addGap(l.saved.Gaps, gap)
@@ -261,41 +292,9 @@ func (s *Store) missingFront(l *logInfo) (bool, error) {
 	return true, s.updateLogRaw(l)
 }
 
-// legible finds the frames of a damaged file by their magic and checksum, wherever they lie: the intents they closed and
-// the newest seq. It only informs; a frame of a commit that never completed may be among them. Of a frame whose checksum
-// is wrong the id still counts: an intent's name is in no segment without its record, and a record that was sent already
-// must not be made a second time as an interrupted pour.
-func legible(path string) (ids map[string]uint64, last uint64) {
-	ids = map[string]uint64{}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return ids, 0 // nothing legible
-	}
-	magic := binary.LittleEndian.AppendUint32(nil, frameMagic)
-	for {
-		i := bytes.Index(b, magic)
-		if i < 0 || len(b)-i < frameHead {
-			return ids, last
-		}
-		b = b[i:]
-		n := uint64(frameHead) + uint64(binary.LittleEndian.Uint16(b[24:])) + uint64(binary.LittleEndian.Uint32(b[28:]))
-		if n <= uint64(len(b)) {
-			f, err := decodeFrame(b[:n])
-			if err != nil {
-				f = frame{id: string(b[frameHead : frameHead+int(binary.LittleEndian.Uint16(b[24:]))])}
-			}
-			last = max(last, f.seq)
-			if f.id != "" && (err != nil || f.seq > 0) {
-				ids[f.id] = f.seq
-			}
-		}
-		b = b[len(magic):]
-	}
-}
-
 // updateLogRaw writes l.saved as it stands; for recovery, before there is a current log.
 func (s *Store) updateLogRaw(l *logInfo) error {
-	err := commitState(s.state, func(tx *bbolt.Tx) error { return putJSON(tx, bucketLogs, l.name, l.saved) })
+	err := s.state.commit(func(tx *bbolt.Tx) error { return putJSON(tx, bucketLogs, l.name, l.saved) })
 	if err != nil {
 		return fmt.Errorf("write %s: %w", stateFile, err)
 	}
@@ -304,7 +303,7 @@ func (s *Store) updateLogRaw(l *logInfo) error {
 
 // activate opens the newest segment for appending. It walked clean just before.
 func (s *Store) activate(g *segment) error {
-	if err := g.open(s.mapSize(), false); err != nil {
+	if err := g.open(s.mapSize()); err != nil {
 		return &problem.Problem{Code: problem.CodeDamaged, Where: g.path, What: err.Error(), Remedy: "move the file away and start again; it is kept for salvage"}
 	}
 	s.writer = g
@@ -317,75 +316,3 @@ func (s *Store) activate(g *segment) error {
 }
 
 func (s *Store) mapSize() int64 { return s.o.SegmentBytes }
-
-// beginLog closes the current log, if there is one, and makes a new one, in one commit. Its first segment is made by
-// the first Append. The caller holds wmu (or is Open).
-func (s *Store) beginLog() error {
-	l := &logInfo{name: "l" + strings.ToLower(rand.Text()[:12])} // 60 random bits
-	if n := len(s.logs); n > 0 {
-		l.saved.Ord = s.logs[n-1].saved.Ord + 1
-	}
-	unit := savedUnit{Current: l.name, Board: s.o.Board, Inode: inode(filepath.Join(s.dir, stateFile))}
-	var old savedLog
-	if s.cur != nil {
-		old = s.cur.saved
-		old.Closed, old.Last, old.Seen = true, s.cur.last, s.cur.last
-		old.skipGaps()
-	}
-	err := commitState(s.state, func(tx *bbolt.Tx) error {
-		if s.cur != nil {
-			if err := putJSON(tx, bucketLogs, s.cur.name, old); err != nil {
-				return err
-			}
-			if err := s.forgetRecorded(tx); err != nil {
-				return err
-			}
-		}
-		if err := putJSON(tx, bucketLogs, l.name, l.saved); err != nil {
-			return err
-		}
-		return putJSON(tx, bucketMeta, unitKey, unit)
-	})
-	if err != nil {
-		return fmt.Errorf("begin a new log: %w", err)
-	}
-	s.recorded = map[string]uint64{}
-	s.rmu.Lock()
-	defer s.rmu.Unlock()
-	if s.cur != nil && len(s.cur.segs) > 0 {
-		err = s.cur.segs[len(s.cur.segs)-1].close()
-	}
-	s.writer = nil
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cur != nil {
-		s.cur.saved = old
-	}
-	s.logs = append(s.logs, l)
-	s.cur = l
-	return err
-}
-
-// addGap adds a gap, keeping the list sorted and free of overlaps.
-func addGap(gaps []Gap, g Gap) []Gap {
-	gaps = append(slices.Clone(gaps), g)
-	slices.SortFunc(gaps, func(x, y Gap) int { return cmp.Compare(x.From, y.From) })
-	out := gaps[:1]
-	for _, g := range gaps[1:] {
-		if top := &out[len(out)-1]; g.From <= top.To+1 {
-			top.To = max(top.To, g.To)
-		} else {
-			out = append(out, g)
-		}
-	}
-	return out
-}
-
-// skipGaps moves the acknowledged mark over a gap that begins right above it: what is gone cannot be sent.
-func (l *savedLog) skipGaps() {
-	for _, g := range l.Gaps {
-		if g.From <= l.Acked+1 && g.To > l.Acked {
-			l.Acked = g.To
-		}
-	}
-}

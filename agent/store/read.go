@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"go.etcd.io/bbolt"
-
-	"fountain/internal/problem"
 )
 
 // Read returns records of the current log from seq `from` on: at most limit, and at most maxBytes of bodies but at least
@@ -44,7 +42,7 @@ func (s *Store) readOnce(log string, from uint64, limit, maxBytes int) (out []En
 	l := s.find(log)
 	if l == nil {
 		s.mu.Unlock()
-		return nil, nil, &problem.Problem{Code: problem.CodeNotFound, Where: "log " + log, What: "the store has no such log"}
+		return nil, nil, noLog(log)
 	}
 	view := logInfo{name: l.name, last: l.last, saved: l.saved, segs: l.segs} // slices are replaced, never written
 	s.mu.Unlock()
@@ -80,18 +78,15 @@ func (s *Store) find(log string) *logInfo {
 
 // openForRead verifies a closed segment and opens it; one of them stays open. The caller holds rmu.
 func (s *Store) openForRead(g *segment) error {
-	if g.db != nil {
+	if g.db != nil || g.sealed != nil {
 		return nil
 	}
 	if s.reader != nil {
-		_ = s.reader.close() // read-only: nothing to lose
+		_ = s.reader.close() // nothing was written
 		s.reader = nil
 	}
-	if _, err := g.scan(func(frame) {}); err != nil {
+	if err := g.seal(); err != nil {
 		return fmt.Errorf("verify %s: %w", g.path, err)
-	}
-	if err := g.open(0, true); err != nil {
-		return err
 	}
 	s.reader = g
 	return nil
@@ -114,7 +109,7 @@ func (s *Store) SetAckedLog(log string, upto uint64) error {
 	l := s.find(log)
 	switch {
 	case l == nil:
-		return &problem.Problem{Code: problem.CodeNotFound, Where: "log " + log, What: "the store has no such log"}
+		return noLog(log)
 	case upto > l.last:
 		return fmt.Errorf("acknowledge %s up to %d: %w: its newest record is %d", log, upto, ErrAckAhead, l.last)
 	case upto <= l.saved.Acked:

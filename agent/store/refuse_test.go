@@ -53,7 +53,7 @@ func TestNewerSchemaIsRefusedUntouched(t *testing.T) {
 			add(t, s, "")
 			closeNow(t, s)
 			path := files(t, dir, name)[0]
-			db, err := bbolt.Open(path, 0o600, boltOptions(0, false))
+			db, err := bbolt.Open(path, 0o600, boltOptions(0))
 			if err != nil {
 				t.Fatal(err)
 			}

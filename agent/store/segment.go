@@ -22,9 +22,11 @@ type segment struct {
 	first uint64
 	path  string
 
-	db    *bbolt.DB // nil: not open. Closed under rmu.
-	count int       // records; only kept for the active one
-	used  int64     // bytes below the high-water mark before the newest commit; only kept for the active one
+	db     *bbolt.DB // open for appending; closed under rmu
+	sealed *sealed   // open for reading; closed under rmu
+	count  int       // records; only kept for the active one
+	used   int64     // bytes below the high-water mark before the newest commit; only kept for the active one
+	ended  bool      // nothing may be appended to it any more; changed under wmu
 }
 
 // segmentName: the log is part of it, so that a damaged file still says whose records it held.
@@ -97,8 +99,8 @@ func (g *segment) scanAt(r io.ReaderAt, size int64, fn func(frame)) (last uint64
 }
 
 // create makes the file and opens it for appending.
-func (g *segment) create(mapSize int64) error {
-	err := createBolt(g.path, fileMeta{Schema: Schema, Kind: "segment", Log: g.log, First: g.first}, func(tx *bbolt.Tx) error {
+func (g *segment) create(o Options) error {
+	err := createBolt(g.path, o.segmentRoom(), fileMeta{Schema: Schema, Kind: "segment", Log: g.log, First: g.first}, func(tx *bbolt.Tx) error {
 		if _, err := tx.CreateBucket([]byte(bucketRecords)); err != nil {
 			return err
 		}
@@ -107,15 +109,20 @@ func (g *segment) create(mapSize int64) error {
 	if err != nil {
 		return err
 	}
-	return g.open(mapSize, false)
+	return g.open(o.SegmentBytes)
 }
 
-func (g *segment) open(mapSize int64, readOnly bool) (err error) {
-	g.db, err = openBolt(g.path, mapSize, readOnly)
+// open maps the file for appending. It has been verified.
+func (g *segment) open(mapSize int64) (err error) {
+	g.db, err = openBolt(g.path, mapSize)
 	return err
 }
 
 func (g *segment) close() error {
+	if g.sealed != nil {
+		_ = g.sealed.f.Close() // nothing was written
+		g.sealed = nil
+	}
 	if g.db == nil {
 		return nil
 	}
@@ -126,27 +133,25 @@ func (g *segment) close() error {
 
 // append commits one record.
 func (g *segment) append(f frame) error {
-	err := guarded(func() error {
-		return g.db.Update(func(tx *bbolt.Tx) error {
-			b := tx.Bucket([]byte(bucketRecords))
-			if b == nil {
-				return structural("no bucket of records")
-			}
-			b.FillPercent = 1 // keys only ascend
-			if err := b.Put(seqKey(f.seq), f.encode()); err != nil {
-				return err
-			}
-			if err := putLast(tx, f.seq); err != nil {
-				return err
-			}
-			g.used = tx.Size() // before this commit; full leaves room for it
-			return nil
-		})
+	err := update(g.db, func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte(bucketRecords))
+		if b == nil {
+			return structural("no bucket of records")
+		}
+		b.FillPercent = 1 // keys only ascend
+		if err := b.Put(seqKey(f.seq), f.encode()); err != nil {
+			return err
+		}
+		if err := putLast(tx, f.seq); err != nil {
+			return err
+		}
+		g.used = tx.Size() // before this commit; full leaves room for it
+		return nil
 	})
 	if err == nil {
 		g.count++
 	}
-	return err
+	return g.judged(err)
 }
 
 // putLast writes down the newest seq: a page whose element count lost a bit would otherwise just hold fewer records. It
@@ -161,6 +166,12 @@ func (g *segment) full(o Options) bool {
 	return g.count >= o.SegmentCount || g.used+2*commit > max(o.SegmentBytes, 4*commit)
 }
 
+// segmentRoom is how large a segment's file is from the start.
+func (o Options) segmentRoom() int64 {
+	const least, each = 128 << 10, 1 << 10 // of a record, roughly
+	return min(o.SegmentBytes, least+int64(o.SegmentCount)*each)
+}
+
 // shortError says that a sound segment ends before its log goes on: the one after it is missing.
 type shortError struct{ seq uint64 }
 
@@ -170,6 +181,30 @@ func (e *shortError) Error() string {
 
 // read appends the records from..to to out until a limit is reached; more says whether the segment went to its end.
 func (g *segment) read(out []Entry, from, to uint64, limit int, room *int) (_ []Entry, more bool, err error) {
+	take := func(want uint64, v []byte) (more bool, err error) {
+		f, err := decodeFrame(v)
+		if err != nil {
+			return false, fmt.Errorf("record %d: %w", want, err)
+		}
+		if f.seq != want {
+			return false, structural("record %d stands where %d belongs", f.seq, want)
+		}
+		if len(f.body) > *room && len(out) > 0 {
+			return false, nil
+		}
+		*room -= len(f.body)
+		out = append(out, f.entry(g.log))
+		return true, nil
+	}
+	if g.sealed != nil {
+		more, err = g.sealed.read(from, to, func(want uint64, v []byte) (bool, error) {
+			if len(out) >= limit {
+				return false, nil
+			}
+			return take(want, v)
+		})
+		return out, more, err
+	}
 	err = guarded(func() error {
 		return g.db.View(func(tx *bbolt.Tx) error {
 			b := tx.Bucket([]byte(bucketRecords))
@@ -177,33 +212,35 @@ func (g *segment) read(out []Entry, from, to uint64, limit int, room *int) (_ []
 				return structural("no bucket of records")
 			}
 			c := b.Cursor()
-			want := from
-			for k, v := c.Seek(seqKey(from)); want <= to; k, v = c.Next() {
+			k, v := c.Seek(seqKey(from))
+			for want := from; want <= to; want++ {
 				if len(out) >= limit {
 					return nil
 				}
 				if k == nil {
 					return &shortError{want}
 				}
-				f, err := decodeFrame(v)
-				if err != nil {
-					return fmt.Errorf("record %d: %w", want, err)
+				if string(k) != string(seqKey(want)) {
+					return structural("key %x stands where record %d belongs", k, want)
 				}
-				if f.seq != want || string(k) != string(seqKey(want)) {
-					return structural("record %d stands where %d belongs", f.seq, want)
+				if ok, err := take(want, v); !ok {
+					return err
 				}
-				if len(f.body) > *room && len(out) > 0 {
-					return nil
-				}
-				*room -= len(f.body)
-				out = append(out, f.entry(g.log))
-				want++
+				k, v = c.Next()
 			}
 			more = true
 			return nil
 		})
 	})
-	return out, more, err
+	return out, more, g.judged(err)
+}
+
+// judged lets go of a handle that met a fault.
+func (g *segment) judged(err error) error {
+	if isFault(err) {
+		g.db = nil
+	}
+	return err
 }
 
 // newest is when the record `last` was stored.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 
@@ -48,13 +47,13 @@ type savedLog struct {
 	Gaps    []Gap  `json:"gaps,omitempty"`
 }
 
-// bucketPut frames and stores a value.
+// bucketPut frames and stores a value, with the number of its commit.
 func bucketPut(tx *bbolt.Tx, bucket, key string, body []byte) error {
 	b, err := tx.CreateBucketIfNotExists([]byte(bucket))
 	if err != nil {
 		return err
 	}
-	return b.Put([]byte(key), frame{id: bucket + "/" + key, body: body}.encode())
+	return b.Put([]byte(key), frame{seq: uint64(tx.ID()), id: bucket + "/" + key, body: body}.encode())
 }
 
 // bucketGet returns a copy of a value; ok is false when there is none.
@@ -108,23 +107,26 @@ func putJSON(tx *bbolt.Tx, bucket, key string, v any) error {
 // commitState runs fn and seals the file: a page whose element count lost a bit would otherwise just hold fewer values,
 // and an open intent would be gone without a trace. The file is small: summing it takes microseconds.
 func commitState(db *bbolt.DB, fn func(*bbolt.Tx) error) error {
-	return guarded(func() error {
-		return db.Update(func(tx *bbolt.Tx) error {
-			if err := fn(tx); err != nil {
-				return err
-			}
-			return putSum(tx)
-		})
+	return update(db, func(tx *bbolt.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return putSum(tx)
 	})
 }
 
+// putSum writes down the sum, the number of the commit and which intents are open: what a rescue goes by.
 func putSum(tx *bbolt.Tx) error {
 	var sum uint64
+	open := []string{}
 	err := tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 		return b.ForEach(func(k, v []byte) error {
 			f, err := decodeFrame(v)
 			if err != nil {
 				return err
+			}
+			if string(name) == bucketIntents {
+				open = append(open, string(k))
 			}
 			addSum(&sum, f)
 			return nil
@@ -133,7 +135,11 @@ func putSum(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	f := frame{seq: sum, id: bucketMeta + "/" + sumKey}
+	body, err := json.Marshal(open)
+	if err != nil {
+		return err
+	}
+	f := frame{seq: sum, stored: int64(tx.ID()), id: bucketMeta + "/" + sumKey, body: body}
 	return tx.Bucket([]byte(bucketMeta)).Put([]byte(sumKey), f.encode())
 }
 
@@ -178,46 +184,11 @@ func checkStateAt(r io.ReaderAt, size int64, path string) error {
 	return err
 }
 
-// openState opens state.db, or makes a new one when there is none or it is damaged. damage is nil unless the old one was
-// damaged or, with segments present, missing.
-func openState(dir string, segments bool) (db *bbolt.DB, damage *Damage, err error) {
-	path := filepath.Join(dir, stateFile)
-	_, err = os.Stat(path)
-	switch {
-	case err == nil:
-		if err = checkState(path); err == nil {
-			db, err = openBolt(path, stateMap, false)
-		}
-		if err == nil {
-			return db, nil, nil
-		}
-		if isNewer(err) {
-			return nil, nil, err
-		}
-		to, merr := setAside(dir, path)
-		if merr != nil {
-			return nil, nil, notWritable(dir, merr)
-		}
-		damage = &Damage{File: to, Err: err}
-	case !os.IsNotExist(err):
-		return nil, nil, notWritable(dir, err)
-	case segments:
-		damage = &Damage{File: path, Err: fmt.Errorf("the file is missing although pours are stored: %w", err)}
-	}
-	if err := createBolt(path, fileMeta{Schema: Schema, Kind: "state"}, func(*bbolt.Tx) error { return nil }); err != nil {
-		return nil, damage, notWritable(dir, err)
-	}
-	db, err = openBolt(path, stateMap, false)
-	return db, damage, err
-}
-
 // Setting reads a small value.
 func (s *Store) Setting(key string) (value []byte, ok bool, err error) {
-	err = guarded(func() error {
-		return s.state.View(func(tx *bbolt.Tx) error {
-			value, ok, err = bucketGet(tx, bucketSettings, key)
-			return err
-		})
+	err = s.state.view(func(tx *bbolt.Tx) error {
+		value, ok, err = bucketGet(tx, bucketSettings, key)
+		return err
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("read setting %s: %w", key, err)
@@ -269,16 +240,14 @@ func (s *Store) Reject(r Rejected) error {
 
 // Rejects lists what was rejected, by log and seq.
 func (s *Store) Rejects() (list []Rejected, err error) {
-	err = guarded(func() error {
-		return s.state.View(func(tx *bbolt.Tx) error {
-			return bucketEach(tx, bucketRejects, func(_ string, body []byte) error {
-				var r Rejected
-				if err := json.Unmarshal(body, &r); err != nil {
-					return err
-				}
-				list = append(list, r)
-				return nil
-			})
+	err = s.state.view(func(tx *bbolt.Tx) error {
+		return bucketEach(tx, bucketRejects, func(_ string, body []byte) error {
+			var r Rejected
+			if err := json.Unmarshal(body, &r); err != nil {
+				return err
+			}
+			list = append(list, r)
+			return nil
 		})
 	})
 	if err != nil {
@@ -299,7 +268,10 @@ func (s *Store) updateLog(l *logInfo, change func(*savedLog), fn func(*bbolt.Tx)
 	saved.Gaps = slices.Clone(saved.Gaps)
 	saved.Seen = max(saved.Seen, l.last)
 	change(&saved)
-	err := commitState(s.state, func(tx *bbolt.Tx) error {
+	if err := s.healState(); err != nil {
+		return err
+	}
+	err := s.state.commit(func(tx *bbolt.Tx) error {
 		if !reflect.DeepEqual(saved, l.saved) {
 			if err := putJSON(tx, bucketLogs, l.name, saved); err != nil {
 				return err

@@ -26,8 +26,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"go.etcd.io/bbolt"
 )
 
 // Limits and defaults.
@@ -49,6 +47,10 @@ type Options struct {
 	OnDamage func(Damage)
 	// Yield is called between two pieces of bulk work, such as Verify's, and returns when it may go on; nil: never held.
 	Yield func(context.Context) error
+	// Belongs tells whether a body is the record of that place, for what is rescued from a damaged file; nil: all are.
+	Belongs func(log string, seq uint64, body []byte) bool
+	// Check verifies a file in another process before it is mapped, see Checker; nil: only this process looks.
+	Check func(path string) error
 	// Now is the wall clock that stamps records; default time.Now.
 	Now func() time.Time
 	// SegmentBytes, SegmentCount and Retain replace the defaults; for tests.
@@ -92,7 +94,9 @@ type Damage struct {
 	Log      string // empty for state.db
 	FirstSeq uint64
 	LastSeq  uint64
-	NewLog   bool // a new log began because of it
+	NewLog   bool   // a new log began because of it
+	Rescued  uint64 // records of it that were legible: they stay where they are in their log
+	Lost     []Gap  // what was not
 	Err      error
 }
 
@@ -122,7 +126,7 @@ type Store struct {
 
 	// wmu serialises everything that changes a file; it is held across I/O. Taken before rmu, that before mu.
 	wmu   sync.Mutex
-	state *bbolt.DB
+	state stateDB
 	cur   *logInfo // the current log; the pointer changes under wmu and mu
 	// writer is the newest segment of the current log while it is open for appending.
 	writer *segment
@@ -239,9 +243,7 @@ func (s *Store) Close() error {
 			errs = append(errs, g.close())
 		}
 	}
-	if s.state != nil {
-		errs = append(errs, s.state.Close())
-	}
+	errs = append(errs, s.state.close())
 	errs = append(errs, s.lock.Close())
 	return errors.Join(errs...)
 }

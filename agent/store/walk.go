@@ -40,12 +40,12 @@ type walker struct {
 	r     io.ReaderAt
 	pages uint64 // high-water mark: every page id is below it
 	seen  []uint64
-	visit func(bucket string, key, value []byte) error
+	visit func(bucket string, key, value []byte, at int64) error
 }
 
 // walk checks every reachable page of the file and calls visit for each key and value of the top-level buckets, in key
-// order within a bucket. Slices are valid only during the call.
-func walk(r io.ReaderAt, size int64, visit func(bucket string, key, value []byte) error) error {
+// order within a bucket, and says where in the file the value lies. Slices are valid only during the call.
+func walk(r io.ReaderAt, size int64, visit func(bucket string, key, value []byte, at int64) error) error {
 	root, pages, err := readMetas(r, size)
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (w *walker) tree(id uint64, bucket string, top bool, depth int, lo, hi []by
 	}
 	switch flags := binary.LittleEndian.Uint16(b[8:]); flags {
 	case flagLeaf:
-		return w.leaf(b, bucket, top, depth, lo, hi)
+		return w.leaf(b, int64(id)*pageSize, bucket, top, depth, lo, hi)
 	case flagBranch:
 		return w.branch(b, id, bucket, top, depth, lo, hi)
 	default:
@@ -171,7 +171,8 @@ func (w *walker) branch(b []byte, id uint64, bucket string, top bool, depth int,
 	return nil
 }
 
-func (w *walker) leaf(b []byte, bucket string, top bool, depth int, lo, hi []byte) error {
+// leaf walks the elements of a leaf page, which lies at base in the file.
+func (w *walker) leaf(b []byte, base int64, bucket string, top bool, depth int, lo, hi []byte) error {
 	n := int(binary.LittleEndian.Uint16(b[10:]))
 	if pageHead+n*elemSize > len(b) {
 		return structural("leaf page has %d elements", n)
@@ -194,11 +195,11 @@ func (w *walker) leaf(b []byte, bucket string, top bool, depth int, lo, hi []byt
 		lo = k
 		switch {
 		case flags == elemIsBucket && top:
-			if err := w.bucket(string(k), v, depth); err != nil {
+			if err := w.bucket(string(k), v, base+int64(e)+int64(pos+ksize), depth); err != nil {
 				return err
 			}
 		case flags == 0 && !top:
-			if err := w.visit(bucket, k, v); err != nil {
+			if err := w.visit(bucket, k, v, base+int64(e)+int64(pos+ksize)); err != nil {
 				return err
 			}
 		default:
@@ -209,7 +210,7 @@ func (w *walker) leaf(b []byte, bucket string, top bool, depth int, lo, hi []byt
 }
 
 // bucket walks a bucket by its header: the root page id, or 0 with the page itself inline.
-func (w *walker) bucket(name string, v []byte, depth int) error {
+func (w *walker) bucket(name string, v []byte, at int64, depth int) error {
 	if len(v) < bucketHead {
 		return structural("bucket %q has no header", name)
 	}
@@ -221,7 +222,7 @@ func (w *walker) bucket(name string, v []byte, depth int) error {
 		binary.LittleEndian.Uint64(inline) != 0 || binary.LittleEndian.Uint32(inline[12:]) != 0 {
 		return structural("bucket %q has no inline page", name)
 	}
-	return w.leaf(inline, name, false, depth+1, nil, nil)
+	return w.leaf(inline, at+bucketHead, name, false, depth+1, nil, nil)
 }
 
 // span returns n bytes at pos after the element at e.

@@ -1,0 +1,130 @@
+package store
+
+import (
+	"cmp"
+	"crypto/rand"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.etcd.io/bbolt"
+
+	"fountain/internal/problem"
+)
+
+// Renew ends the current log and begins a new one: somebody found out that its numbers may be in use elsewhere, such as a
+// ledger that acknowledges more than this store ever held.
+func (s *Store) Renew() error {
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	if s.closed {
+		return errClosed
+	}
+	return s.beginLog()
+}
+
+// Rewind lowers the acknowledged mark of a log to upto, durably: the receiver lost what it had. Records above it are
+// pending again as far as they are still here; the mark in effect is returned. A mark at or above the present one changes
+// nothing.
+func (s *Store) Rewind(log string, upto uint64) (acked uint64, err error) {
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	if s.closed {
+		return 0, errClosed
+	}
+	l := s.find(log)
+	if l == nil {
+		return 0, noLog(log)
+	}
+	if len(l.segs) == 0 {
+		return l.saved.Acked, nil
+	}
+	upto = max(upto, l.segs[0].first-1)
+	if upto >= l.saved.Acked {
+		return l.saved.Acked, nil
+	}
+	err = s.updateLog(l, func(saved *savedLog) {
+		saved.Acked = upto
+		saved.skipGaps()
+	}, noMore)
+	if err != nil {
+		return l.saved.Acked, fmt.Errorf("rewind %s to %d: %w", log, upto, err)
+	}
+	return l.saved.Acked, nil
+}
+
+func noLog(log string) error {
+	return &problem.Problem{Code: problem.CodeNotFound, Where: "log " + log, What: "the store has no such log"}
+}
+
+// beginLog closes the current log, if there is one, and makes a new one, in one commit. Its first segment is made by
+// the first Append. The caller holds wmu (or is Open).
+func (s *Store) beginLog() error {
+	l := &logInfo{name: "l" + strings.ToLower(rand.Text()[:12])} // 60 random bits
+	if n := len(s.logs); n > 0 {
+		l.saved.Ord = s.logs[n-1].saved.Ord + 1
+	}
+	unit := savedUnit{Current: l.name, Board: s.o.Board, Inode: inode(filepath.Join(s.dir, stateFile))}
+	var old savedLog
+	if s.cur != nil {
+		old = s.cur.saved
+		old.Closed, old.Last, old.Seen = true, s.cur.last, s.cur.last
+		old.skipGaps()
+	}
+	err := s.state.commit(func(tx *bbolt.Tx) error {
+		if s.cur != nil {
+			if err := putJSON(tx, bucketLogs, s.cur.name, old); err != nil {
+				return err
+			}
+			if err := s.forgetRecorded(tx); err != nil {
+				return err
+			}
+		}
+		if err := putJSON(tx, bucketLogs, l.name, l.saved); err != nil {
+			return err
+		}
+		return putJSON(tx, bucketMeta, unitKey, unit)
+	})
+	if err != nil {
+		return fmt.Errorf("begin a new log: %w", err)
+	}
+	s.recorded = map[string]uint64{}
+	s.rmu.Lock()
+	defer s.rmu.Unlock()
+	if s.cur != nil && len(s.cur.segs) > 0 {
+		err = s.closeSegment(s.cur.segs[len(s.cur.segs)-1])
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cur != nil {
+		s.cur.saved = old
+	}
+	s.logs = append(s.logs, l)
+	s.cur = l
+	return err
+}
+
+// addGap adds a gap, keeping the list sorted and free of overlaps.
+func addGap(gaps []Gap, g Gap) []Gap {
+	gaps = append(slices.Clone(gaps), g)
+	slices.SortFunc(gaps, func(x, y Gap) int { return cmp.Compare(x.From, y.From) })
+	out := gaps[:1]
+	for _, g := range gaps[1:] {
+		if top := &out[len(out)-1]; g.From <= top.To+1 {
+			top.To = max(top.To, g.To)
+		} else {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// skipGaps moves the acknowledged mark over a gap that begins right above it: what is gone cannot be sent.
+func (l *savedLog) skipGaps() {
+	for _, g := range l.Gaps {
+		if g.From <= l.Acked+1 && g.To > l.Acked {
+			l.Acked = g.To
+		}
+	}
+}
