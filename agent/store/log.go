@@ -24,34 +24,36 @@ func (s *Store) Renew() error {
 	return s.beginLog()
 }
 
-// Rewind lowers the acknowledged mark of a log to upto, durably: the receiver lost what it had. Records above it are
-// pending again as far as they are still here; the mark in effect is returned. A mark at or above the present one changes
-// nothing.
-func (s *Store) Rewind(log string, upto uint64) (acked uint64, err error) {
+// Rewind lowers the acknowledged mark of a log to upto and notes the restore generation that asked for it, durably in one
+// step: the receiver lost what it had. Records above the mark are pending again as far as they are still here. A mark at
+// or above the present one leaves it.
+func (s *Store) Rewind(log string, upto, restore uint64) error {
 	s.wmu.Lock()
 	defer s.wmu.Unlock()
 	if s.closed {
-		return 0, errClosed
+		return errClosed
 	}
 	l := s.find(log)
 	if l == nil {
-		return 0, noLog(log)
+		return noLog(log)
 	}
-	if len(l.segs) == 0 {
-		return l.saved.Acked, nil
-	}
-	upto = max(upto, l.segs[0].first-1)
-	if upto >= l.saved.Acked {
-		return l.saved.Acked, nil
-	}
-	err = s.updateLog(l, func(saved *savedLog) {
-		saved.Acked = upto
+	err := s.updateLog(l, func(saved *savedLog) {
+		saved.Acked = min(saved.Acked, max(upto, l.oldest()-1))
 		saved.skipGaps()
+		saved.Restored = restore
 	}, noMore)
 	if err != nil {
-		return l.saved.Acked, fmt.Errorf("rewind %s to %d: %w", log, upto, err)
+		return fmt.Errorf("rewind %s to %d: %w", log, upto, err)
 	}
-	return l.saved.Acked, nil
+	return nil
+}
+
+// oldest is the lowest seq that is still here, last+1 when there is none.
+func (l *logInfo) oldest() uint64 {
+	if len(l.segs) > 0 {
+		return l.segs[0].first
+	}
+	return l.last + 1
 }
 
 func noLog(log string) error {

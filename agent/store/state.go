@@ -45,6 +45,8 @@ type savedLog struct {
 	Closed  bool   `json:"closed"`
 	Last    uint64 `json:"last,omitempty"` // newest seq, once closed
 	Gaps    []Gap  `json:"gaps,omitempty"`
+	// Restored is the restore generation of the receiver that Rewind noted last.
+	Restored uint64 `json:"restored,omitempty"`
 }
 
 // bucketPut frames and stores a value, with the number of its commit.

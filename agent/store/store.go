@@ -81,11 +81,14 @@ type Gap struct{ From, To uint64 }
 
 // LogState describes one log.
 type LogState struct {
-	Log     string
-	Last    uint64 // newest seq; 0 = none yet
-	Acked   uint64 // the receiver has everything up to here
-	Current bool   // new records go here
-	Gaps    []Gap  // above Acked
+	Log      string
+	Oldest   uint64 // lowest seq that is still here; Last+1 when none is
+	Last     uint64 // newest seq; 0 = none yet
+	Acked    uint64 // the receiver has everything up to here
+	Pending  uint64 // records above Acked that are here
+	Current  bool   // new records go here
+	Gaps     []Gap  // above Acked
+	Restored uint64 // what Rewind noted last
 }
 
 // Damage is a file that failed verification or is missing. LastSeq 0 means unknown.
@@ -181,7 +184,9 @@ func (s *Store) Logs() []LogState {
 	defer s.mu.Unlock()
 	out := make([]LogState, len(s.logs))
 	for i, l := range s.logs {
-		out[i] = LogState{Log: l.name, Last: l.last, Acked: l.saved.Acked, Current: l == s.cur}
+		out[i] = LogState{
+			Log: l.name, Oldest: l.oldest(), Last: l.last, Acked: l.saved.Acked, Pending: l.pending(), Current: l == s.cur, Restored: l.saved.Restored,
+		}
 		for _, g := range l.saved.Gaps {
 			if g.To > l.saved.Acked {
 				out[i].Gaps = append(out[i].Gaps, g)
