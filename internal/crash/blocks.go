@@ -48,6 +48,18 @@ func (b *Blocks) Notes(n int) (out []string) {
 	return out
 }
 
+// After returns the number of steps up to and with a promise; all of them if it was not given.
+func (b *Blocks) After(note string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, s := range b.steps {
+		if s.note == note {
+			return i + 1
+		}
+	}
+	return len(b.steps)
+}
+
 // Counts tells how many writes and flushes there were.
 func (b *Blocks) Counts() (writes, flushes int) {
 	b.mu.Lock()

@@ -34,6 +34,7 @@ var ops = []struct {
 	{unix.SYS_MKDIRAT, Mkdir},
 	{unix.SYS_RENAMEAT, Rename},
 	{unix.SYS_RENAMEAT2, Rename},
+	{unix.SYS_LINKAT, Link},
 	{unix.SYS_UNLINKAT, Unlink},
 	{unix.SYS_OPENAT, Create},
 	{unix.SYS_WRITE, Write},
@@ -162,7 +163,7 @@ func (n *seccompNotif) call(data bool) (c Call, err error) {
 	case unix.SYS_OPENAT, unix.SYS_MKDIRAT, unix.SYS_UNLINKAT:
 		c.Path, err = pathAt(n.args[0], n.args[1])
 		return c, err
-	case unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2:
+	case unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_LINKAT:
 		if c.Path, err = pathAt(n.args[0], n.args[1]); err == nil {
 			c.To, err = pathAt(n.args[2], n.args[3])
 		}
