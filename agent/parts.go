@@ -188,6 +188,15 @@ func (s *logSource) SetAcked(upto uint64) error {
 	return err
 }
 
+// Oldest is the lowest seq that is still kept.
+func (s *logSource) Oldest() uint64 { return s.state().Oldest }
+
+// Restored is the restore generation that Rewind noted last.
+func (s *logSource) Restored() uint64 { return s.state().Restored }
+
+// Rewind moves the settled mark back for a cloud that was restored.
+func (s *logSource) Rewind(upto, restore uint64) error { return s.store.Rewind(s.log, upto, restore) }
+
 // Quarantine notes a record the cloud refuses; its bytes stay in the store.
 func (s *logSource) Quarantine(seq uint64, reason string, _ []byte) error {
 	if err := s.store.Reject(store.Rejected{Log: s.log, Seq: seq, Reason: reason}); err != nil {
