@@ -18,6 +18,7 @@ import (
 
 	"fountain/cloud/awsiot/authority"
 	"fountain/cloud/awsiot/broker"
+	"fountain/cloud/awsiot/identity"
 	"fountain/cloud/awsiot/policy"
 	"fountain/cloud/awsiot/provision"
 	"fountain/cloud/awsiot/rules"
@@ -71,10 +72,14 @@ func New(cfg Config) (*Core, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if err := seed(context.Background(), cfg.Stack, cfg.Store); err != nil {
+		return nil, err
+	}
+	who := identity.New(cfg.Store, cfg.Log)
 	engine := &rules.Engine{Rules: cfg.Stack.Rules, Deliver: cfg.Deliver, Drop: cfg.DropAccepted, Match: broker.MatchFilter, Log: cfg.Log}
 	b, err := broker.New(broker.Config{
 		ARN: cfg.Stack.ARN, Authority: cfg.Authority, Store: cfg.Store,
-		Policies: func(name string) *policy.Policy { return cfg.Stack.Policies[name] },
+		Policies: func(name string) *policy.Policy { return who.Named(context.Background(), name) },
 		Ingest:   engine.Ingest, Published: engine.Published,
 		OnPresence: cfg.OnPresence, OnDenied: cfg.OnDenied, Log: cfg.Log,
 	})

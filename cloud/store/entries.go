@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 )
 
@@ -241,3 +242,16 @@ func seed(ctx context.Context, tx conn, sd Seed, at int64) error {
 	}
 	return addBody(ctx, tx, e, Body{Version: e.Last + 1, Text: sd.Body, Created: at}, true, at)
 }
+
+// decodeSettings reads an entry's settings.
+func decodeSettings[T any](e Entry) (v T, err error) {
+	if err := json.Unmarshal(e.Settings, &v); err != nil {
+		return v, fmt.Errorf("settings of %s %s: %w", e.Kind, e.Name, err)
+	}
+	return v, nil
+}
+
+// Type, Group and Template read the settings of an entry of that kind.
+func (e Entry) Type() (TypeSettings, error)         { return decodeSettings[TypeSettings](e) }
+func (e Entry) Group() (GroupSettings, error)       { return decodeSettings[GroupSettings](e) }
+func (e Entry) Template() (TemplateSettings, error) { return decodeSettings[TemplateSettings](e) }

@@ -79,6 +79,30 @@ type Entry struct {
 	Changed    int64
 }
 
+// TypeSettings are the settings of a KindType entry.
+type TypeSettings struct {
+	Description string   `json:"description,omitempty"`
+	Searchable  []string `json:"searchable,omitempty"` // attributes
+	Deprecated  int64    `json:"deprecated,omitempty"` // since when
+}
+
+// GroupSettings are the settings of a KindGroup entry.
+type GroupSettings struct {
+	Description string            `json:"description,omitempty"`
+	Parent      string            `json:"parent,omitempty"`
+	Attributes  map[string]string `json:"attributes,omitempty"`
+}
+
+// TemplateSettings are the settings of a KindTemplate entry.
+type TemplateSettings struct {
+	Description string `json:"description,omitempty"`
+	Enabled     bool   `json:"enabled"`
+	RoleARN     string `json:"roleArn,omitempty"`
+	HookARN     string `json:"hookArn,omitempty"` // empty: whoever holds a claim certificate may register
+	HookVersion string `json:"hookVersion,omitempty"`
+	Type        string `json:"type"` // FLEET_PROVISIONING or JITP
+}
+
 // Body is one numbered text of an entry: a policy document, a template's body.
 type Body struct {
 	Version int

@@ -26,11 +26,24 @@ type Stack struct {
 	Policies  map[string]*policy.Policy
 	Rules     map[string]*rules.Rule
 	Templates map[string]*Template
+	Types     map[string]ThingType
+}
+
+// ThingType is a thing type's description.
+type ThingType struct {
+	Description string
+	Searchable  []string // attributes
 }
 
 // Template is a fleet provisioning template.
 type Template struct {
-	Name     string
+	Name        string
+	Description string
+	Text        string // the body, JSON
+	RoleARN     string
+	HookARN     string
+	HookVersion string // of the hook's payload
+
 	body     templateBody
 	thing    map[string]any // properties
 	policies []string
@@ -65,6 +78,7 @@ func Load(template []byte, where string, loc Location) (*Stack, error) {
 	s := &Stack{
 		Region: loc.Region, Account: loc.Account, ARN: fmt.Sprintf("arn:aws:iot:%s:%s:", loc.Region, loc.Account),
 		Policies: map[string]*policy.Policy{}, Rules: map[string]*rules.Rule{}, Templates: map[string]*Template{},
+		Types: map[string]ThingType{},
 	}
 	queues := map[string]string{}
 	for id, t := range r.types {
@@ -93,6 +107,12 @@ func Load(template []byte, where string, loc Location) (*Stack, error) {
 			if id == "ClaimPolicy" {
 				s.ClaimPolicy = p.Name
 			}
+		case "AWS::IoT::ThingType":
+			t := ThingType{Description: props.get("ThingTypeProperties").get("ThingTypeDescription").str()}
+			for _, a := range props.get("ThingTypeProperties").get("SearchableAttributes").list() {
+				t.Searchable = append(t.Searchable, a.str())
+			}
+			s.Types[r.names[id]] = t
 		case "AWS::IoT::TopicRule":
 			rule, err := parseRule(r, r.names[id], props.get("TopicRulePayload"), queues)
 			if err != nil {
@@ -176,7 +196,11 @@ func (s *Stack) parseTemplate(r *resolver, name string, p node) (*Template, erro
 	fail := func(format string, args ...any) (*Template, error) {
 		return nil, r.errorf(body.line, "provisioning template "+name+": "+format, args...)
 	}
-	t := &Template{Name: name}
+	hook := p.get("PreProvisioningHook")
+	t := &Template{
+		Name: name, Text: body.str(), Description: p.get("Description").str(), RoleARN: p.get("ProvisioningRoleArn").str(),
+		HookARN: hook.get("TargetArn").str(), HookVersion: hook.get("PayloadVersion").str(),
+	}
 	d := json.NewDecoder(bytes.NewReader([]byte(body.str())))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&t.body); err != nil {
@@ -185,7 +209,7 @@ func (s *Stack) parseTemplate(r *resolver, name string, p node) (*Template, erro
 	if p.get("Enabled").str() != "true" {
 		return fail("it is not Enabled")
 	}
-	if p.get("PreProvisioningHook").get("TargetArn").str() == "" {
+	if t.HookARN == "" {
 		return fail("it has no PreProvisioningHook: whoever holds a claim certificate could make things")
 	}
 	certificates := 0

@@ -1,0 +1,167 @@
+// Package identity says which policies decide about a certificate: those attached to it and those of the groups of its
+// things, in the versions that are the default now. It imports cloud/store, awsiot/policy and internal packages.
+//
+//	store.Registry ──► Source ──► broker, the device's HTTPS interface
+//
+// It owns a copy of what it read and drops it when the registry's revision moves.
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"fountain/cloud/awsiot/policy"
+	"fountain/cloud/store"
+	"fountain/internal/logkey"
+)
+
+// Source answers who may what. Make it with New; it is safe for concurrent use.
+type Source struct {
+	reg store.Registry
+	log *slog.Logger
+
+	mu       sync.Mutex
+	revision int64
+	policies map[string]*policy.Policy   // by name; nil: there is none
+	granted  map[string][]*policy.Policy // by certificate
+}
+
+// New makes a Source.
+func New(reg store.Registry, log *slog.Logger) *Source { return &Source{reg: reg, log: log} }
+
+// Policies lists what decides about a certificate. Asking again costs a lookup in memory until the registry changes.
+func (s *Source) Policies(ctx context.Context, certificateID string) ([]*policy.Policy, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.renew()
+	if p, ok := s.granted[certificateID]; ok {
+		return p, nil
+	}
+	names, err := s.names(ctx, certificateID)
+	if err != nil {
+		return nil, fmt.Errorf("find policies: %w", err)
+	}
+	out := []*policy.Policy{}
+	for _, name := range names {
+		p, err := s.named(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("find policies: %w", err)
+		}
+		if p != nil {
+			out = append(out, p)
+		}
+	}
+	s.granted[certificateID] = out
+	return out, nil
+}
+
+// Named returns the default version of a policy; nil when there is none or it cannot be read: it grants nothing.
+func (s *Source) Named(ctx context.Context, name string) *policy.Policy {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.renew()
+	p, err := s.named(ctx, name)
+	if err != nil {
+		s.log.Error("cannot read a policy: it grants nothing now", slog.String("policy", name), logkey.Err, err)
+	}
+	return p
+}
+
+// renew drops the copy when it is old.
+func (s *Source) renew() {
+	if r := s.reg.Revision(); s.policies == nil || r != s.revision {
+		s.revision, s.policies, s.granted = r, map[string]*policy.Policy{}, map[string][]*policy.Policy{}
+	}
+}
+
+func (s *Source) names(ctx context.Context, certificateID string) ([]string, error) {
+	c, err := s.reg.Certificate(ctx, certificateID)
+	if err != nil {
+		return nil, err
+	}
+	names := c.Policies
+	for _, thing := range c.Things {
+		groups, err := s.Groups(ctx, thing)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range groups {
+			more, err := s.reg.PoliciesOf(ctx, store.GroupTarget(g))
+			if err != nil {
+				return nil, err
+			}
+			names = append(names, more...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// Groups lists the groups of a thing and those above them: their policies are inherited.
+func (s *Source) Groups(ctx context.Context, thing string) ([]string, error) {
+	todo, err := s.reg.GroupsOf(ctx, thing)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for len(todo) > 0 {
+		g := todo[0]
+		todo = todo[1:]
+		if slices.Contains(out, g) {
+			continue
+		}
+		out = append(out, g)
+		e, err := s.reg.Entry(ctx, store.KindGroup, g)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		set, err := e.Group()
+		if err != nil {
+			return nil, err
+		}
+		if set.Parent != "" {
+			todo = append(todo, set.Parent)
+		}
+	}
+	return out, nil
+}
+
+// named reads the default version of a policy; nil when there is none: it grants nothing.
+func (s *Source) named(ctx context.Context, name string) (*policy.Policy, error) {
+	if p, ok := s.policies[name]; ok {
+		return p, nil
+	}
+	p, err := s.read(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	s.policies[name] = p
+	return p, nil
+}
+
+func (s *Source) read(ctx context.Context, name string) (*policy.Policy, error) {
+	e, err := s.reg.Entry(ctx, store.KindPolicy, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	b, err := s.reg.Body(ctx, store.KindPolicy, name, e.Default)
+	if err != nil {
+		return nil, fmt.Errorf("policy %s: %w", name, err)
+	}
+	p, err := policy.ParseJSON(name, []byte(b.Text))
+	if err != nil { // checked when it was stored; a newer build may have been stricter
+		s.log.Error("a stored policy cannot be read and grants nothing", slog.String("policy", name), logkey.Err, err)
+		return nil, nil
+	}
+	return p, nil
+}
