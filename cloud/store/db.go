@@ -12,6 +12,9 @@ import (
 type dialect struct {
 	bind   func(query string) string  // placeholders as the driver wants them
 	schema func(script string) string // a schema file in the database's words
+
+	commits  int64 // advisory lock that orders commits of pours; 0: there is one writer anyway
+	revision bool  // several processes share the database: changes are counted in it
 }
 
 // db is the Store on one database: what all dialects share.
@@ -83,7 +86,13 @@ func (s *db) write(ctx context.Context, what string, f func(c conn) error) error
 
 // change is write for what Revision counts.
 func (s *db) change(ctx context.Context, what string, f func(c conn) error) error {
-	err := s.write(ctx, what, f)
+	err := s.write(ctx, what, func(c conn) error {
+		if err := f(c); err != nil || !s.d.revision {
+			return err
+		}
+		_, err := c.exec(ctx, `UPDATE meta SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE key = 'revision'`)
+		return err
+	})
 	if err == nil {
 		s.rev.Add(1)
 	}

@@ -42,6 +42,11 @@ type totalKey struct {
 func (s *db) Put(ctx context.Context, puts []Put) ([]Result, error) {
 	results := make([]Result, len(puts))
 	err := s.write(ctx, "store pours", func(tx conn) error {
+		if s.d.commits != 0 { // without it a reader that follows n could pass one that is committed later
+			if _, err := tx.exec(ctx, `SELECT pg_advisory_xact_lock(?)`, s.d.commits); err != nil {
+				return err
+			}
+		}
 		b := &batch{ctx: ctx, tx: tx, logs: map[[2]string]*logState{}, totals: map[totalKey]*Total{}}
 		var err error
 		if b.insert, err = tx.prepare(ctx, `INSERT INTO pours(log, seq, received, body) VALUES (?,?,?,?) ON CONFLICT(log, seq) DO NOTHING RETURNING n`); err != nil {

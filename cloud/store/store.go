@@ -2,11 +2,11 @@
 // each unit how far its log has arrived. It imports sync/wire and internal packages only.
 //
 //	awsiot  ──Registry, Shadows──►┐
-//	ingest  ──Pours──────────────►├─ one SQLite file (WAL, synchronous=FULL); a method that returned is durable
+//	ingest  ──Pours──────────────►├─ one SQLite file (WAL, synchronous=FULL) or a PostgreSQL database
 //	console ──Reader─────────────►┘
 //
-// Every method is safe for concurrent use. Writers are serialised by one connection; readers see the last commit.
-// SQLite is the only implementation so far; the contract test in this package is written against Store.
+// A method that returned is durable. Every method is safe for concurrent use; readers see the last commit. Both
+// implementations pass the contract test of this package; they share all statements and differ in their dialect.
 package store
 
 import (
