@@ -1,0 +1,453 @@
+package stack
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"fountain/cloud/awsiot/policy"
+)
+
+// Template is a fleet provisioning template.
+type Template struct {
+	Name, Description string
+	Enabled           bool
+	Text              string // the body, JSON
+	RoleARN           string
+	HookARN           string // of the pre-provisioning hook; empty: none
+	HookVersion       string // of the hook's payload
+
+	body   templateBody
+	things []string // logical ids, in order
+}
+
+type templateBody struct {
+	Parameters map[string]struct {
+		Type    string
+		Default *string
+	}
+	Mappings  map[string]map[string]map[string]any
+	Resources map[string]struct {
+		Type             string
+		Properties       map[string]any
+		OverrideSettings map[string]string
+	}
+	DeviceConfiguration map[string]any
+}
+
+// certificateParameter is the one parameter that the service itself gives.
+const certificateParameter = "AWS::IoT::Certificate::Id"
+
+// ParseTemplate reads the body of a provisioning template as CreateProvisioningTemplate takes it. Parse errors say what is
+// wrong where.
+func ParseTemplate(body []byte) (*Template, error) {
+	t := &Template{Text: string(body), Enabled: true}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&t.body); err != nil {
+		return nil, fmt.Errorf("TemplateBody: %w", err)
+	}
+	if _, err := d.Token(); err == nil {
+		return nil, errors.New("TemplateBody: something follows the object")
+	}
+	for name, p := range t.body.Parameters {
+		if p.Type != "String" {
+			return nil, fmt.Errorf("parameter %s: Type must be String", name)
+		}
+	}
+	certificates := 0
+	for _, id := range slices.Sorted(maps.Keys(t.body.Resources)) {
+		res := t.body.Resources[id]
+		allowed, ok := templateProperties[res.Type]
+		if !ok {
+			return nil, fmt.Errorf("%s: there is no type %q in provisioning templates", id, res.Type)
+		}
+		for k := range res.Properties {
+			if !slices.Contains(allowed, k) {
+				return nil, fmt.Errorf("%s: %s has no property %q", id, res.Type, k)
+			}
+		}
+		for k, v := range res.OverrideSettings {
+			if err := checkOverride(res.Type, k, v); err != nil {
+				return nil, fmt.Errorf("%s: %w", id, err)
+			}
+		}
+		switch res.Type {
+		case "AWS::IoT::Certificate":
+			certificates++
+			if ref, _ := res.Properties["CertificateId"].(map[string]any); ref["Ref"] != certificateParameter {
+				return nil, fmt.Errorf("%s: CertificateId must be a Ref to %s", id, certificateParameter)
+			}
+		case "AWS::IoT::Policy":
+			if (res.Properties["PolicyName"] == nil) == (res.Properties["PolicyDocument"] == nil) {
+				return nil, fmt.Errorf("%s: PolicyName or PolicyDocument must be given, not both", id)
+			}
+		case "AWS::IoT::Thing":
+			t.things = append(t.things, id)
+		}
+	}
+	if certificates != 1 || len(t.things) > 1 {
+		return nil, errors.New("a template makes one certificate and at most one thing")
+	}
+	sample := map[string]string{certificateParameter: "0"}
+	for k := range t.body.Parameters {
+		sample[k] = "sample"
+	}
+	if _, err := t.plan(sample, true); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+var templateProperties = map[string][]string{
+	"AWS::IoT::Certificate": {"CertificateId", "Status"},
+	"AWS::IoT::Policy":      {"PolicyName", "PolicyDocument"},
+	"AWS::IoT::Thing":       {"ThingName", "ThingTypeName", "AttributePayload", "ThingGroups", "BillingGroup"},
+}
+
+func checkOverride(kind, key, value string) error {
+	allowed := []string{"DO_NOTHING", "REPLACE", "FAIL"}
+	switch {
+	case kind == "AWS::IoT::Thing" && (key == "AttributePayload" || key == "ThingGroups"):
+		allowed = append(allowed, "MERGE")
+	case kind == "AWS::IoT::Thing" && key == "ThingTypeName", kind == "AWS::IoT::Certificate" && key == "Status":
+	default:
+		return fmt.Errorf("OverrideSettings of %s know no %q", kind, key)
+	}
+	if !slices.Contains(allowed, value) {
+		return fmt.Errorf("OverrideSettings.%s must be one of %s", key, strings.Join(allowed, ", "))
+	}
+	return nil
+}
+
+// Plan is what a template makes for a set of parameters.
+type Plan struct {
+	Thing, ThingType string // Thing is empty when the template makes none
+	Attributes       map[string]string
+	Groups           []string
+	BillingGroup     string
+	Policies         []string // names of policies that exist
+	Documents        []string // policies the template brings along, as JSON
+	Inactive         bool     // the certificate stays INACTIVE
+	Device           map[string]string
+	// Override says what becomes of what the thing has already: AttributePayload, ThingTypeName, ThingGroups, Status ->
+	// DO_NOTHING, REPLACE, FAIL or MERGE.
+	Override map[string]string
+}
+
+// ErrParameters is wrapped by the errors of Plan that are the caller's fault.
+var ErrParameters = errors.New("bad parameters")
+
+// Plan evaluates the template.
+func (t *Template) Plan(given map[string]string) (*Plan, error) { return t.plan(given, false) }
+
+// plan with trial set does without a value from a map: which it is depends on parameters that are not known yet.
+func (t *Template) plan(given map[string]string, trial bool) (*Plan, error) {
+	e := evaluator{params: map[string]string{}, mappings: t.body.Mappings, trial: trial}
+	for k, p := range t.body.Parameters {
+		v, ok := given[k]
+		if !ok && p.Default != nil {
+			v, ok = *p.Default, true
+		}
+		if !ok {
+			return nil, fmt.Errorf("%w: %s is missing", ErrParameters, k)
+		}
+		e.params[k] = v
+	}
+	for k := range given {
+		if _, ok := t.body.Parameters[k]; !ok && k != certificateParameter {
+			return nil, fmt.Errorf("%w: %s is not a parameter of the template", ErrParameters, k)
+		}
+	}
+	e.params[certificateParameter] = given[certificateParameter]
+	pl := &Plan{Attributes: map[string]string{}, Device: map[string]string{}, Override: map[string]string{}}
+	for _, id := range slices.Sorted(maps.Keys(t.body.Resources)) {
+		res := t.body.Resources[id]
+		if err := e.resource(pl, res.Type, res.Properties); err != nil {
+			return nil, fmt.Errorf("%s: %w", id, err)
+		}
+		maps.Copy(pl.Override, res.OverrideSettings)
+	}
+	for k, v := range t.body.DeviceConfiguration {
+		var err error
+		if pl.Device[k], err = e.text(v); err != nil {
+			return nil, fmt.Errorf("DeviceConfiguration.%s: %w", k, err)
+		}
+	}
+	return pl, nil
+}
+
+// evaluator resolves the functions of a provisioning template.
+type evaluator struct {
+	params   map[string]string
+	mappings map[string]map[string]map[string]any
+	trial    bool
+}
+
+func (e *evaluator) resource(pl *Plan, kind string, props map[string]any) (err error) {
+	optional := func(key string, to *string) { // the first error stays
+		if v, ok := props[key]; ok && err == nil {
+			if *to, err = e.text(v); err != nil {
+				err = fmt.Errorf("%s: %w", key, err)
+			}
+		}
+	}
+	switch kind {
+	case "AWS::IoT::Certificate":
+		status := "ACTIVE"
+		optional("Status", &status)
+		switch strings.ToUpper(status) {
+		case "ACTIVE":
+		case "INACTIVE":
+			pl.Inactive = true
+		default:
+			return errors.Join(err, errors.New("Status must be ACTIVE or INACTIVE"))
+		}
+	case "AWS::IoT::Policy":
+		var name string
+		optional("PolicyName", &name)
+		if name != "" {
+			pl.Policies = append(pl.Policies, name)
+		}
+		if doc, ok := props["PolicyDocument"]; ok && err == nil {
+			err = e.document(pl, doc)
+		}
+	case "AWS::IoT::Thing":
+		if props["ThingName"] == nil {
+			return errors.New("ThingName is missing")
+		}
+		optional("ThingName", &pl.Thing)
+		optional("ThingTypeName", &pl.ThingType)
+		optional("BillingGroup", &pl.BillingGroup)
+		if err != nil {
+			return err
+		}
+		attributes, isMap := props["AttributePayload"].(map[string]any)
+		if props["AttributePayload"] != nil && !isMap {
+			return errors.New("AttributePayload is no object")
+		}
+		for k, v := range attributes {
+			if pl.Attributes[k], err = e.text(v); err != nil {
+				return fmt.Errorf("AttributePayload.%s: %w", k, err)
+			}
+		}
+		if g, ok := props["ThingGroups"]; ok {
+			if pl.Groups, err = e.list(g); err != nil {
+				err = fmt.Errorf("ThingGroups: %w", err)
+			}
+		}
+	}
+	return err
+}
+
+// document takes a policy that the template brings along, as an object or as text.
+func (e *evaluator) document(pl *Plan, doc any) error {
+	text, isText := doc.(string)
+	if !isText {
+		b, err := json.Marshal(doc)
+		if err != nil {
+			return err
+		}
+		text = string(b)
+	}
+	if _, err := policy.ParseJSON("", []byte(text)); err != nil {
+		return fmt.Errorf("PolicyDocument: %w", err)
+	}
+	pl.Documents = append(pl.Documents, text)
+	return nil
+}
+
+// list evaluates what stands for a list of texts.
+func (e *evaluator) list(v any) ([]string, error) {
+	if m, ok := v.(map[string]any); ok && len(m) == 1 && m["Fn::Split"] != nil {
+		args, _ := m["Fn::Split"].([]any)
+		if len(args) != 2 {
+			return nil, errors.New("Fn::Split wants a separator and a text")
+		}
+		sep, err1 := e.text(args[0])
+		text, err2 := e.text(args[1])
+		if err := errors.Join(err1, err2); err != nil || sep == "" {
+			return nil, errors.Join(errors.New("Fn::Split wants a separator and a text"), err)
+		}
+		return strings.Split(text, sep), nil
+	}
+	items, ok := v.([]any)
+	if !ok {
+		return nil, errors.New("want a list")
+	}
+	var out []string
+	for _, it := range items {
+		s, err := e.text(it)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// text evaluates what stands for one text.
+func (e *evaluator) text(v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case map[string]any:
+		for fn, arg := range v {
+			if len(v) == 1 {
+				return e.call(fn, arg)
+			}
+		}
+	}
+	return "", fmt.Errorf("%v is neither text nor a function", v)
+}
+
+func (e *evaluator) call(fn string, arg any) (string, error) {
+	args, _ := arg.([]any)
+	switch fn {
+	case "Ref":
+		name, _ := arg.(string)
+		v, ok := e.params[name]
+		if !ok {
+			return "", fmt.Errorf("there is no parameter %q to Ref", name)
+		}
+		return v, nil
+	case "Fn::Join":
+		if len(args) != 2 {
+			return "", errors.New("Fn::Join wants a separator and a list")
+		}
+		sep, err := e.text(args[0])
+		if err != nil {
+			return "", err
+		}
+		parts, err := e.list(args[1])
+		return strings.Join(parts, sep), err
+	case "Fn::Select":
+		if len(args) != 2 {
+			return "", errors.New("Fn::Select wants an index and a list")
+		}
+		items, err := e.list(args[1])
+		if err != nil {
+			return "", err
+		}
+		n, err := strconv.Atoi(fmt.Sprint(args[0]))
+		switch {
+		case err != nil || n < 0:
+			return "", fmt.Errorf("Fn::Select: %v is no index", args[0])
+		case n >= len(items) && e.trial:
+			return "sample", nil
+		case n >= len(items):
+			return "", fmt.Errorf("%w: Fn::Select: there are %d items, none has index %d", ErrParameters, len(items), n)
+		}
+		return items[n], nil
+	case "Fn::FindInMap":
+		keys, err := e.list(arg)
+		if err != nil || len(keys) != 3 {
+			return "", errors.Join(errors.New("Fn::FindInMap wants a map and two keys"), err)
+		}
+		m, ok := e.mappings[keys[0]]
+		if !ok {
+			return "", fmt.Errorf("there is no map %q", keys[0])
+		}
+		s, ok := m[keys[1]][keys[2]].(string)
+		switch {
+		case !ok && e.trial:
+			return "sample", nil
+		case !ok:
+			return "", fmt.Errorf("%w: map %s has no %s.%s", ErrParameters, keys[0], keys[1], keys[2])
+		}
+		return s, nil
+	case "Fn::Sub":
+		return e.sub(arg)
+	}
+	return "", fmt.Errorf("there is no function %q in provisioning templates", fn)
+}
+
+func (e *evaluator) sub(arg any) (string, error) {
+	text, ok := arg.(string)
+	own := map[string]any{}
+	if args, isList := arg.([]any); isList && len(args) == 2 {
+		text, ok = args[0].(string)
+		var isMap bool
+		own, isMap = args[1].(map[string]any)
+		ok = ok && isMap
+	}
+	if !ok {
+		return "", errors.New("Fn::Sub wants a text, or a text and an object")
+	}
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "${")
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		name, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			return "", fmt.Errorf("Fn::Sub: ${%s is not closed", rest)
+		}
+		text = after
+		if literal, ok := strings.CutPrefix(name, "!"); ok {
+			b.WriteString("${" + literal + "}")
+			continue
+		}
+		v, given := own[name]
+		if !given {
+			v = map[string]any{"Ref": name}
+		}
+		s, err := e.text(v)
+		if err != nil {
+			return "", fmt.Errorf("Fn::Sub: %w", err)
+		}
+		b.WriteString(s)
+	}
+}
+
+// parseTemplate reads the provisioning template of a stack: what a template of ours must have besides.
+func (s *Stack) parseTemplate(r *resolver, name string, p node) (*Template, error) {
+	body := p.get("TemplateBody")
+	fail := func(format string, args ...any) (*Template, error) {
+		return nil, r.errorf(body.line, "provisioning template "+name+": "+format, args...)
+	}
+	t, err := ParseTemplate([]byte(body.str()))
+	if err != nil {
+		return fail("%v", err)
+	}
+	t.Name, t.Description = name, p.get("Description").str()
+	hook := p.get("PreProvisioningHook")
+	t.RoleARN, t.HookARN, t.HookVersion = p.get("ProvisioningRoleArn").str(), hook.get("TargetArn").str(), hook.get("PayloadVersion").str()
+	if p.get("Enabled").str() != "true" {
+		return fail("it is not Enabled")
+	}
+	if t.HookARN == "" {
+		return fail("it has no PreProvisioningHook: whoever holds a claim certificate could make things")
+	}
+	sample := map[string]string{certificateParameter: "0"}
+	for k := range t.body.Parameters {
+		sample[k] = "sample"
+	}
+	pl, err := t.plan(sample, true)
+	switch {
+	case err != nil:
+		return fail("%v", err)
+	case pl.Inactive:
+		return fail("the certificate's Status must be Active")
+	case len(pl.Documents) > 0:
+		return fail("name a policy of the stack instead of a PolicyDocument")
+	case pl.Thing == "" || len(pl.Policies) == 0:
+		return fail("it must make a thing with a policy")
+	}
+	for _, n := range pl.Policies {
+		if s.Policies[n] == nil {
+			return fail("there is no policy %q in the stack", n)
+		}
+	}
+	if _, ok := s.Types[pl.ThingType]; pl.ThingType != "" && !ok {
+		return fail("there is no thing type %q in the stack", pl.ThingType)
+	}
+	return t, nil
+}
