@@ -68,6 +68,7 @@ type cloud struct {
 	link    *mqttlink.Link
 	sources map[string]*logSource
 	uplinks map[[2]string]*uplink.Uplink // by thing and log
+	pace    *uplink.Pace                 // all of them send at
 	change  chan struct{}
 }
 
@@ -231,8 +232,8 @@ func (c *cloud) uplink(ctx context.Context, conn *mqttlink.Conn) error {
 func (c *cloud) uplinkConfig() uplink.Config {
 	s := c.a.cfg.Config.Sync
 	return uplink.Config{
-		Thing: *c.a.thing.Load(), Rule: s.Rule, DrainRate: float64(s.DrainRate), Linger: s.Linger, Window: s.Window,
-		LedgerInterval: s.LedgerInterval, Gate: c.a.yield, Log: c.a.log,
+		Thing: *c.a.thing.Load(), Rule: s.Rule, Linger: s.Linger, Window: s.Window,
+		LedgerInterval: s.LedgerInterval, Gate: c.a.yield, Keeps: c.keeps, Log: c.a.log,
 	}
 }
 

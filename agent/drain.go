@@ -3,11 +3,13 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"fountain/agent/alarm"
+	"fountain/agent/store"
 	"fountain/internal/logkey"
 	"fountain/sync/mqttlink"
 	"fountain/sync/shadow"
@@ -20,8 +22,8 @@ func (c *cloud) drain(ctx context.Context, conn *mqttlink.Conn, shadows *shadow.
 	return c.serve(ctx, conn.Bulk(), func() (uplink.Shadow, error) { return shadows.Client(wire.LedgerShadow) })
 }
 
-// serve runs an uplink for the current log and for every older one with something left. Damage may begin a new log at
-// any time, so it looks again and again.
+// serve runs an uplink for the current log, for every older one with something left, and for the few of which a cloud
+// that was restored may ask again. Damage may begin a new log at any time, so it looks again and again.
 func (c *cloud) serve(ctx context.Context, conn uplink.Publisher, reader func() (uplink.Shadow, error)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -30,8 +32,9 @@ func (c *cloud) serve(ctx context.Context, conn uplink.Publisher, reader func() 
 		tick := time.NewTicker(judgeEvery)
 		defer tick.Stop()
 		for {
-			for _, l := range c.a.store.Logs() {
-				if served[l.Log] || !l.Current && l.Acked >= l.Last {
+			logs := c.a.store.Logs()
+			for i, l := range logs {
+				if served[l.Log] || l.Acked >= l.Last && i < len(logs)-wire.MaxLedgerLogs {
 					continue
 				}
 				up, err := c.uplinkOf(l.Log)
@@ -67,11 +70,24 @@ func (c *cloud) uplinkOf(log string) (*uplink.Uplink, error) {
 	if up := c.uplinks[key]; up != nil {
 		return up, nil
 	}
+	if c.pace == nil {
+		pace, err := uplink.NewPace(float64(c.a.cfg.Config.Sync.DrainRate))
+		if err != nil {
+			return nil, err
+		}
+		c.pace = pace
+	}
+	cfg.Pace = c.pace
 	up, err := uplink.New(cfg, src)
 	if err == nil {
 		c.uplinks[key] = up
 	}
 	return up, err
+}
+
+// keeps says whether the store still has a log.
+func (c *cloud) keeps(log string) bool {
+	return slices.ContainsFunc(c.a.store.Logs(), func(l store.LogState) bool { return l.Log == log })
 }
 
 // judgeEvery is how often the uplinks are asked for complaints.

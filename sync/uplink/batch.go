@@ -3,6 +3,7 @@ package uplink
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"fountain/sync/wire"
 )
@@ -14,6 +15,7 @@ type batch struct {
 	bulk    bool // more records wait behind it
 	again   bool // listed missing by the cloud
 	control bool // one record sent out of turn, to compare a suspect with
+	sent    time.Time
 }
 
 func (b *batch) first() uint64 { return b.entries[0].Seq }
@@ -135,7 +137,7 @@ func (r *run) missing() (*batch, error) {
 			continue
 		}
 		e := entries[0]
-		if len(b.entries) > 0 && wire.BatchSize(len(b.entries)+1, total+len(e.Body)) > r.room() {
+		if len(b.entries) > 0 && (wire.BatchSize(len(b.entries)+1, total+len(e.Body)) > r.room() || r.u.suspect.touches(b.first(), seq)) {
 			break
 		}
 		total += len(e.Body)

@@ -9,9 +9,11 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"fountain/sync/shadow"
 	"fountain/sync/wire"
 )
 
@@ -44,6 +46,9 @@ type memLog struct {
 	acked      uint64
 	aside      map[uint64]string
 	readFailed error
+	oldest     uint64
+	restored   uint64
+	rewound    []uint64
 }
 
 func newLog(t *testing.T, c *cloud) *memLog {
@@ -104,6 +109,20 @@ func (m *memLog) SetAcked(upto uint64) error {
 	return nil
 }
 
+func (m *memLog) Oldest() uint64   { m.mu.Lock(); defer m.mu.Unlock(); return max(m.oldest, 1) }
+func (m *memLog) Restored() uint64 { m.mu.Lock(); defer m.mu.Unlock(); return m.restored }
+
+func (m *memLog) Rewind(upto, restore uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if upto > m.acked || restore == m.restored {
+		m.t.Errorf("Rewind(%d, %d) with acked %d, restored %d", upto, restore, m.acked, m.restored)
+	}
+	m.acked, m.restored = upto, restore
+	m.rewound = append(m.rewound, upto)
+	return nil
+}
+
 func (m *memLog) Quarantine(seq uint64, reason string, body []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -121,6 +140,7 @@ type cloud struct {
 	latency  time.Duration
 	tellSeen bool
 	accept   func(items []wire.Item) (stored, hangUp bool) // whims; PUBACK unless hangUp
+	mute     atomic.Bool                                   // no shadows
 
 	mu       sync.Mutex
 	sink     map[string]map[uint64][]byte
@@ -132,6 +152,7 @@ type cloud struct {
 	mostOut  int
 	version  int64
 	override map[string]wire.Ack
+	restore  uint64
 	reports  []wire.LedgerReport
 	conn     *link
 	connects int
@@ -155,10 +176,14 @@ func (c *cloud) has(log string, seq uint64) bool {
 func (c *cloud) desired() []byte {
 	l := wire.Ledger{Ack: map[string]wire.Ack{}}
 	for log, recs := range c.sink {
-		a := wire.Ack{}
+		a := wire.Ack{Restore: c.restore}
 		seqs := slices.Sorted(maps.Keys(recs))
 		for recs[a.Upto+1] != nil {
 			a.Upto++
+		}
+		if len(seqs) == 0 { // forgotten
+			l.Ack[log] = a
+			continue
 		}
 		top := seqs[len(seqs)-1]
 		for s := a.Upto + 1; s < top && len(a.Missing) < wire.MaxLedgerMissing; s++ {
@@ -188,7 +213,7 @@ func (c *cloud) ledger(ctx context.Context) {
 		c.version++
 		raw, conn := c.desired(), c.conn
 		c.mu.Unlock()
-		if conn != nil {
+		if conn != nil && !c.mute.Load() {
 			select {
 			case <-conn.states: // a newer delta replaces one nobody took
 			default:
@@ -309,6 +334,10 @@ func (c *cloud) store(items []wire.Item) {
 }
 
 func (l *link) Get(context.Context) (*wire.ShadowDocument, error) {
+	if l.c.mute.Load() {
+		time.Sleep(shadow.AnswerTimeout)
+		return nil, fmt.Errorf("get: %w", shadow.ErrNoAnswer)
+	}
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
 	if l.c.version == 0 && l.c.override == nil {

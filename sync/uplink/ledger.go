@@ -1,16 +1,38 @@
 package uplink
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"fountain/internal/logkey"
+	"fountain/sync/shadow"
 	"fountain/sync/wire"
 )
 
+// none says that there is no ledger yet, silent that nobody could tell.
+func none(err error) bool {
+	var refused *wire.ShadowError
+	return errors.As(err, &refused) && refused.Code == wire.ShadowNotFound
+}
+
+func silent(err error) bool {
+	var refused *wire.ShadowError
+	return errors.Is(err, shadow.ErrNoAnswer) || errors.As(err, &refused) && refused.Code != wire.ShadowNotFound
+}
+
+// silence puts off what needs the ledger.
+func (r *run) silence(now time.Time) {
+	r.askAfter = now.Add(r.u.cfg.LedgerInterval)
+	r.u.raise(AlarmLedgerSilent)
+}
+
 // apply takes a desired state of the ledger shadow in.
 func (r *run) apply(desired []byte) error {
+	r.askAfter = time.Time{}
+	r.u.clear(AlarmLedgerSilent)
 	l, err := wire.DecodeLedger(desired)
 	if err != nil {
 		// A ledger nobody can read must not stop the upload: nothing is deleted, everything stays due.
@@ -21,11 +43,11 @@ func (r *run) apply(desired []byte) error {
 	if !ok {
 		return nil
 	}
-	last := r.u.src.Last()
-	if ack.Upto > last || ack.Seen > last {
-		// Another log's figures, or ours after the store lost its end. Believing it would delete what is not committed.
-		r.u.log.Error("ledger acknowledges records this log never had; nothing is deleted",
-			logkey.Log, r.u.src.Log(), logkey.Seq, max(ack.Upto, ack.Seen), "last", last)
+	if top := max(ack.Upto, ack.Seen); top > r.u.high {
+		// Another log's figures, or ours after the store lost its end. Believing it would delete what is not committed,
+		// if not now then when the log has grown so far.
+		r.u.log.Error("ledger acknowledges records that were never sent; nothing is deleted",
+			logkey.Log, r.u.src.Log(), logkey.Seq, top, "last", r.u.high)
 		r.ack = wire.Ack{}
 		r.u.raise(AlarmLedgerAhead)
 		r.due = true
@@ -34,9 +56,35 @@ func (r *run) apply(desired []byte) error {
 	if r.u.clear(AlarmLedgerAhead) {
 		r.due = true
 	}
+	if ack.Restore != 0 && ack.Restore != r.u.src.Restored() {
+		if err := r.replay(ack); err != nil {
+			return err
+		}
+	}
 	r.ack = ack
 	r.list(ack.Missing)
 	return r.advance()
+}
+
+// replay goes back to where the cloud's memory ends.
+func (r *run) replay(ack wire.Ack) error {
+	src := r.u.src
+	back := min(src.Acked(), max(ack.Safe(), src.Oldest()-1))
+	r.u.log.Warn("the cloud was restored and asks again", logkey.Log, src.Log(), logkey.Seq, back, logkey.Count, src.Acked()-back)
+	if err := src.Rewind(back, ack.Restore); err != nil {
+		return fmt.Errorf("go back to %d for restore %d: %w", back, ack.Restore, err)
+	}
+	r.u.through = min(r.u.through, back)
+	r.restart(back + 1)
+	r.due = true
+	return nil
+}
+
+// restart makes everything from seq on due again.
+func (r *run) restart(seq uint64) {
+	r.u.count(func(s *Status) { s.Resent += r.next - min(seq, r.next) })
+	r.next, r.marks, r.ready, r.again = seq, nil, nil, nil
+	clear(r.resent)
 }
 
 // advance moves the cursor over everything that is committed or gone.
@@ -127,19 +175,50 @@ func (r *run) flying(seq uint64) bool {
 	})
 }
 
-// rewind makes everything unsettled due again when the ledger has kept silent for three of its intervals after the
-// PUBACK. It waits until every record was sent once, so that a long backlog is not started over and over.
-func (r *run) rewind(now time.Time) {
-	if len(r.marks) == 0 || r.next <= r.u.src.Last() || now.Before(r.rewindAt()) {
+// overdue asks for the ledger when it has kept silent for three of its intervals after a PUBACK: a delta may have been
+// lost. It waits until every record was sent once, so that a long backlog is not started over and over.
+func (r *run) overdue(ctx context.Context, now time.Time) {
+	if len(r.marks) == 0 || r.next <= r.u.src.Last() || r.asking || now.Before(r.overdueAt()) {
 		return
 	}
-	from := r.u.src.Acked() + 1
-	r.u.log.Warn("ledger is silent, sending again", logkey.Log, r.u.src.Log(), logkey.Seq, from, logkey.Count, r.next-from)
-	r.u.count(func(s *Status) { s.Resent += r.next - from })
-	r.next, r.marks, r.ready = from, nil, nil
+	r.asking = true
+	r.wg.Go(func() {
+		doc, err := r.ledger.Get(ctx)
+		r.answers <- answer{doc, err}
+	})
 }
 
-func (r *run) rewindAt() time.Time { return r.marks[0].at.Add(3 * r.u.cfg.LedgerInterval) }
+func (r *run) overdueAt() time.Time {
+	at := r.marks[0].at.Add(3 * r.u.cfg.LedgerInterval)
+	if at.Before(r.askAfter) {
+		return r.askAfter
+	}
+	return at
+}
+
+// answered takes the ledger in that overdue asked for. What is not settled then was accepted and lost: it is due again.
+func (r *run) answered(a answer) error {
+	r.asking = false
+	switch {
+	case none(a.err):
+	case silent(a.err):
+		r.silence(time.Now())
+		return nil
+	case a.err != nil:
+		return fmt.Errorf("get ledger: %w", a.err)
+	default:
+		if err := r.apply(a.doc.State.Desired); err != nil {
+			return err
+		}
+	}
+	if len(r.marks) == 0 || time.Now().Before(r.overdueAt()) {
+		return nil
+	}
+	from := r.u.src.Acked() + 1
+	r.u.log.Warn("accepted and not stored, sending again", logkey.Log, r.u.src.Log(), logkey.Seq, from, logkey.Count, r.next-from)
+	r.restart(from)
+	return nil
+}
 
 // skip moves next over what need not be sent.
 func (r *run) skip() {

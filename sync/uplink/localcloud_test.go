@@ -105,6 +105,10 @@ func (p *pours) Quarantine(seq uint64, _ string, _ []byte) error {
 	return nil
 }
 
+func (p *pours) Oldest() uint64              { return 1 }
+func (p *pours) Restored() uint64            { return 0 }
+func (p *pours) Rewind(uint64, uint64) error { return errors.New("nobody was restored") }
+
 func (p *pours) Notify() <-chan struct{} { return p.note }
 
 // The whole way: claim, certificate, thing, link, Basic Ingest, rule, ingest, ledger; over TLS against the local
@@ -216,7 +220,11 @@ func TestAgainstTheLocalCloud(t *testing.T) {
 
 	src := &pours{note: make(chan struct{}, 1)}
 	src.add(id.Thing, 400)
-	up, err := uplink.New(uplink.Config{Thing: id.Thing, Rule: rule, DrainRate: 80, Linger: 50 * time.Millisecond, LedgerInterval: interval, Log: log}, src)
+	pace, err := uplink.NewPace(80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	up, err := uplink.New(uplink.Config{Thing: id.Thing, Rule: rule, Pace: pace, Linger: 50 * time.Millisecond, LedgerInterval: interval, Log: log}, src)
 	if err != nil {
 		t.Fatal(err)
 	}

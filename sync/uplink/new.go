@@ -13,20 +13,49 @@ import (
 	"fountain/sync/wire"
 )
 
+// MaxWindow is the most messages without PUBACK, half of what AWS allows.
+const MaxWindow = wire.MaxInFlight / 2
+
 // Uplink sends one log. Make it with New; it outlives connections.
 type Uplink struct {
-	cfg     Config
-	src     Source
-	topic   string
-	log     *slog.Logger
-	limiter *rate.Limiter
+	cfg   Config
+	src   Source
+	topic string
+	log   *slog.Logger
 
 	// Owned by Serve, kept from one connection to the next.
 	gone    ranges // seqs above Acked that cannot be sent: set aside or damaged
 	suspect suspect
+	high    uint64        // nothing above it was ever sent
+	through uint64        // everything up to it had its PUBACK once
+	trip    time.Duration // from sending to PUBACK, smoothed
 
 	mu     sync.Mutex // guards status
 	status Status
+}
+
+// Pace is the rate of messages that the uplinks of a unit share. It is safe for concurrent use.
+type Pace struct{ limiter *rate.Limiter }
+
+// NewPace returns a pace of so many messages a second, 1 to 80 (sync.drain_rate); 0 means 10.
+func NewPace(drainRate float64) (*Pace, error) {
+	if drainRate == 0 {
+		drainRate = 10
+	}
+	if drainRate < 1 || drainRate > 80 {
+		return nil, fmt.Errorf("sync.drain_rate is %g messages a second: 1 to 80 are allowed", drainRate)
+	}
+	return &Pace{rate.NewLimiter(rate.Limit(drainRate), 4)}, nil // 4: a late wake-up catches up
+}
+
+// take takes the right to send one message, or says how long it takes until there is one.
+func (p *Pace) take() time.Duration {
+	res := p.limiter.Reserve()
+	d := res.Delay()
+	if d > 0 {
+		res.Cancel()
+	}
+	return d
 }
 
 // New checks the configuration and returns an Uplink for src.
@@ -39,8 +68,12 @@ func New(cfg Config, src Source) (*Uplink, error) {
 	orDefault(&cfg.Linger, time.Second)
 	orDefault(&cfg.LedgerInterval, 15*time.Minute)
 	orDefault(&cfg.ReportEvery, 24*time.Hour)
-	if cfg.DrainRate == 0 {
-		cfg.DrainRate = 10
+	if cfg.Pace == nil {
+		pace, err := NewPace(0)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Pace = pace
 	}
 	if cfg.Window == 0 {
 		cfg.Window = 20
@@ -49,10 +82,8 @@ func New(cfg Config, src Source) (*Uplink, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	switch {
-	case cfg.DrainRate < 1 || cfg.DrainRate > 80:
-		return nil, fmt.Errorf("sync.drain_rate is %g messages a second: 1 to 80 are allowed", cfg.DrainRate)
-	case cfg.Window < 1 || cfg.Window > wire.MaxInFlight/2:
-		return nil, fmt.Errorf("uplink window is %d: 1 to %d are allowed", cfg.Window, wire.MaxInFlight/2)
+	case cfg.Window < 1 || cfg.Window > MaxWindow:
+		return nil, fmt.Errorf("uplink window is %d: 1 to %d are allowed", cfg.Window, MaxWindow)
 	case cfg.Rule == "":
 		return nil, errors.New("uplink: no rule to send to")
 	}
@@ -60,10 +91,8 @@ func New(cfg Config, src Source) (*Uplink, error) {
 	if err := errors.Join(wire.CheckThing(cfg.Thing), wire.CheckTopic(topic)); err != nil {
 		return nil, fmt.Errorf("uplink: %w", err)
 	}
-	u := &Uplink{
-		cfg: cfg, src: src, topic: topic, log: cfg.Log,
-		limiter: rate.NewLimiter(rate.Limit(cfg.DrainRate), 4), // lets a late wake-up catch up
-	}
+	// What an earlier process sent is not known: all there is.
+	u := &Uplink{cfg: cfg, src: src, topic: topic, log: cfg.Log, high: src.Last()}
 	u.refresh(nil)
 	return u, nil
 }
@@ -110,4 +139,18 @@ func (u *Uplink) refresh(r *run) {
 		s.Log, s.Last, s.Acked, s.Sent = log, last, acked, sent
 		s.Backlog = last - min(last, acked)
 	})
+}
+
+// window is how many messages may be without PUBACK now: what the rate needs on this line.
+func (u *Uplink) window() int {
+	need := int(1.25*u.trip.Seconds()*float64(u.cfg.Pace.limiter.Limit())) + 2
+	return min(max(u.cfg.Window, need), MaxWindow)
+}
+
+// took takes note of a round trip.
+func (u *Uplink) took(d time.Duration) {
+	if u.trip == 0 {
+		u.trip = d
+	}
+	u.trip += (d - u.trip) / 8
 }

@@ -17,10 +17,12 @@ import (
 type run struct {
 	u      *Uplink
 	pub    Publisher
+	ledger Shadow
 	ack    wire.Ack
 	next   uint64    // first seq not sent on this connection
 	ready  *batch    // prepared and waiting: for company, rate or the gate
-	since  time.Time // when ready's first record was seen
+	since  time.Time // when the record oldest was seen
+	oldest uint64    // first record that waits for company
 	flight []*batch  // sent, no PUBACK yet, in order of sending
 	marks  []mark    // PUBACKed and not settled
 	acks   int       // PUBACKs on this connection
@@ -28,6 +30,10 @@ type run struct {
 	resent map[uint64]time.Time
 	due    bool // a report is due
 	hung   bool // a message failed because the peer closed
+
+	answers  chan answer
+	asking   bool      // the ledger is asked for again
+	askAfter time.Time // not before, because it did not answer
 
 	results   chan result
 	gate      chan error
@@ -47,16 +53,22 @@ type result struct {
 	err error
 }
 
+type answer struct {
+	doc *wire.ShadowDocument
+	err error
+}
+
 // Serve works on one connection until it is lost, fails, or ctx ends. It asks the ledger first, then sends from the
 // first record the ledger does not have.
 func (u *Uplink) Serve(ctx context.Context, pub Publisher, ledger Shadow) error {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &run{
-		u: u, pub: pub, resent: make(map[uint64]time.Time),
-		results: make(chan result, u.cfg.Window+1), // every message in flight can leave its result without waiting
+		u: u, pub: pub, ledger: ledger, resent: make(map[uint64]time.Time),
+		results: make(chan result, MaxWindow+1), // every message in flight can leave its result without waiting
+		answers: make(chan answer, 1),           // one question at a time
 		gate:    make(chan error, 1),
 	}
-	err := r.loop(ctx, ledger)
+	err := r.loop(ctx)
 	cancel()
 	r.wg.Wait()
 	if cerr := r.close(); cerr != nil {
@@ -66,8 +78,8 @@ func (u *Uplink) Serve(ctx context.Context, pub Publisher, ledger Shadow) error 
 	return err
 }
 
-func (r *run) loop(ctx context.Context, ledger Shadow) error {
-	reported, err := r.start(ctx, ledger)
+func (r *run) loop(ctx context.Context) error {
+	reported, err := r.start(ctx)
 	if err != nil {
 		return err
 	}
@@ -75,7 +87,7 @@ func (r *run) loop(ctx context.Context, ledger Shadow) error {
 	failed := make(chan error, 1)
 	r.wg.Go(func() {
 		for {
-			s, err := ledger.Next(ctx)
+			s, err := r.ledger.Next(ctx)
 			if err != nil {
 				failed <- fmt.Errorf("follow ledger: %w", err)
 				return
@@ -98,9 +110,9 @@ func (r *run) loop(ctx context.Context, ledger Shadow) error {
 		if r.due && !reporting {
 			r.due, reporting = false, true
 			report := r.report(reported)
-			r.wg.Go(func() { reportDone <- ledger.Report(ctx, report) })
+			r.wg.Go(func() { reportDone <- r.ledger.Report(ctx, report) })
 		}
-		r.rewind(time.Now())
+		r.overdue(ctx, time.Now())
 		wait, err := r.fill(ctx)
 		if err != nil {
 			return err
@@ -123,6 +135,10 @@ func (r *run) loop(ctx context.Context, ledger Shadow) error {
 			if err := r.apply(s); err != nil {
 				return err
 			}
+		case a := <-r.answers:
+			if err := r.answered(a); err != nil {
+				return err
+			}
 		case res := <-r.results:
 			if err := r.take(res); err != nil {
 				return err
@@ -143,12 +159,18 @@ func (r *run) loop(ctx context.Context, ledger Shadow) error {
 var errLost = errors.New("connection lost")
 
 // start asks for the ledger and returns the logs that were reported before.
-func (r *run) start(ctx context.Context, ledger Shadow) (wire.LedgerReport, error) {
+func (r *run) start(ctx context.Context) (wire.LedgerReport, error) {
 	r.next = r.u.src.Acked() + 1
-	doc, err := ledger.Get(ctx)
-	var refused *wire.ShadowError
+	doc, err := r.ledger.Get(ctx)
 	switch {
-	case errors.As(err, &refused) && refused.Code == wire.ShadowNotFound:
+	case none(err):
+		return nil, nil
+	case silent(err):
+		r.u.log.Warn("the ledger does not answer: records go up once and stay here", logkey.Log, r.u.src.Log(), logkey.Err, err)
+		r.silence(time.Now())
+		if t := r.u.through; t >= r.next { // accepted on an earlier connection
+			r.next, r.marks = t+1, []mark{{t, time.Now()}}
+		}
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("get ledger: %w", err)
@@ -171,11 +193,12 @@ func (r *run) report(before wire.LedgerReport) wire.LedgerReport {
 		alarm = s.Alarms[0]
 	}
 	rep := wire.LedgerReport{s.Log: {
-		Last: s.Last, Acked: s.Acked, Backlog: s.Backlog, Quarantined: s.Quarantined, Alarm: alarm,
+		Last: s.Last, Oldest: r.u.src.Oldest(), Acked: s.Acked, Backlog: s.Backlog, Quarantined: s.Quarantined,
+		Restore: r.u.src.Restored(), Alarm: alarm,
 	}}
 	if len(before) >= wire.MaxLedgerLogs { // logs of earlier stores; their place is needed
 		for log := range before {
-			if log != s.Log {
+			if log != s.Log && (r.u.cfg.Keeps == nil || !r.u.cfg.Keeps(log)) {
 				rep[log] = nil
 			}
 		}
@@ -188,10 +211,10 @@ const idle = time.Hour // longest sleep of the loop; every cause to act wakes it
 // fill sends what may be sent now and says how long nothing more can be done.
 func (r *run) fill(ctx context.Context) (time.Duration, error) {
 	wait := idle
-	if len(r.marks) > 0 && r.next > r.u.src.Last() {
-		wait = max(time.Until(r.rewindAt()), time.Millisecond)
+	if len(r.marks) > 0 && r.next > r.u.src.Last() && !r.asking {
+		wait = max(time.Until(r.overdueAt()), time.Millisecond)
 	}
-	for len(r.flight) < r.u.cfg.Window {
+	for len(r.flight) < r.u.window() {
 		b, err := r.pick()
 		if b == nil || err != nil {
 			return wait, err
@@ -205,9 +228,7 @@ func (r *run) fill(ctx context.Context) (time.Duration, error) {
 		if b.bulk && r.held(ctx) {
 			return wait, nil
 		}
-		res := r.u.limiter.Reserve()
-		if d := res.Delay(); d > 0 {
-			res.Cancel()
+		if d := r.u.cfg.Pace.take(); d > 0 {
 			return min(wait, d), nil
 		}
 		r.send(ctx, b)
@@ -224,8 +245,8 @@ func (r *run) pick() (*batch, error) {
 		return b, nil
 	}
 	b, err := r.prepare()
-	if b != nil && (r.ready == nil || r.ready.first() != b.first()) {
-		r.since = time.Now()
+	if b != nil && r.oldest != b.first() {
+		r.since, r.oldest = time.Now(), b.first()
 	}
 	r.ready = b
 	return b, err
@@ -266,6 +287,8 @@ func (r *run) send(ctx context.Context, b *batch) {
 	default:
 		r.next = b.last() + 1
 	}
+	b.sent = time.Now()
+	r.u.high = max(r.u.high, b.last())
 	answer := r.pub.Send(ctx, r.u.topic, 1, b.payload())
 	r.wg.Go(func() { r.results <- result{b, <-answer} })
 }
@@ -277,6 +300,7 @@ func (r *run) take(res result) error {
 		return res.err // the batch stays in flight: close looks at it
 	}
 	b := res.b
+	r.u.took(time.Since(b.sent))
 	r.flight = slices.DeleteFunc(r.flight, func(x *batch) bool { return x == b })
 	r.acks++
 	r.u.suspect.passed(b.first(), b.last())
@@ -309,6 +333,7 @@ func (r *run) close() error {
 	for len(r.results) > 0 {
 		_ = r.take(<-r.results) // whoever ended the connection has told why
 	}
+	r.u.through = max(r.u.through, r.sent())
 	select {
 	case <-r.pub.Lost():
 	default:

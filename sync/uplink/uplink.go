@@ -1,12 +1,16 @@
 // Package uplink brings the pour records of one log to the cloud, in order, until the cloud's ledger says it has them.
 //
-//	Source ──Read──► batch ≤ 5 KB ──► Publisher (QoS 1, window 20) ──PUBACK──► in-memory 'sent' mark, never more
-//	   ▲                                                                              │ 3 × ledger interval
-//	   └── SetAcked ◄── ledger shadow: upto, missing ──► resend, same bytes ◄─────────┘
+//	Source ──Read──► batch ≤ 5 KB ──► Publisher (QoS 1, window) ──PUBACK──► in-memory 'sent' mark, never more
+//	   ▲                                                                          │ 3 × ledger interval, asked once more
+//	   ├── SetAcked ◄── ledger shadow: upto, missing ──► resend, same bytes ◄─────┘
+//	   └── Rewind ◄──── ledger shadow: another restore generation (the cloud went back to a backup)
 //
-// It may import wire and its own small interfaces; the agent joins it with mqttlink, shadow and the store. All state
-// of an Uplink is owned by Serve, which runs once per connection and never twice at a time; Status may be read from
-// anywhere.
+// It may import wire, shadow's errors and its own small interfaces; the agent joins it with mqttlink, shadow and the
+// store. A unit has one Uplink for each of its logs, and one Pace for all. All state of an Uplink is owned by Serve,
+// which runs once per connection and never twice at a time; Status may be read from anywhere.
+//
+// Without a ledger (a broker that has no shadows) records go up once in the life of the process and stay on the unit:
+// nobody has said that they are stored.
 package uplink
 
 import (
@@ -33,12 +37,17 @@ type Source interface {
 	// A seq that is left out is gone for good: damaged or quarantined.
 	Read(from uint64, limit, maxBytes int) ([]Entry, error)
 	SetAcked(upto uint64) error
+	Oldest() uint64 // lowest seq still kept, Last+1 when none is
+	// Rewind moves the mark back to upto, lower than Acked, and notes the restore generation that asked for it, durably
+	// in one step. upto may be Acked: then only the generation is noted.
+	Rewind(upto, restore uint64) error
+	Restored() uint64 // the generation Rewind noted last; 0 at first
 	// Quarantine keeps a record aside; it is not sent again.
 	Quarantine(seq uint64, reason string, body []byte) error
 	Notify() <-chan struct{} // receives after an append; capacity 1 is enough
 }
 
-// Publisher is the connection (mqttlink.Conn).
+// Publisher is the connection (mqttlink.Bulk, so that nothing urgent waits behind a drain).
 type Publisher interface {
 	// Send queues a message behind those sent before and returns a channel that yields one result: nil when this
 	// very connection has the PUBACK. An error with method HungUp() bool tells a peer that closed from a dead line.
@@ -64,18 +73,21 @@ type Gate interface {
 type Config struct {
 	Thing          string
 	Rule           string        // name of the topic rule
-	DrainRate      float64       // messages a second, 1 to 80; default 10 (sync.drain_rate)
+	Pace           *Pace         // rate of messages, shared with the uplinks of other logs; nil: NewPace(0), its own
 	Linger         time.Duration // a record waits this long for company; default 1 s
-	Window         int           // messages without PUBACK; default 20
+	Window         int           // messages without PUBACK; default 20, and more when rate times round trip needs it
 	LedgerInterval time.Duration // how often the cloud writes the ledger; default 15 min. Resend after 3 of them
 	ReportEvery    time.Duration // default 24 h
 	Gate           Gate          // nil: never held back
-	Log            *slog.Logger
+	// Keeps says whether the unit still has a log: the reports of others make room. Nil: it has this one only.
+	Keeps func(log string) bool
+	Log   *slog.Logger
 }
 
 // Alarms of an Uplink.
 const (
-	AlarmLedgerAhead  = "ledger_ahead"  // the cloud acknowledges records this log never had: nothing is deleted
+	AlarmLedgerAhead  = "ledger_ahead"  // the cloud acknowledges records that were never sent: nothing is deleted
+	AlarmLedgerSilent = "ledger_silent" // the shadow service does not answer: nothing is deleted
 	AlarmQuarantine   = "quarantine"    // at least one record was set aside since start
 	AlarmRecordHangup = "record_hangup" // the cloud hangs up on records, whichever is sent
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -113,31 +114,81 @@ func TestCloudAwayForTenMinutes(t *testing.T) {
 
 func TestBatchesWindowAndRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, func(c *Config) { c.DrainRate = 80 })
-		b.cloud.latency = 400 * time.Millisecond // 32 messages would be under way without a window
+		b := newBench(t, nil)
+		b.cloud.latency = 4 * time.Second // 40 messages would be under way without a window
 		b.cloud.interval = time.Second
-		b.log.append(8000, 440)
+		b.log.append(800, 440)
+		b.up.trip = time.Millisecond
 		b.start()
-		b.settled(10 * time.Minute)
+		time.Sleep(time.Second)
 		b.stop()
-		b.complete()
 		if most := slices.Max(b.cloud.messages); most > wire.BatchBytes || most < wire.BatchBytes-500 {
 			t.Errorf("largest message has %d bytes", most)
 		}
-		if b.cloud.mostOut != 20 {
+		if b.cloud.mostOut > 20 {
 			t.Errorf("%d messages under way at most", b.cloud.mostOut)
 		}
 	})
+	for name, tc := range map[string]struct {
+		trip time.Duration
+		most int
+	}{"50 ms": {50 * time.Millisecond, 20}, "400 ms": {400 * time.Millisecond, 43}, "10 s": {10 * time.Second, MaxWindow}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pace, err := NewPace(80)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b := newBench(t, func(c *Config) { c.Pace = pace })
+				b.cloud.latency, b.cloud.interval = tc.trip, time.Second
+				b.log.append(11*800, 440) // 800 messages or so
+				b.start()
+				b.settled(10 * time.Minute)
+				b.stop()
+				b.complete()
+				n := len(b.cloud.times)
+				took := b.cloud.times[n-1].Sub(b.cloud.times[0]) - time.Second // the last batch waits for company
+				if rate := float64(n-1) / took.Seconds(); tc.most < MaxWindow && rate < 0.95*80 || rate > 1.02*80 {
+					t.Errorf("%d messages at %.1f/s", n, rate)
+				}
+				if out := b.cloud.mostOut; out > tc.most {
+					t.Errorf("%d messages under way, at most %d are needed", out, tc.most)
+				}
+			})
+		})
+	}
+}
+
+// Two logs share one pace.
+func TestSeveralLogsShareThePace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, func(c *Config) { c.DrainRate = 80 })
-		b.log.append(11*800, 440) // 800 messages or so
-		b.start()
-		b.settled(10 * time.Minute)
-		b.stop()
-		n := len(b.cloud.times)
-		took := b.cloud.times[n-1].Sub(b.cloud.times[0]) - time.Second // the last batch waits for company
-		if rate := float64(n-1) / took.Seconds(); rate < 0.95*80 || rate > 1.02*80 {
-			t.Errorf("%d messages at %.1f/s", n, rate)
+		pace, err := NewPace(20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBench(t, func(c *Config) { c.Pace = pace })
+		old := newLog(t, b.cloud)
+		old.log = "L0"
+		up, err := New(b.up.cfg, old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.log.append(3300, 440)
+		old.append(3300, 440)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		l := b.cloud.connect()
+		for _, u := range []*Uplink{b.up, up} {
+			wg.Go(func() { _ = u.Serve(ctx, l, l) })
+		}
+		time.Sleep(10 * time.Second)
+		cancel()
+		wg.Wait()
+		if n := b.cloud.sent(); n < 190 || n > 210 {
+			t.Errorf("%d messages in 10 s at 20/s", n)
+		}
+		if x, y := len(b.cloud.sink["L0"]), len(b.cloud.sink["L1"]); x < 200 || y < 200 {
+			t.Errorf("%d records of one log, %d of the other", x, y)
 		}
 	})
 }
@@ -155,6 +206,19 @@ func TestLinger(t *testing.T) {
 		b.stop()
 		if len(b.cloud.times) != 1 || b.cloud.times[0].Sub(start) != time.Second || len(b.cloud.order) != 2 {
 			t.Errorf("sent at %v after %v", b.cloud.times, start)
+		}
+	})
+	// A ledger that moves meanwhile does not make a record wait again.
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.cloud.interval = 300 * time.Millisecond
+		b.log.append(100, 440)
+		b.start()
+		start := time.Now()
+		time.Sleep(10 * time.Second)
+		b.stop()
+		if last := b.cloud.times[len(b.cloud.times)-1].Sub(start); last > 3*time.Second {
+			t.Errorf("the last record waited %v", last)
 		}
 	})
 }
@@ -296,6 +360,129 @@ func TestLedgerAheadStopsDeleting(t *testing.T) {
 		last = b.cloud.reports[len(b.cloud.reports)-1]["L1"]
 		if len(b.up.Status().Alarms) != 0 || last.Alarm != "" {
 			t.Errorf("alarm stays: %+v", last)
+		}
+	})
+}
+
+// A figure ahead of the log does not become true by the log growing past it.
+func TestLedgerAheadIsNotBelievedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		var deaf atomic.Bool
+		b.cloud.accept = func([]wire.Item) (bool, bool) { return !deaf.Load(), false }
+		b.log.append(10, 440)
+		b.start()
+		b.settled(time.Minute)
+		deaf.Store(true)
+		b.cloud.mu.Lock()
+		b.cloud.override = map[string]wire.Ack{"L1": {Upto: 15, Seen: 15}}
+		b.cloud.mu.Unlock()
+		b.away = func() bool { return true }
+		b.cloud.current().end(false)
+		b.log.append(10, 440) // offline, so the cloud cannot have them
+		b.away = func() bool { return false }
+		time.Sleep(500 * time.Millisecond)
+		if a := b.log.Acked(); a != 10 {
+			t.Errorf("acked %d", a)
+		}
+		b.cloud.mu.Lock()
+		b.cloud.override = nil
+		b.cloud.mu.Unlock()
+		deaf.Store(false)
+		b.settled(10 * time.Minute)
+		b.stop()
+		b.complete()
+	})
+}
+
+// The cloud goes back to a backup: what it forgot is sent again once, all that the unit still keeps and no more.
+func TestReplayAfterARestore(t *testing.T) {
+	for name, tc := range map[string]struct {
+		forgets, oldest, back uint64
+	}{"yesterday": {60, 1, 60}, "everything": {0, 1, 0}, "more than is kept": {20, 41, 40}, "nothing": {100, 1, 100}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, nil)
+				b.log.append(100, 440)
+				b.start()
+				b.settled(time.Minute)
+				b.log.lose(1, tc.oldest-1)
+				b.log.mu.Lock()
+				b.log.oldest = tc.oldest
+				b.log.mu.Unlock()
+				b.cloud.mu.Lock()
+				for seq := range b.cloud.sink["L1"] {
+					if seq > tc.forgets {
+						delete(b.cloud.sink["L1"], seq)
+					}
+				}
+				b.cloud.restore = 1_763_856_000
+				b.cloud.mu.Unlock()
+				time.Sleep(3 * testInterval)
+				if tc.oldest > 1 { // what is gone is gone: the cloud lists it for ever
+					b.log.mu.Lock()
+					b.log.acked = 100
+					b.log.mu.Unlock()
+				}
+				b.settled(time.Minute)
+				b.log.append(1, 440)
+				b.settled(time.Minute)
+				b.stop()
+				b.log.mu.Lock()
+				defer b.log.mu.Unlock()
+				if !slices.Equal(b.log.rewound, []uint64{tc.back}) || b.log.restored != 1_763_856_000 {
+					t.Errorf("went back to %v for %d", b.log.rewound, b.log.restored)
+				}
+				for seq := max(tc.forgets+1, tc.oldest); seq <= 101; seq++ {
+					if b.cloud.sink["L1"][seq] == nil {
+						t.Errorf("record %d is not there again", seq)
+					}
+				}
+				for seq, n := range b.cloud.arrivals {
+					if want := 1; seq <= tc.forgets && n != want {
+						t.Errorf("record %d came %d times, the cloud has had it all the time", seq, n)
+					}
+				}
+				last := b.cloud.reports[len(b.cloud.reports)-1]["L1"]
+				if last.Restore != 1_763_856_000 || last.Oldest != tc.oldest {
+					t.Errorf("reported %+v", last)
+				}
+			})
+		})
+	}
+}
+
+// No shadows at the other end, as with a plain broker: records go up once, nothing is deleted, and when the ledger
+// comes after all, it is believed.
+func TestWithoutALedger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.cloud.mute.Store(true)
+		b.log.append(100, 440)
+		b.start()
+		time.Sleep(time.Hour)
+		b.cloud.current().end(false)
+		time.Sleep(time.Minute)
+		b.log.append(10, 440)
+		time.Sleep(time.Hour)
+		if n := b.cloud.stored(); n != 110 {
+			t.Errorf("%d records arrived", n)
+		}
+		for seq, n := range b.cloud.arrivals {
+			if n != 1 {
+				t.Errorf("record %d was sent %d times", seq, n)
+			}
+		}
+		if s := b.up.Status(); s.Acked != 0 || !slices.Contains(s.Alarms, AlarmLedgerSilent) {
+			t.Errorf("status %+v", s)
+		}
+		b.cloud.mute.Store(false)
+		b.settled(2 * testInterval)
+		time.Sleep(time.Second)
+		b.stop()
+		b.complete()
+		if s := b.up.Status(); len(s.Alarms) != 0 {
+			t.Errorf("alarms stay: %v", s.Alarms)
 		}
 	})
 }

@@ -25,6 +25,13 @@ type Ledger struct {
 }
 
 // Ack is the cloud's committed mark for one log.
+//
+// A mark that moves back is an old answer, and a unit ignores it: unless Restore has changed. A cloud that lost its end,
+// because it was restored from a backup, or that wants records again, draws a new Restore (the seconds since 1970 will
+// do), keeps it with what was restored, and writes it into every Ack from then on. A unit that sees one it has not
+// followed yet moves its own mark back to Upto, or to before the oldest record it still keeps (30 days), notes Restore
+// with it durably, and sends what the marks do not have; so it follows each once, however often it is told. Everything
+// arrives under the keys it had, so what the cloud did keep has no second effect. LogReport.Restore says who has heard.
 type Ack struct {
 	// Upto: every record with a seq from 1 to Upto is committed.
 	Upto uint64 `json:"upto"`
@@ -35,6 +42,8 @@ type Ack struct {
 	// behind the last missing one up to Seen is known to be committed too, so a record the unit had to set aside does
 	// not hold the mark until a later one is missing.
 	Seen uint64 `json:"seen"`
+	// Restore is the generation of the cloud's memory; 0 or absent: it was never restored.
+	Restore uint64 `json:"restore,omitempty"`
 }
 
 // MarshalJSON writes missing as [] when there is none.
@@ -100,9 +109,11 @@ type LedgerReport map[string]*LogReport
 // LogReport is the unit's side of one log. Every field is always written because a shadow merges key by key.
 type LogReport struct {
 	Last        uint64 `json:"last"`        // newest seq
+	Oldest      uint64 `json:"oldest"`      // oldest seq still kept; Last+1 when none is
 	Acked       uint64 `json:"acked"`       // committed by the cloud, as the unit knows it
 	Backlog     uint64 `json:"backlog"`     // records above Acked
 	Quarantined uint64 `json:"quarantined"` // records the unit gave up sending since it started
+	Restore     uint64 `json:"restore"`     // the Ack.Restore it has followed
 	Alarm       string `json:"alarm"`       // "" or why acknowledgements are not believed
 }
 
