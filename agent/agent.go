@@ -68,6 +68,8 @@ type Deps struct {
 	Dial Dialer
 	// Board replaces the file with the board's serial number; for tests.
 	Board string
+	// CheckStore verifies a file of the store in another process before it is mapped (store.Checker); nil: none does.
+	CheckStore func(path string) error
 	// LastBeat replaces the guard's file in the run directory; for tests.
 	LastBeat func() (beat.Last, error)
 }
@@ -158,8 +160,9 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 	if a.boot, err = record.BootID(); err != nil {
 		return nil, err
 	}
-	if a.store, err = store.Open(filepath.Join(cfg.State, "pours"), store.Options{
+	if a.store, err = store.Open(filepath.Join(cfg.State, storeDir), store.Options{
 		Board: boardOf(deps.Board), OnDamage: a.damaged, Yield: func(ctx context.Context) error { return a.yield.Idle(ctx) },
+		Belongs: belongs, Check: deps.CheckStore,
 	}); err != nil {
 		return nil, err
 	}
@@ -361,16 +364,6 @@ func (a *Agent) identify() error {
 	}
 	a.thing.Store(&thing)
 	return nil
-}
-
-// damaged raises the alarm of a damaged file; also called by the store while it runs.
-func (a *Agent) damaged(d store.Damage) {
-	a.board.Set(alarm.Alarm{
-		Name: alarm.StoreDamaged, Scope: filepath.Base(d.File),
-		Evidence: fmt.Sprintf("%s: log %s from %d to %d: %v", d.File, d.Log, d.FirstSeq, d.LastSeq, d.Err),
-		Remedy:   "keep " + d.File + " and call support; check the storage",
-	})
-	a.log.Error("store file is damaged", slog.String(logkey.Path, d.File), slog.String(logkey.Log, d.Log), slog.Any(logkey.Err, d.Err))
 }
 
 // writable makes dir and proves that a file can be made in it.

@@ -53,17 +53,8 @@ func TestNewerSchemaIsRefusedUntouched(t *testing.T) {
 			add(t, s, "")
 			closeNow(t, s)
 			path := files(t, dir, name)[0]
-			db, err := bbolt.Open(path, 0o600, boltOptions(0))
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = db.Update(func(tx *bbolt.Tx) error {
-				return putJSON(tx, bucketMeta, metaKey, fileMeta{Schema: Schema + 1, Kind: "future"})
-			})
-			if err := errors.Join(err, db.Close()); err != nil {
-				t.Fatal(err)
-			}
-			_, err = Open(dir, small())
+			rewriteMeta(t, path, fileMeta{Schema: Schema + 1, Kind: "future"})
+			_, err := Open(dir, small())
 			if code(err) != problem.CodeNewerSchema || !strings.Contains(err.Error(), path) {
 				t.Errorf("got %v", err)
 			}
@@ -71,6 +62,18 @@ func TestNewerSchemaIsRefusedUntouched(t *testing.T) {
 				t.Errorf("%d files set aside", n)
 			}
 		})
+	}
+}
+
+func rewriteMeta(t testing.TB, path string, meta fileMeta) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, boltOptions(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error { return putJSON(tx, bucketMeta, metaKey, meta) })
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -99,8 +100,9 @@ func (s *Store) replaceState(path string, why error, is func(log string) bool) (
 	if err != nil {
 		return nil, nil, notWritable(s.dir, err)
 	}
-	var values map[string][]byte
-	if b, err := readAround(kept); err == nil { // else nothing is legible
+	values, err := stateValues(kept)
+	if err != nil {
+		b, _ := readAround(kept) // without it nothing is legible
 		values = gleanState(b)
 	}
 	maps.DeleteFunc(values, func(id string, _ []byte) bool {
@@ -110,6 +112,25 @@ func (s *Store) replaceState(path string, why error, is func(log string) bool) (
 	damage := &Damage{File: kept, Rescued: uint64(len(values)), Err: why}
 	db, err := s.createState(path, values)
 	return db, damage, err
+}
+
+// stateValues reads the values of a file that is sound: only bbolt stumbled over it.
+func stateValues(path string) (map[string][]byte, error) {
+	if err := checkState(path); err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	values := map[string][]byte{}
+	_, err = walkFrames(bytes.NewReader(b), int64(len(b)), path, func(bucket string, _ []byte, f frame) error {
+		if bucket != bucketMeta || f.id == bucketMeta+"/"+unitKey {
+			values[f.id] = bytes.Clone(f.body)
+		}
+		return nil
+	})
+	return values, err
 }
 
 // gleanState finds the newest legible version of every value of a damaged state.db. An older version of a mark is sound:

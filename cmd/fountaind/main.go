@@ -23,6 +23,7 @@ import (
 	"fountain/agent/beat"
 	"fountain/agent/beverage"
 	"fountain/agent/config"
+	"fountain/agent/store"
 	"fountain/hal/linux"
 	"fountain/hal/rigfile"
 	"fountain/internal/build"
@@ -71,6 +72,9 @@ func main() {
 }
 
 func run(ctx context.Context, args, environ []string, _ io.Reader, stdout, stderr io.Writer) int {
+	if len(args) == 2 && args[0] == verifyStore {
+		return store.CheckFile(args[1], stdout)
+	}
 	var err error
 	if len(args) > 0 && args[0] == "check-config" {
 		err = checkConfig(args[1:], environ, stdout, stderr)
@@ -168,7 +172,7 @@ func serve(ctx context.Context, o options, environ []string, stderr io.Writer) (
 	defer guard.Close() // the guard shuts MASTER
 	tried = true
 	a, err := agent.New(ctx, agent.Config{State: o.state, Run: o.run, Rig: hardware.kind, Config: cfg},
-		agent.Deps{Guard: guard, Log: log, Open: hardware.open, Loop: hardware.loop})
+		agent.Deps{Guard: guard, Log: log, Open: hardware.open, Loop: hardware.loop, CheckStore: checkStore(log)})
 	if err != nil {
 		return err
 	}
