@@ -43,6 +43,8 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 		"quarantine":        contractQuarantine,
 		"registry":          contractRegistry,
 		"shadows":           contractShadows,
+		"jobs":              contractJobs,
+		"job executions":    contractExecutions,
 		"readers and order": contractReaders,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, open(t)) })
@@ -282,10 +284,10 @@ func contractShadows(t *testing.T, s Store) {
 		t.Fatalf("%+v", sh)
 	}
 	if err := errors.Join(s.PutShadow(ctx, "u1", "ledger", Shadow{Doc: []byte("{}"), Version: 1}), s.PutShadow(ctx, "u1", "", Shadow{Doc: []byte("c"), Version: 5}),
-		s.PutShadow(ctx, "u1", "ledger", Shadow{Version: 2})); err != nil {
+		s.PutShadow(ctx, "u1", "ledger", Shadow{Version: 2, Deleted: 7})); err != nil {
 		t.Fatal(err)
 	}
-	if sh := must[Shadow](t)(s.Shadow(ctx, "u1", "ledger")); sh.Doc != nil || sh.Version != 2 {
+	if sh := must[Shadow](t)(s.Shadow(ctx, "u1", "ledger")); sh.Doc != nil || sh.Version != 2 || sh.Deleted != 7 {
 		t.Fatalf("a deleted shadow keeps its version: %+v", sh)
 	}
 	if sh := must[Shadow](t)(s.Shadow(ctx, "u1", "")); string(sh.Doc) != "c" {

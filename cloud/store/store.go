@@ -29,6 +29,7 @@ var (
 type Store interface {
 	Registry
 	Shadows
+	Jobs
 	Pours
 	Reader
 	Close() error
@@ -38,6 +39,7 @@ type Store interface {
 type Shadow struct {
 	Doc     []byte // opaque to the store; nil when deleted
 	Version int64
+	Deleted int64 // when, in milliseconds since 1970; 0 when not
 }
 
 // Shadows keeps device shadows. name is empty for the classic shadow.

@@ -3,16 +3,14 @@ package shadow
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"reflect"
+	"math/big"
 
 	"fountain/sync/wire"
 )
-
-// maxShadowDepth is how deep a section may nest (sources disagree between 5 and 8, spec/awsiot.md 14).
-const maxShadowDepth = 8
 
 // shadowDoc is one shadow's document. The zero value is a shadow that does not exist.
 type shadowDoc struct {
@@ -31,7 +29,7 @@ func decodeJSON(b []byte, into any) error {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("something follows the document")
+		return errors.New("something follows the document")
 	}
 	return nil
 }
@@ -51,115 +49,20 @@ func decodeShadowDoc(blob []byte, version int64) (*shadowDoc, error) {
 	return d, nil
 }
 
-// change is a checked update request.
-type change struct {
-	sections map[string]map[string]any // a nil map removes the section
-	version  *int64
-	token    string
-}
-
-func bad(format string, args ...any) *wire.ShadowError {
-	return &wire.ShadowError{Code: 400, Message: fmt.Sprintf(format, args...)}
-}
-
-// parseChange checks an update request.
-func parseChange(payload []byte) (*change, *wire.ShadowError) {
-	var req map[string]any
-	if err := decodeJSON(payload, &req); err != nil || req == nil {
-		return nil, bad("Payload is not valid JSON")
+// clone is for changing a document and still knowing it as it was.
+func (d *shadowDoc) clone() *shadowDoc {
+	c, err := decodeShadowDoc(mustJSON(d), d.Version)
+	if err != nil {
+		panic(err) // impossible: it was just encoded
 	}
-	c := &change{sections: map[string]map[string]any{}}
-	if t, ok := req["clientToken"]; ok {
-		s, ok := t.(string)
-		if !ok || wire.CheckClientToken(s) != nil {
-			return nil, bad("Invalid clientToken")
-		}
-		c.token = s
-	}
-	fail := func(format string, args ...any) (*change, *wire.ShadowError) {
-		e := bad(format, args...)
-		e.ClientToken = c.token
-		return nil, e
-	}
-	if v, ok := req["version"]; ok {
-		n, ok := v.(json.Number)
-		if !ok {
-			return fail("Invalid version")
-		}
-		i, err := n.Int64()
-		if err != nil || i < 0 {
-			return fail("Invalid version")
-		}
-		c.version = &i
-	}
-	state, ok := req["state"]
-	if !ok {
-		return fail("Missing required node: state")
-	}
-	sections, ok := state.(map[string]any)
-	if !ok {
-		return fail("State node must be an object")
-	}
-	for name, sec := range sections {
-		if name != "desired" && name != "reported" {
-			return fail("State contains an invalid node: '%s'", name)
-		}
-		m, ok := sec.(map[string]any)
-		if !ok && sec != nil {
-			return fail("%s node must be an object", name)
-		}
-		if depth(sec) > maxShadowDepth {
-			return fail("JSON contains too many levels of nesting; maximum is %d", maxShadowDepth)
-		}
-		if arrayNull(sec, false) {
-			return fail("Payload contains an array with a null element")
-		}
-		c.sections[name] = m
-	}
-	return c, nil
-}
-
-func depth(v any) int {
-	deepest := 0
-	switch v := v.(type) {
-	case map[string]any:
-		for _, x := range v {
-			deepest = max(deepest, depth(x))
-		}
-	case []any:
-		for _, x := range v {
-			deepest = max(deepest, depth(x))
-		}
-	default:
-		return 0
-	}
-	return deepest + 1
-}
-
-func arrayNull(v any, inside bool) bool {
-	switch v := v.(type) {
-	case nil:
-		return inside
-	case []any:
-		for _, x := range v {
-			if arrayNull(x, true) {
-				return true
-			}
-		}
-	case map[string]any:
-		for _, x := range v {
-			if arrayNull(x, inside) {
-				return true
-			}
-		}
-	}
-	return false
+	c.exists = d.exists
+	return c
 }
 
 // apply changes the document. It returns the metadata of the request's fields.
 func (d *shadowDoc) apply(c *change, now int64) (map[string]any, *wire.ShadowError) {
 	if c.version != nil && *c.version != d.Version {
-		return nil, &wire.ShadowError{Code: wire.ShadowConflict, Message: "Version conflict", ClientToken: c.token}
+		return nil, refuse(wire.ShadowConflict, c.token, "Version conflict")
 	}
 	meta := map[string]any{}
 	for name, patch := range c.sections {
@@ -182,10 +85,7 @@ func (d *shadowDoc) apply(c *change, now int64) (map[string]any, *wire.ShadowErr
 		size += len(mustJSON(sec))
 	}
 	if size > wire.MaxShadowState {
-		return nil, &wire.ShadowError{
-			Code:    413,
-			Message: fmt.Sprintf("Json document too large. Size is %d, max allowed: %d", size, wire.MaxShadowState), ClientToken: c.token,
-		}
+		return nil, refuse(413, c.token, "Json document too large. Size is %d, max allowed: %d", size, wire.MaxShadowState)
 	}
 	d.Version++
 	d.Stamp, d.exists = now, true
@@ -221,11 +121,19 @@ func merge(state, meta, patch map[string]any, now int64) map[string]any {
 	return touched
 }
 
+// stamp makes the metadata of a new value: a stamp for each leaf, in lists too.
 func stamp(v any, now int64) any {
-	if list, ok := v.([]any); ok {
-		out := make([]any, len(list))
-		for i := range list {
-			out[i] = stamp(list[i], now)
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = stamp(v[i], now)
+		}
+		return out
+	case map[string]any: // in a list
+		out := make(map[string]any, len(v))
+		for k := range v {
+			out[k] = stamp(v[k], now)
 		}
 		return out
 	}
@@ -251,7 +159,7 @@ func difference(want, have, stamps map[string]any) (state, meta map[string]any) 
 					continue
 				}
 				v, m = sub, subMeta
-			} else if reflect.DeepEqual(w, h) {
+			} else if same(w, h) {
 				continue
 			}
 		}
@@ -261,6 +169,45 @@ func difference(want, have, stamps map[string]any) (state, meta map[string]any) 
 		state[k], meta[k] = v, m
 	}
 	return state, meta
+}
+
+// same compares values as JSON means them: 1 and 1.0 are the same number.
+func same(a, b any) bool {
+	switch a := a.(type) {
+	case json.Number:
+		b, ok := b.(json.Number)
+		return ok && (a == b || sameNumber(string(a), string(b)))
+	case []any:
+		b, ok := b.([]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for i := range a {
+			if !same(a[i], b[i]) {
+				return false
+			}
+		}
+		return true
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for k := range a {
+			if v, ok := b[k]; !ok || !same(a[k], v) {
+				return false
+			}
+		}
+		return true
+	}
+	return a == b
+}
+
+// sameNumber compares without losing digits; 53 bits of float64 would call different ids the same.
+func sameNumber(a, b string) bool {
+	x, _, err1 := big.ParseFloat(a, 10, 512, big.ToNearestEven)
+	y, _, err2 := big.ParseFloat(b, 10, 512, big.ToNearestEven)
+	return err1 == nil && err2 == nil && x.Cmp(y) == 0
 }
 
 // get is the answer to a get request.
@@ -285,4 +232,15 @@ func withToken(m map[string]any, token string) map[string]any {
 		m["clientToken"] = token
 	}
 	return m
+}
+
+// mustJSON encodes what is made of plain structs, maps and numbers, as short as it can be.
+func mustJSON(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // impossible: no channels, functions or cycles
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
 }

@@ -1,39 +1,51 @@
-// Package shadow is AWS IoT's device shadow service: classic and named shadows over MQTT, and for the cloud's own parts
-// (spec/awsiot.md 6). It imports cloud/store, awsiot/broker's Request, sync/wire and internal packages.
+// Package shadow is AWS IoT's device shadow service: classic and named shadows over MQTT and REST, and for the cloud's own
+// parts (spec/awsiot.md 6). It imports cloud/store, awsiot/broker's Request, awsiot/throttle, sync/wire and internal packages.
 //
 //	unit ──$aws/things/T/shadow/…──► Service ──► document: merge, delta, metadata ──► store
-//	                                    └──► publish: accepted, rejected, delta, documents
+//	operator ──Get, Update, Delete──►   └──► publish: accepted, rejected, delta, documents
 //
-// It keeps nothing but one lock per thing, which orders the changes of a thing's shadows and what is published of them.
+// It keeps nothing but one lock per thing, which orders the changes of a thing's shadows and what is published of them, and
+// the rate of each thing's requests. A thing need not be registered: AWS asks for that neither over MQTT nor over REST.
 package shadow
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"fountain/cloud/awsiot/broker"
+	"fountain/cloud/awsiot/throttle"
 	"fountain/cloud/store"
 	"fountain/internal/logkey"
 	"fountain/sync/wire"
 )
+
+// Quotas of one thing (spec/awsiot.md 3).
+const (
+	maxPerSecond = 20
+	maxInFlight  = 10
+)
+
+// remembered is how long a deleted shadow's version is: made again within that time, it goes on.
+const remembered = 48 * time.Hour
 
 // Service answers shadow requests. Make it with New; it is safe for concurrent use.
 type Service struct {
 	store   store.Shadows
 	publish func(topic string, payload []byte)
 	log     *slog.Logger
+	gate    *throttle.Gate
 	locks   [64]sync.Mutex // by thing: one change of a thing's shadows at a time
 }
 
 // New makes a Service that tells subscribers by publish.
 func New(st store.Shadows, publish func(topic string, payload []byte), log *slog.Logger) *Service {
-	return &Service{store: st, publish: publish, log: log}
+	return &Service{store: st, publish: publish, log: log, gate: throttle.New(maxPerSecond, maxInFlight)}
 }
 
 // Serve implements broker.Service.
@@ -42,8 +54,42 @@ func (s *Service) Serve(ctx context.Context, r broker.Request) bool {
 	if !ok || t.Kind != "" {
 		return false
 	}
-	s.request(ctx, t, r.Payload)
+	path := wire.Shadow(t.Thing, t.Name)
+	s.limited(t, r.Payload, func() error {
+		answer, err := s.request(ctx, t, r.Payload)
+		if err == nil && t.Op == wire.ShadowGet {
+			s.publish(path.Accepted(t.Op), answer)
+		}
+		return err
+	}, func(refusal *wire.ShadowError) {
+		refusal.Timestamp = time.Now().Unix()
+		s.publish(path.Rejected(t.Op), mustJSON(refusal))
+	})
 	return true
+}
+
+// limited runs do within the thing's budget and under its lock, which also orders what is published, refusals too.
+func (s *Service) limited(t wire.ShadowTopic, payload []byte, do func() error, refused func(*wire.ShadowError)) {
+	leave, ok := s.gate.Enter(t.Thing)
+	if !ok {
+		_, token, _ := parseBody(payload, true)
+		refused(refuse(wire.ShadowThrottle, token, "The Device Shadow service received too many requests for this thing"))
+		return
+	}
+	defer leave()
+	mu := s.lock(t.Thing)
+	mu.Lock()
+	defer mu.Unlock()
+	err := do()
+	if err == nil {
+		return
+	}
+	var refusal *wire.ShadowError
+	if !errors.As(err, &refusal) {
+		s.log.Error("shadow failed", logkey.Thing, t.Thing, logkey.Err, err)
+		refusal = refuse(500, "", "Internal service failure")
+	}
+	refused(refusal)
 }
 
 func (s *Service) lock(thing string) *sync.Mutex {
@@ -52,29 +98,48 @@ func (s *Service) lock(thing string) *sync.Mutex {
 	return &s.locks[h.Sum32()%uint32(len(s.locks))]
 }
 
-// request serves a unit's get, update or delete.
-func (s *Service) request(ctx context.Context, t wire.ShadowTopic, payload []byte) {
-	path := wire.Shadow(t.Thing, t.Name)
-	var refusal *wire.ShadowError
-	var err error
-	mu := s.lock(t.Thing)
-	mu.Lock() // also orders what is published about a thing's shadows
-	defer mu.Unlock()
-	switch t.Op {
-	case wire.ShadowUpdate:
-		_, err = s.change(ctx, t.Thing, t.Name, payload)
-	default:
-		err = s.read(ctx, t, payload)
+// request serves a get, update or delete and returns the accepted answer. Of an update and a delete subscribers are told.
+func (s *Service) request(ctx context.Context, t wire.ShadowTopic, payload []byte) ([]byte, error) {
+	if wire.CheckThing(t.Thing) != nil {
+		return nil, refuse(400, "", "Invalid thing name")
 	}
-	if err == nil {
-		return
+	if t.Name != "" && !validName(t.Name) {
+		return nil, refuse(400, "", "Invalid shadow name")
 	}
-	if !errors.As(err, &refusal) {
-		s.log.Error("shadow failed", logkey.Thing, t.Thing, logkey.Err, err)
-		refusal = &wire.ShadowError{Code: 500, Message: "Internal service failure"}
+	if t.Op == wire.ShadowUpdate {
+		_, answer, err := s.change(ctx, t.Thing, t.Name, payload)
+		return answer, err
 	}
-	refusal.Timestamp = time.Now().Unix()
-	s.publish(path.Rejected(t.Op), mustJSON(refusal))
+	_, token, refusal := parseBody(payload, true)
+	if refusal != nil {
+		return nil, refusal
+	}
+	d, err := s.load(ctx, t.Thing, t.Name)
+	if err != nil {
+		return nil, err
+	}
+	if !d.exists {
+		name := t.Name
+		if name == "" {
+			name = t.Thing
+		}
+		return nil, refuse(wire.ShadowNotFound, token, "No shadow exists with name: '%s'", name)
+	}
+	now := time.Now()
+	if t.Op == wire.ShadowGet {
+		return mustJSON(d.get(now.Unix(), token)), nil
+	}
+	if err := s.store.PutShadow(ctx, t.Thing, t.Name, store.Shadow{Version: d.Version, Deleted: now.UnixMilli()}); err != nil {
+		return nil, fmt.Errorf("delete shadow: %w", err)
+	}
+	answer := mustJSON(withToken(map[string]any{"version": d.Version, "timestamp": now.Unix()}, token))
+	s.publish(wire.Shadow(t.Thing, t.Name).Accepted(t.Op), answer)
+	return answer, nil
+}
+
+// validName allows what AWS allows: besides wire's own rule, '$'.
+func validName(name string) bool {
+	return wire.CheckShadowName(strings.ReplaceAll(name, "$", "_")) == nil
 }
 
 func (s *Service) load(ctx context.Context, thing, name string) (*shadowDoc, error) {
@@ -82,72 +147,34 @@ func (s *Service) load(ctx context.Context, thing, name string) (*shadowDoc, err
 	if err != nil {
 		return nil, fmt.Errorf("read shadow: %w", err)
 	}
+	if sh.Doc == nil && time.Since(time.UnixMilli(sh.Deleted)) >= remembered {
+		sh.Version = 0
+	}
 	return decodeShadowDoc(sh.Doc, sh.Version)
 }
 
-// read serves get and delete.
-func (s *Service) read(ctx context.Context, t wire.ShadowTopic, payload []byte) error {
-	req, err := wire.DecodeShadowRequest(payload)
-	if err != nil {
-		return bad("Payload is not valid JSON")
-	}
-	d, err := s.load(ctx, t.Thing, t.Name)
-	if err != nil {
-		return err
-	}
-	if !d.exists {
-		name := t.Name
-		if name == "" {
-			name = t.Thing
-		}
-		return &wire.ShadowError{Code: wire.ShadowNotFound, Message: fmt.Sprintf("No shadow exists with name: '%s'", name), ClientToken: req.ClientToken}
-	}
-	path, now := wire.Shadow(t.Thing, t.Name), time.Now().Unix()
-	if t.Op == wire.ShadowGet {
-		s.publish(path.Accepted(t.Op), mustJSON(d.get(now, req.ClientToken)))
-		return nil
-	}
-	if err := s.store.PutShadow(ctx, t.Thing, t.Name, store.Shadow{Version: d.Version}); err != nil {
-		return fmt.Errorf("delete shadow: %w", err)
-	}
-	s.publish(path.Accepted(t.Op), mustJSON(withToken(map[string]any{"version": d.Version, "timestamp": now}, req.ClientToken)))
-	return nil
-}
-
 // change applies an update, stores it, then tells subscribers. The thing's lock is held.
-func (s *Service) change(ctx context.Context, thing, name string, payload []byte) (int64, error) {
+func (s *Service) change(ctx context.Context, thing, name string, payload []byte) (version int64, answer []byte, err error) {
 	c, refusal := parseChange(payload)
 	if refusal != nil {
-		return 0, refusal
+		return 0, nil, refusal
 	}
-	sh, err := s.store.Shadow(ctx, thing, name)
+	before, err := s.load(ctx, thing, name)
 	if err != nil {
-		return 0, fmt.Errorf("read shadow: %w", err)
+		return 0, nil, err
 	}
-	before, err := decodeShadowDoc(sh.Doc, sh.Version)
-	if err != nil {
-		return 0, err
-	}
-	d, err := decodeShadowDoc(sh.Doc, sh.Version)
-	if err != nil {
-		return 0, err
-	}
+	d := before.clone()
 	now := time.Now().Unix()
 	meta, refusal := d.apply(c, now)
 	if refusal != nil {
-		return 0, refusal
+		return 0, nil, refusal
 	}
 	if err := s.store.PutShadow(ctx, thing, name, store.Shadow{Doc: mustJSON(d), Version: d.Version}); err != nil {
-		return 0, fmt.Errorf("store shadow: %w", err)
+		return 0, nil, fmt.Errorf("store shadow: %w", err)
 	}
 	path := wire.Shadow(thing, name)
-	state := map[string]any{}
-	for n, sec := range c.sections {
-		state[n] = sec
-	}
-	s.publish(path.Accepted(wire.ShadowUpdate), mustJSON(withToken(map[string]any{
-		"state": state, "metadata": meta, "version": d.Version, "timestamp": now,
-	}, c.token)))
+	answer = mustJSON(withToken(map[string]any{"state": c.state, "metadata": meta, "version": d.Version, "timestamp": now}, c.token))
+	s.publish(path.Accepted(wire.ShadowUpdate), answer)
 	if diff, stamps := d.delta(); diff != nil {
 		s.publish(path.Delta(), mustJSON(withToken(map[string]any{
 			"state": diff, "metadata": stamps, "version": d.Version, "timestamp": now,
@@ -156,11 +183,12 @@ func (s *Service) change(ctx context.Context, thing, name string, payload []byte
 	s.publish(path.Documents(), mustJSON(withToken(map[string]any{
 		"previous": before.document(), "current": d.document(), "timestamp": now,
 	}, c.token)))
-	return d.Version, nil
+	return d.Version, answer, nil
 }
 
-// SetState changes a shadow on behalf of the cloud. state is the "state" object of an update request, for example
-// {"desired":{…}}. Subscribed units see accepted, delta and documents as on AWS. It returns the new version.
+// SetState changes a shadow on behalf of the cloud, whose own pace is not limited here. state is the "state" object of an
+// update request, for example {"desired":{…}}. Subscribed units see accepted, delta and documents as on AWS. It returns
+// the new version.
 func (s *Service) SetState(ctx context.Context, thing, name string, state []byte) (int64, error) {
 	if err := errors.Join(wire.CheckThing(thing), wire.CheckShadowName(name)); err != nil {
 		return 0, fmt.Errorf("update shadow: %w", err)
@@ -168,7 +196,7 @@ func (s *Service) SetState(ctx context.Context, thing, name string, state []byte
 	mu := s.lock(thing)
 	mu.Lock()
 	defer mu.Unlock()
-	v, err := s.change(ctx, thing, name, append(append([]byte(`{"state":`), state...), '}'))
+	v, _, err := s.change(ctx, thing, name, append(append([]byte(`{"state":`), state...), '}'))
 	if err != nil {
 		return 0, fmt.Errorf("update shadow %s of %s: %w", name, thing, err)
 	}
@@ -185,13 +213,4 @@ func (s *Service) Reported(ctx context.Context, thing, name string) ([]byte, err
 		return []byte("{}"), nil
 	}
 	return mustJSON(d.State["reported"]), nil
-}
-
-// mustJSON encodes what is made of plain structs, maps and numbers.
-func mustJSON(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // impossible: no channels, functions or cycles
-	}
-	return b
 }
