@@ -16,6 +16,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"fountain/internal/atomicfile"
 	"fountain/internal/problem"
 )
 
@@ -71,6 +72,9 @@ func (s *Store) recover() error {
 		return notWritable(s.dir, err)
 	}
 	segs, err := listSegments(s.dir)
+	if err == nil {
+		err = flushLeft(s.dir, segs)
+	}
 	if err != nil {
 		return notWritable(s.dir, err)
 	}
@@ -112,6 +116,28 @@ func (s *Store) recover() error {
 		return s.updateState(func(tx *bbolt.Tx) error { return putJSON(tx, bucketMeta, unitKey, unit) })
 	}
 	return nil
+}
+
+// flushLeft makes durable what a killed process wrote and did not come to flush: it is about to be read, and sent, and
+// must not be gone after a power cut. Older segments were flushed before there was a newer.
+func flushLeft(dir string, segs map[string][]*segment) error {
+	paths := []string{filepath.Join(dir, stateFile)}
+	for _, list := range segs {
+		paths = append(paths, list[len(list)-1].path)
+	}
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return errors.Join(atomicfile.SyncDir(filepath.Join(dir, badDir)), atomicfile.SyncDir(dir))
 }
 
 // loadLogs fills logs from state.db and the segment files; a log only files know of is closed.
