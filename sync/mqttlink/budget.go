@@ -90,12 +90,12 @@ func (b *bucket) take(bulk bool, n float64) time.Duration {
 	return time.Duration((need-b.tokens)/b.rate*float64(time.Second)) + 1 // rounded up: never wait for nothing
 }
 
-// spend takes n tokens whether they are there or not. A flood leaves a debt of one bucket at most.
+// spend takes n tokens whether they are there or not. A flood leaves a debt of one second at most.
 func (b *bucket) spend(n float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refill()
-	b.tokens = max(b.tokens-n, min(b.tokens, -b.burst))
+	b.tokens = max(b.tokens-n, min(b.tokens, -b.rate))
 }
 
 func (b *bucket) refill() {

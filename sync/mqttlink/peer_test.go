@@ -1,6 +1,7 @@
 package mqttlink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -19,6 +20,9 @@ type peer struct {
 
 	mu       sync.Mutex
 	refuse   error
+	down     map[string]bool // endpoints that do not answer
+	dialed   []string
+	sides    []*side
 	connects []time.Time
 	alive    int
 	most     int // most connections alive at once
@@ -29,6 +33,7 @@ type peer struct {
 // side is the service's end of one connection.
 type side struct {
 	p    *peer
+	addr string
 	n    int // which connection, from 1
 	conn net.Conn
 }
@@ -39,18 +44,20 @@ func newPeer(t *testing.T) *peer {
 	return p
 }
 
-func (p *peer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (p *peer) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.refuse != nil {
+	p.dialed = append(p.dialed, addr)
+	if p.refuse != nil || p.down[addr] {
 		p.connects = append(p.connects, time.Now())
-		return nil, p.refuse
+		return nil, cmp.Or(p.refuse, errors.New("no route to "+addr))
 	}
 	client, server := net.Pipe()
 	p.alive++
 	p.most = max(p.most, p.alive)
 	p.connects = append(p.connects, time.Now())
-	s := &side{p: p, n: len(p.connects), conn: server}
+	s := &side{p: p, addr: addr, n: len(p.connects), conn: server}
+	p.sides = append(p.sides, s)
 	p.wg.Go(func() {
 		defer func() {
 			_ = server.Close()
@@ -76,6 +83,24 @@ func (p *peer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 func (p *peer) config() Config {
 	return Config{Addrs: []string{"cloud.test:8883"}, ClientID: "unit-1", Dial: p.dial, MessageRate: 1e6, ByteRate: 1e9}
+}
+
+func (p *peer) set(addr string, down bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.down == nil {
+		p.down = map[string]bool{}
+	}
+	p.down[addr] = down
+}
+
+// asked returns the endpoints that were dialled since the last call.
+func (p *peer) asked() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := p.dialed
+	p.dialed = nil
+	return out
 }
 
 func (p *peer) times() []time.Time {

@@ -306,6 +306,7 @@ func TestManyShadowsShareTheSubscriptions(t *testing.T) {
 			}
 		}
 		synctest.Wait()
+		m.mu.Lock()
 		if len(m.waiting) != InFlight {
 			t.Errorf("%d requests under way", len(m.waiting))
 		}
@@ -315,6 +316,7 @@ func TestManyShadowsShareTheSubscriptions(t *testing.T) {
 				t.Errorf("%d requests of %s at once", paths[w.client.path], w.client.path)
 			}
 		}
+		m.mu.Unlock()
 		wg.Wait()
 		// An answer on another shadow's topic is not taken for the one that was asked for.
 		s.mute = false
