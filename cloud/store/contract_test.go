@@ -43,6 +43,7 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 		"quarantine":        contractQuarantine,
 		"registry":          contractRegistry,
 		"shadows":           contractShadows,
+		"retained messages": contractRetained,
 		"jobs":              contractJobs,
 		"job executions":    contractExecutions,
 		"readers and order": contractReaders,

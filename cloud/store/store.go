@@ -30,6 +30,7 @@ type Store interface {
 	Registry
 	Shadows
 	Jobs
+	RetainedMessages
 	Pours
 	Reader
 	Close() error
