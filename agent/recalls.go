@@ -118,6 +118,10 @@ func (r *recalls) hear(h shadow.Heard) {
 	}
 	if err != nil {
 		r.a.log.Error("a recall cannot be read", slog.Any(logkey.Err, err)) // settle reports it
+		return
+	}
+	if err := r.list.Save(); err != nil { // settle tries again; a null is said only once
+		r.a.log.Error("a recall is not durable yet", slog.Any(logkey.Err, err))
 	}
 }
 

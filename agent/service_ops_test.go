@@ -132,7 +132,7 @@ func TestCleaningSurvivesAPowerCut(t *testing.T) {
 	}
 	clean := func(valve string) api.StartOp { return api.StartOp{Kind: api.OpClean, Line: valve} }
 	synctest.Test(t, func(t *testing.T) {
-		v := newVirtual(t, before, rig, nil)
+		v := newVirtual(t, before, rig, nil, nil)
 		valve, _ := v.still()
 		v.warm(38)
 		standing := func(op api.Op) bool { return strings.HasSuffix(op.Steps[op.Step].Name, "dwell") }
@@ -143,7 +143,7 @@ func TestCleaningSurvivesAPowerCut(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		v := newVirtual(t, after, rig, nil)
+		v := newVirtual(t, after, rig, nil, nil)
 		valve, _ := v.still()
 		if c := v.a.ops.book.Cut(); c == nil || c.Kind != api.OpClean || c.Line != valve {
 			t.Fatalf("the book says of the power cut: %+v", c)
@@ -226,7 +226,7 @@ func TestCalibrationWithoutARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		v := newVirtual(t, dir, rig, nil)
+		v := newVirtual(t, dir, rig, nil, nil)
 		_, meter := v.still()
 		drink := v.onStill()
 		cup := func() float64 { v.pour(drink, 240_000); v.pour(drink, 240_000); return v.cupML() }
@@ -250,7 +250,7 @@ func TestCalibrationWithoutARestart(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		v := newVirtual(t, dir, rig, nil)
+		v := newVirtual(t, dir, rig, nil, nil)
 		_, meter := v.still()
 		if f := v.a.ops.book.Factors()[meter]; f < 0.88 || f > 0.92 {
 			t.Errorf("factor %v after a restart", f)

@@ -111,6 +111,7 @@ type virtual struct {
 	wire   *cable
 	a      *Agent
 	leases sync.WaitGroup
+	stop   func() // ends the unit; the test's end does too
 
 	readers map[string]*tagReader
 	knows   atomic.Bool // the wall clock can be believed
@@ -145,12 +146,13 @@ func inBubble(t *testing.T, edit func(*config.Config), f func(v *virtual)) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		v := newVirtual(t, dir, rig, edit)
+		v := newVirtual(t, dir, rig, edit, nil)
 		f(v)
 	})
 }
 
-func newVirtual(t *testing.T, dir string, rig *rigfile.Rig, edit func(*config.Config)) *virtual {
+// newVirtual starts a unit. With dial it reaches for the cloud too.
+func newVirtual(t *testing.T, dir string, rig *rigfile.Rig, edit func(*config.Config), dial Dialer) *virtual {
 	t.Helper()
 	cat, _ := catalogues()
 	plano, err := beverage.LoadPlanogram("", cat)
@@ -188,7 +190,7 @@ func newVirtual(t *testing.T, dir string, rig *rigfile.Rig, edit func(*config.Co
 	}
 	v.a, err = New(t.Context(), Config{State: dir, Rig: RigSim, Config: cfg}, Deps{
 		Rig: arig, Pacer: plant.Pacer(), Guard: v.wire, Log: log, Board: filepath.Join(dir, "no-board"),
-		LastBeat: func() (beat.Last, error) { return beat.Last{}, beat.ErrNoLast },
+		LastBeat: func() (beat.Last, error) { return beat.Last{}, beat.ErrNoLast }, Dial: dial,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -204,14 +206,18 @@ func newVirtual(t *testing.T, dir string, rig *rigfile.Rig, edit func(*config.Co
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	errs := make(chan error, 16)
-	for _, part := range []func(context.Context) error{
+	parts := []func(context.Context) error{
 		g.Run, a.view.run, a.slots.run, a.sense, a.watchAll, a.tend, a.housekeep,
 		func(ctx context.Context) error { defer a.journal.close(); return a.machine.Run(ctx) },
 		func(ctx context.Context) error { a.journal.run(context.WithoutCancel(ctx)); return nil },
-	} {
+	}
+	if dial != nil {
+		parts = append(parts, a.cloud.run)
+	}
+	for _, part := range parts {
 		wg.Go(func() { errs <- part(ctx) })
 	}
-	t.Cleanup(func() {
+	v.stop = sync.OnceFunc(func() {
 		cancel()
 		wg.Wait()
 		v.leases.Wait()
@@ -230,6 +236,7 @@ func newVirtual(t *testing.T, dir string, rig *rigfile.Rig, edit func(*config.Co
 			}
 		}
 	})
+	t.Cleanup(v.stop)
 	v.await("the unit is ready", 10*time.Second, func() bool {
 		s := a.view.Snapshot()
 		return s.Unit == api.UnitReady && len(s.Blocked) < len(a.menu.items)/2
