@@ -368,8 +368,9 @@ func TestLedgerAheadStopsDeleting(t *testing.T) {
 func TestLedgerAheadIsNotBelievedLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil)
-		var deaf atomic.Bool
+		var deaf, gone atomic.Bool
 		b.cloud.accept = func([]wire.Item) (bool, bool) { return !deaf.Load(), false }
+		b.away = gone.Load
 		b.log.append(10, 440)
 		b.start()
 		b.settled(time.Minute)
@@ -377,10 +378,10 @@ func TestLedgerAheadIsNotBelievedLater(t *testing.T) {
 		b.cloud.mu.Lock()
 		b.cloud.override = map[string]wire.Ack{"L1": {Upto: 15, Seen: 15}}
 		b.cloud.mu.Unlock()
-		b.away = func() bool { return true }
+		gone.Store(true)
 		b.cloud.current().end(false)
 		b.log.append(10, 440) // offline, so the cloud cannot have them
-		b.away = func() bool { return false }
+		gone.Store(false)
 		time.Sleep(500 * time.Millisecond)
 		if a := b.log.Acked(); a != 10 {
 			t.Errorf("acked %d", a)
