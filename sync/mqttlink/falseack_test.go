@@ -84,8 +84,8 @@ func TestFalseAcknowledgement(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newDropping(t, boundary)
 				believed, all := byLink(t, d)
-				if n := d.falsely(believed); n != 0 || len(believed) != messagesSent-unanswered {
-					t.Errorf("a link: %d messages believed, %d of them falsely; the service acknowledged %d", len(believed), n, messagesSent-unanswered)
+				if n := d.falsely(believed); n != 0 {
+					t.Errorf("a link: %d messages believed, %d of them falsely", len(believed), n)
 				}
 				if n := d.falsely(all); n != 0 || len(all) != messagesSent {
 					t.Errorf("in the end %d of %d arrived, %d of them falsely", len(all), messagesSent, n)
