@@ -88,8 +88,7 @@ func New(cfg Config) (*Core, error) {
 	}
 	c := &Core{Broker: b, shadows: shadow.New(cfg.Store, b.Publish, cfg.Log)}
 	b.Handle(c.shadows, provision.New(provision.Config{
-		Authority: cfg.Authority, Store: cfg.Store, Hook: cfg.Hook, Log: cfg.Log,
-		Templates: func(name string) *stack.Template { return cfg.Stack.Templates[name] },
+		ARN: cfg.Stack.ARN, Authority: cfg.Authority, Store: cfg.Store, Hook: cfg.Hook, Log: cfg.Log,
 		Kick:      func(thing string) { b.Kick(thing, broker.ReasonAuth) },
 	}))
 	return c, nil

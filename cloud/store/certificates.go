@@ -122,3 +122,15 @@ func (s *db) DeleteCertificate(ctx context.Context, id string, force bool) error
 		return touched(tx.exec(ctx, `DELETE FROM certificates WHERE id = ?`, id))
 	})
 }
+
+const dayMS = 24 * 60 * 60 * 1000
+
+// DeleteExpired implements Certificates.
+func (s *db) DeleteExpired(ctx context.Context, now int64) error {
+	return s.write(ctx, "delete expired certificates", func(tx conn) error {
+		_, err := tx.exec(ctx, `DELETE FROM certificates WHERE (status = ? AND token <> '' AND token_expires <= ? OR claim <> '' AND created <= ?)
+			AND NOT EXISTS (SELECT 1 FROM links WHERE kind = 'principal' AND b = certificates.id OR kind = 'policy' AND b = 'cert/' || certificates.id)`,
+			CertPending, now, now-dayMS)
+		return err
+	})
+}

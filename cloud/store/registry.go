@@ -47,8 +47,8 @@ type Thing struct {
 type Registration struct {
 	CertificateID string
 	Status        string // of the certificate from now on; empty means ACTIVE
-	Thing         string
-	Serial        string
+	Thing         string // empty when the template makes none
+	Serial        string // empty when nobody claims
 	Type          string
 	Attributes    map[string]string
 	Groups        []string // nil leaves the thing's groups alone
@@ -150,6 +150,8 @@ type Certificates interface {
 	SetCertificateStatus(ctx context.Context, id, status string, at int64) error
 	// DeleteCertificate refuses with ErrInUse what is attached to a thing or, without force, has policies.
 	DeleteCertificate(ctx context.Context, id string, force bool) error
+	// DeleteExpired deletes pending certificates whose token has expired and claims that are older than a day.
+	DeleteExpired(ctx context.Context, now int64) error
 }
 
 // Things keeps things.
@@ -171,8 +173,8 @@ type Things interface {
 
 // Fleet keeps who may be which thing.
 type Fleet interface {
-	// Register makes the thing (or takes it up again), settles the certificate and deactivates every other certificate of
-	// the thing, in one transaction. FirstConnected and Released are reset.
+	// Register settles the certificate and makes the thing, or takes it up again, in one transaction. With a serial it is
+	// a claim: every other certificate of the thing is deactivated, FirstConnected and Released are reset.
 	Register(ctx context.Context, r Registration) error
 	// Release lets a serial be claimed again and deactivates the thing's certificates.
 	Release(ctx context.Context, serial string) error

@@ -131,37 +131,45 @@ func (s *db) Register(ctx context.Context, r Registration) error {
 		if err := touched(tx.exec(ctx, `UPDATE certificates SET status = ?, changed = ?, token = '', token_expires = 0 WHERE id = ?`, status, r.At, r.CertificateID)); err != nil {
 			return fmt.Errorf("certificate %s: %w", r.CertificateID, err)
 		}
-		if _, err := tx.exec(ctx, `INSERT INTO things(name, serial, type, attributes, created) VALUES (?,?,?,?,?)
-			ON CONFLICT(name) DO UPDATE SET serial = excluded.serial, type = excluded.type, attributes = excluded.attributes,
-			version = things.version + 1, first_connected = 0, released = 0`,
-			r.Thing, r.Serial, r.Type, encodeAttributes(r.Attributes), r.At); err != nil {
+		for _, p := range r.Policies {
+			if err := link(ctx, tx, linkPolicy, p, CertTarget(r.CertificateID), r.At); err != nil {
+				return err
+			}
+		}
+		if r.Thing == "" {
+			return nil
+		}
+		return registerThing(ctx, tx, r)
+	})
+}
+
+func registerThing(ctx context.Context, tx conn, r Registration) error {
+	if _, err := tx.exec(ctx, `INSERT INTO things(name, type, attributes, created) VALUES (?,?,?,?)
+		ON CONFLICT(name) DO UPDATE SET type = excluded.type, attributes = excluded.attributes, version = things.version + 1`,
+		r.Thing, r.Type, encodeAttributes(r.Attributes), r.At); err != nil {
+		return err
+	}
+	if r.Serial != "" {
+		if _, err := tx.exec(ctx, `UPDATE things SET serial = ?, first_connected = 0, released = 0 WHERE name = ?`, r.Serial, r.Thing); err != nil {
 			return err
 		}
 		if _, err := tx.exec(ctx, `UPDATE certificates SET status = ?, changed = ? WHERE id <> ? AND id IN (SELECT b FROM links WHERE kind = ? AND a = ?)`,
 			CertInactive, r.At, r.CertificateID, linkPrincipal, r.Thing); err != nil {
 			return err
 		}
-		if err := link(ctx, tx, linkPrincipal, r.Thing, r.CertificateID, r.At); err != nil {
+	}
+	if err := link(ctx, tx, linkPrincipal, r.Thing, r.CertificateID, r.At); err != nil || r.Groups == nil {
+		return err
+	}
+	if _, err := tx.exec(ctx, `DELETE FROM links WHERE kind = ? AND b = ?`, linkGroup, r.Thing); err != nil {
+		return err
+	}
+	for _, g := range r.Groups {
+		if err := link(ctx, tx, linkGroup, g, r.Thing, r.At); err != nil {
 			return err
 		}
-		for _, p := range r.Policies {
-			if err := link(ctx, tx, linkPolicy, p, CertTarget(r.CertificateID), r.At); err != nil {
-				return err
-			}
-		}
-		if r.Groups == nil {
-			return nil
-		}
-		if _, err := tx.exec(ctx, `DELETE FROM links WHERE kind = ? AND b = ?`, linkGroup, r.Thing); err != nil {
-			return err
-		}
-		for _, g := range r.Groups {
-			if err := link(ctx, tx, linkGroup, g, r.Thing, r.At); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // Release implements Fleet.

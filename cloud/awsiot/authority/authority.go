@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -20,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"fountain/cloud/store"
@@ -200,21 +202,69 @@ func (a *Authority) Pool() *x509.CertPool {
 // PEM is the authority's certificate, which units pin.
 func (a *Authority) PEM() []byte { return slices.Clone(a.pem) }
 
-// Issue signs a client certificate for a public key. AWS lets them run to the end of 2049.
-func (a *Authority) Issue(pub any) (store.Certificate, error) {
+// endOfTime is how long AWS lets client certificates run.
+var endOfTime = time.Date(2049, 12, 31, 23, 59, 59, 0, time.UTC)
+
+// Subject is what AWS IoT writes into certificates for those who bring no request of their own.
+func Subject() pkix.Name { return pkix.Name{CommonName: "AWS IoT Certificate"} }
+
+// Issue signs a client certificate for a public key.
+func (a *Authority) Issue(pub any, subject pkix.Name) (store.Certificate, error) {
+	return a.IssueUntil(pub, subject, endOfTime)
+}
+
+// IssueUntil signs a client certificate that ends at a time.
+func (a *Authority) IssueUntil(pub any, subject pkix.Name, end time.Time) (store.Certificate, error) {
 	certPEM, err := a.sign(&x509.Certificate{
-		Subject: pkix.Name{CommonName: "AWS IoT Certificate"}, NotBefore: validFrom(),
-		NotAfter: time.Date(2049, 12, 31, 23, 59, 59, 0, time.UTC),
+		Subject: subject, NotBefore: validFrom(), NotAfter: end,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}, pub)
 	if err != nil {
 		return store.Certificate{}, err
 	}
-	cert, err := parseCertificate(certPEM)
-	if err != nil {
-		return store.Certificate{}, fmt.Errorf("read the signed certificate: %w", err)
+	return a.Read(string(certPEM))
+}
+
+// IssueCSR signs a client certificate for a request, PEM. AWS takes RSA keys of 2048 bits and more and the curves P-256,
+// P-384 and P-521.
+func (a *Authority) IssueCSR(text string) (store.Certificate, error) {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil || !strings.HasSuffix(block.Type, "CERTIFICATE REQUEST") {
+		return store.Certificate{}, errors.New("no PEM block of a certificate request")
 	}
-	return store.Certificate{ID: ID(cert.Raw), PEM: string(certPEM), KeyHash: keyHash(cert.RawSubjectPublicKeyInfo)}, nil
+	csr, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return store.Certificate{}, fmt.Errorf("read the request: %w", err)
+	}
+	if err := csr.CheckSignature(); err != nil {
+		return store.Certificate{}, fmt.Errorf("check the request: %w", err)
+	}
+	switch k := csr.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if k.N.BitLen() < 2048 {
+			return store.Certificate{}, fmt.Errorf("an RSA key has %d bits, at least 2048 are needed", k.N.BitLen())
+		}
+	case *ecdsa.PublicKey:
+		if k.Curve == elliptic.P224() {
+			return store.Certificate{}, errors.New("the curve must be P-256, P-384 or P-521")
+		}
+	default:
+		return store.Certificate{}, errors.New("the key must be RSA or ECDSA")
+	}
+	subject := csr.Subject
+	if subject.String() == "" {
+		subject = Subject()
+	}
+	return a.Issue(csr.PublicKey, subject)
+}
+
+// Read makes the registry's form of a client certificate, PEM.
+func (a *Authority) Read(text string) (store.Certificate, error) {
+	cert, err := parseCertificate([]byte(text))
+	if err != nil {
+		return store.Certificate{}, fmt.Errorf("read the certificate: %w", err)
+	}
+	return store.Certificate{ID: ID(cert.Raw), PEM: text, KeyHash: keyHash(cert.RawSubjectPublicKeyInfo)}, nil
 }
 
 // ID is a certificate's id: the lower-case hex SHA-256 of its DER form, as is common practice (not in AWS's guide).
@@ -231,7 +281,7 @@ func (a *Authority) EnsureClaim(ctx context.Context, dir, policy string, reg sto
 		if err != nil {
 			return fmt.Errorf("make the claim key: %w", err)
 		}
-		c, err := a.Issue(&key.PublicKey)
+		c, err := a.Issue(&key.PublicKey, Subject())
 		if err != nil {
 			return err
 		}
@@ -242,14 +292,11 @@ func (a *Authority) EnsureClaim(ctx context.Context, dir, policy string, reg sto
 	} else if err != nil {
 		return err
 	}
-	cert, err := parseCertificate(certPEM)
+	c, err := a.Read(string(certPEM))
 	if err != nil {
 		return damagedFile(certPath, err)
 	}
-	c := store.Certificate{
-		ID: ID(cert.Raw), PEM: string(certPEM), KeyHash: keyHash(cert.RawSubjectPublicKeyInfo),
-		Status: store.CertActive, Policies: []string{policy}, Created: time.Now().UnixMilli(),
-	}
+	c.Status, c.Policies, c.Created = store.CertActive, []string{policy}, time.Now().UnixMilli()
 	old, err := reg.Certificate(ctx, c.ID)
 	if err == nil && slices.Equal(old.Policies, c.Policies) {
 		return nil // keep its status: an operator may have deactivated it

@@ -41,11 +41,18 @@ func (s *Source) Policies(ctx context.Context, certificateID string) ([]*policy.
 	if p, ok := s.granted[certificateID]; ok {
 		return p, nil
 	}
-	names, err := s.names(ctx, certificateID)
+	c, err := s.reg.Certificate(ctx, certificateID)
+	if err != nil {
+		return nil, fmt.Errorf("find policies: %w", err)
+	}
+	names, err := s.names(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("find policies: %w", err)
 	}
 	out := []*policy.Policy{}
+	if c.Claim != "" {
+		out = append(out, claimPolicy(c.Claim))
+	}
 	for _, name := range names {
 		p, err := s.named(ctx, name)
 		if err != nil {
@@ -78,11 +85,7 @@ func (s *Source) renew() {
 	}
 }
 
-func (s *Source) names(ctx context.Context, certificateID string) ([]string, error) {
-	c, err := s.reg.Certificate(ctx, certificateID)
-	if err != nil {
-		return nil, err
-	}
+func (s *Source) names(ctx context.Context, c store.Certificate) ([]string, error) {
 	names := c.Policies
 	for _, thing := range c.Things {
 		groups, err := s.Groups(ctx, thing)
@@ -164,4 +167,17 @@ func (s *Source) read(ctx context.Context, name string) (*policy.Policy, error) 
 		return nil, nil
 	}
 	return p, nil
+}
+
+// claimPolicy is what a claim made by CreateProvisioningClaim may do: register things by one template.
+func claimPolicy(template string) *policy.Policy {
+	provision := "/$aws/provisioning-templates/" + template + "/provision/*"
+	p, err := policy.ParseJSON("provisioning-claim", []byte(`{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":"iot:Connect","Resource":"*"},
+		{"Effect":"Allow","Action":["iot:Publish","iot:Receive"],"Resource":["arn:*:topic/$aws/certificates/create*","arn:*:topic`+provision+`"]},
+		{"Effect":"Allow","Action":"iot:Subscribe","Resource":["arn:*:topicfilter/$aws/certificates/create*","arn:*:topicfilter`+provision+`"]}]}`))
+	if err != nil {
+		panic(err) // impossible: a template's name needs no escaping
+	}
+	return p
 }
