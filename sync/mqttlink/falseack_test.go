@@ -71,15 +71,12 @@ func (d *dropping) falsely(believed map[string]bool) (n int) {
 func TestFalseAcknowledgement(t *testing.T) {
 	for boundary := 2; boundary <= 1+messagesSent; boundary++ {
 		t.Run(fmt.Sprintf("packet %d", boundary), func(t *testing.T) {
-			unanswered := messagesSent + 2 - boundary
 			synctest.Test(t, func(t *testing.T) {
 				d := newDropping(t, boundary)
 				believed := byPahosDefaults(t, d)
-				n := d.falsely(believed)
-				if n == 0 {
-					t.Errorf("paho's defaults: of %d messages without PUBACK none was reported as delivered: has it been mended?", unanswered)
+				if n := d.falsely(believed); n != 1 || len(believed) != boundary-1 {
+					t.Errorf("paho's defaults: %d messages reported as delivered, %d of them falsely, want the one at the boundary: has it been mended?", len(believed), n)
 				}
-				t.Logf("paho's defaults: %d of %d messages without PUBACK reported as delivered, error nil", n, unanswered)
 			})
 			synctest.Test(t, func(t *testing.T) {
 				d := newDropping(t, boundary)
@@ -95,7 +92,8 @@ func TestFalseAcknowledgement(t *testing.T) {
 	}
 }
 
-// byPahosDefaults sends the messages as paho's documentation says and returns those whose token says success.
+// byPahosDefaults sends messages one after the other as paho's documentation says, until the line drops, and returns
+// those whose token says success. (It races with itself on what is sent while it reconnects, too.)
 func byPahosDefaults(t *testing.T, d *dropping) map[string]bool {
 	o := mqtt.NewClientOptions().AddBroker("tcp://cloud.test:8883").SetClientID("unit-1")
 	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return d.dial(t.Context(), "", "") })
@@ -104,9 +102,10 @@ func byPahosDefaults(t *testing.T, d *dropping) map[string]bool {
 		t.Fatal(token.Error())
 	}
 	tokens := map[string]mqtt.Token{}
-	for i := range messagesSent {
+	for i := range d.boundary - 1 {
 		m := fmt.Sprint(i)
 		tokens[m] = c.Publish("t", 1, false, m)
+		synctest.Wait() // answered, or the line is dead
 	}
 	time.Sleep(10 * time.Second)
 	believed := map[string]bool{}
