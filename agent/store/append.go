@@ -28,6 +28,15 @@ func (s *Store) Append(ctx context.Context, intentID string, build func(log stri
 	if seq, done := s.recorded[intentID]; done && intentID != "" {
 		return seq, nil
 	}
+	err = s.withRoom(func() error {
+		seq, err = s.appendOnce(intentID, build)
+		return err
+	})
+	return seq, err
+}
+
+// appendOnce is one try of Append. The caller holds wmu.
+func (s *Store) appendOnce(intentID string, build func(log string, seq uint64) ([]byte, error)) (seq uint64, err error) {
 	g, err := s.active()
 	if err != nil {
 		return 0, s.appendFailed(err)
@@ -182,7 +191,8 @@ func (s *Store) forgetRecorded(tx *bbolt.Tx) error {
 	return nil
 }
 
-// PutIntent makes an intent durable. Putting it again replaces its body.
+// PutIntent makes an intent durable. Putting it again replaces its body. It refuses while there is no room for its
+// record: what begins with an intent can be recorded.
 func (s *Store) PutIntent(id string, body []byte) error {
 	if id == "" || len(id) > maxID || len(body) > MaxBody {
 		return fmt.Errorf("store intent %q of %d bytes: id or body is empty or too long", id, len(body))
@@ -194,6 +204,9 @@ func (s *Store) PutIntent(id string, body []byte) error {
 	}
 	if _, done := s.recorded[id]; done {
 		return fmt.Errorf("store intent %s: it has its record already", id)
+	}
+	if err := s.roomForPour(); err != nil {
+		return err
 	}
 	err := s.updateState(func(tx *bbolt.Tx) error {
 		if err := s.forgetRecorded(tx); err != nil {

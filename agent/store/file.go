@@ -158,11 +158,18 @@ func zeroUpTo(f *os.File, size int64) error {
 	if err != nil {
 		return err
 	}
+	if writeZeros(f, st.Size(), size) != nil {
+		return f.Truncate(st.Size())
+	}
+	return nil
+}
+
+func writeZeros(f *os.File, from, to int64) error {
 	zeros := make([]byte, 64<<10)
-	for at := st.Size(); at < size; {
-		n, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at)
+	for at := from; at < to; {
+		n, err := f.WriteAt(zeros[:min(int64(len(zeros)), to-at)], at)
 		if err != nil {
-			return f.Truncate(st.Size())
+			return err
 		}
 		at += int64(n)
 	}

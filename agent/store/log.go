@@ -74,7 +74,7 @@ func (s *Store) beginLog() error {
 		old.Closed, old.Last, old.Seen = true, s.cur.last, s.cur.last
 		old.skipGaps()
 	}
-	err := s.state.commit(func(tx *bbolt.Tx) error {
+	write := func(tx *bbolt.Tx) error {
 		if s.cur != nil {
 			if err := putJSON(tx, bucketLogs, s.cur.name, old); err != nil {
 				return err
@@ -87,7 +87,8 @@ func (s *Store) beginLog() error {
 			return err
 		}
 		return putJSON(tx, bucketMeta, unitKey, unit)
-	})
+	}
+	err := s.withRoom(func() error { return s.state.commit(write) })
 	if err != nil {
 		return fmt.Errorf("begin a new log: %w", err)
 	}

@@ -61,6 +61,18 @@ func (o Options) withDefaults() Options {
 	if o.Retain <= 0 {
 		o.Retain = DefaultRetain
 	}
+	if o.LowSpace == 0 {
+		o.LowSpace = LowSpace
+	}
+	if o.CriticalSpace == 0 {
+		o.CriticalSpace = CriticalSpace
+	}
+	if o.Ballast == 0 {
+		o.Ballast = Ballast
+	}
+	if o.Statfs == nil {
+		o.Statfs = statfs
+	}
 	if o.LockTimeout <= 0 {
 		o.LockTimeout = 2 * time.Second
 	}
@@ -320,7 +332,9 @@ func (s *Store) missingFront(l *logInfo) (bool, error) {
 
 // updateLogRaw writes l.saved as it stands; for recovery, before there is a current log.
 func (s *Store) updateLogRaw(l *logInfo) error {
-	err := s.state.commit(func(tx *bbolt.Tx) error { return putJSON(tx, bucketLogs, l.name, l.saved) })
+	err := s.withRoom(func() error {
+		return s.state.commit(func(tx *bbolt.Tx) error { return putJSON(tx, bucketLogs, l.name, l.saved) })
+	})
 	if err != nil {
 		return fmt.Errorf("write %s: %w", stateFile, err)
 	}

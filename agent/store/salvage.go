@@ -144,7 +144,7 @@ func (s *Store) rescue(g *segment, end uint64) (rescued, error) {
 	for i := len(runs) - 1; i >= 0; i-- {
 		n := &segment{log: g.log, first: runs[i][0].seq}
 		n.path = segmentPath(s.dir, g.log, n.first)
-		if err := n.write(runs[i]); err != nil {
+		if err := s.withRoom(func() error { return n.write(runs[i]) }); err != nil {
 			// No room, most likely. The file in bad/ has it all; what is written already is good.
 			runs = runs[i+1:]
 			break

@@ -96,7 +96,7 @@ func TestRescueIsCutAnywhere(t *testing.T) {
 					t.Fatal(err)
 				}
 			case "done but not noted":
-				s := &Store{dir: dir}
+				s := &Store{dir: dir, o: Options{}.withDefaults()}
 				if _, err := s.rescue(&segment{log: log, first: 1, path: path}, 4); err != nil {
 					t.Fatal(err)
 				}

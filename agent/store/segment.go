@@ -100,7 +100,11 @@ func (g *segment) scanAt(r io.ReaderAt, size int64, fn func(frame)) (last uint64
 
 // create makes the file and opens it for appending.
 func (g *segment) create(o Options) error {
-	err := createBolt(g.path, o.segmentRoom(), fileMeta{Schema: Schema, Kind: "segment", Log: g.log, First: g.first}, func(tx *bbolt.Tx) error {
+	room := o.segmentRoom()
+	if free, size, err := o.Statfs(filepath.Dir(g.path)); err == nil && size > 0 && free < uint64(room)+2*PourRoom {
+		room = 0 // the last room is for what is certain to be needed
+	}
+	err := createBolt(g.path, room, fileMeta{Schema: Schema, Kind: "segment", Log: g.log, First: g.first}, func(tx *bbolt.Tx) error {
 		if _, err := tx.CreateBucket([]byte(bucketRecords)); err != nil {
 			return err
 		}

@@ -273,13 +273,15 @@ func (s *Store) updateLog(l *logInfo, change func(*savedLog), fn func(*bbolt.Tx)
 	if err := s.healState(); err != nil {
 		return err
 	}
-	err := s.state.commit(func(tx *bbolt.Tx) error {
-		if !reflect.DeepEqual(saved, l.saved) {
-			if err := putJSON(tx, bucketLogs, l.name, saved); err != nil {
-				return err
+	err := s.withRoom(func() error {
+		return s.state.commit(func(tx *bbolt.Tx) error {
+			if !reflect.DeepEqual(saved, l.saved) {
+				if err := putJSON(tx, bucketLogs, l.name, saved); err != nil {
+					return err
+				}
 			}
-		}
-		return fn(tx)
+			return fn(tx)
+		})
 	})
 	if err != nil {
 		return err

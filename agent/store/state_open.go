@@ -78,7 +78,7 @@ func (s *Store) openState(segs map[string][]*segment) (db *bbolt.DB, damage *Dam
 }
 
 func (s *Store) createState(path string, values map[string][]byte) (*bbolt.DB, error) {
-	err := createBolt(path, stateMap, fileMeta{Schema: Schema, Kind: "state"}, func(tx *bbolt.Tx) error {
+	fill := func(tx *bbolt.Tx) error {
 		for id, body := range values {
 			bucket, key, _ := strings.Cut(id, "/")
 			if err := bucketPut(tx, bucket, key, body); err != nil {
@@ -86,7 +86,8 @@ func (s *Store) createState(path string, values map[string][]byte) (*bbolt.DB, e
 			}
 		}
 		return putSum(tx)
-	})
+	}
+	err := s.withRoom(func() error { return createBolt(path, stateMap, fileMeta{Schema: Schema, Kind: "state"}, fill) })
 	if err != nil {
 		return nil, notWritable(s.dir, err)
 	}

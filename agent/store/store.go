@@ -25,6 +25,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -57,6 +58,11 @@ type Options struct {
 	SegmentBytes int64
 	SegmentCount int
 	Retain       time.Duration
+	// LowSpace, CriticalSpace and Ballast replace the constants of the same names; for tests, and a negative Ballast is none.
+	LowSpace, CriticalSpace uint64
+	Ballast                 int64
+	// Statfs measures the file system of a directory; default: ask the kernel.
+	Statfs func(dir string) (free, size uint64, err error)
 	// LockTimeout is how long to wait for another process to let go of the directory; default 2 s.
 	LockTimeout time.Duration
 }
@@ -136,6 +142,8 @@ type Store struct {
 	// recorded maps the ids of intents recorded since state.db last forgot them to their seq in the current log. They
 	// are all in its newest segment.
 	recorded map[string]uint64
+
+	ballast atomic.Bool // in place
 
 	// rmu guards open segment handles against being closed under a reader.
 	rmu    sync.Mutex
