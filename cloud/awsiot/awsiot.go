@@ -9,7 +9,7 @@
 // limits), shadow, provision, rules, policy (the language), stack (the template), authority. What must survive is in the
 // store. PUBACK means that the rule engine has the message, never that it is stored, exactly as AWS says.
 //
-// Differences from AWS that are known and kept: no Device Defender, no lifecycle topics (Config.OnPresence instead).
+// Differences from AWS that are known and kept: no Device Defender, no custom authorisers, no MQTT over WebSocket.
 package awsiot
 
 import (
@@ -19,7 +19,6 @@ import (
 	"fountain/cloud/awsiot/authority"
 	"fountain/cloud/awsiot/broker"
 	"fountain/cloud/awsiot/identity"
-	"fountain/cloud/awsiot/policy"
 	"fountain/cloud/awsiot/provision"
 	"fountain/cloud/awsiot/rules"
 	"fountain/cloud/awsiot/shadow"
@@ -31,6 +30,7 @@ import (
 type Store interface {
 	store.Registry
 	store.Shadows
+	store.RetainedMessages
 }
 
 // Presence is a unit that came or went.
@@ -57,6 +57,8 @@ type Config struct {
 	DropAccepted func(rule, topic string) bool
 	// OnDenied is a test seam: it is told the reason of every connection this side closes. May be nil.
 	OnDenied func(clientID, reason string)
+	// ConnectBurst is broker.Config's.
+	ConnectBurst int
 
 	Log *slog.Logger
 }
@@ -79,9 +81,8 @@ func New(cfg Config) (*Core, error) {
 	engine := &rules.Engine{Rules: cfg.Stack.Rules, Deliver: cfg.Deliver, Drop: cfg.DropAccepted, Match: broker.MatchFilter, Log: cfg.Log}
 	b, err := broker.New(broker.Config{
 		ARN: cfg.Stack.ARN, Authority: cfg.Authority, Store: cfg.Store,
-		Policies: func(name string) *policy.Policy { return who.Named(context.Background(), name) },
-		Ingest:   engine.Ingest, Published: engine.Published,
-		OnPresence: cfg.OnPresence, OnDenied: cfg.OnDenied, Log: cfg.Log,
+		Policies: who.Policies, Ingest: engine.Ingest, Published: engine.Published,
+		OnPresence: cfg.OnPresence, OnDenied: cfg.OnDenied, ConnectBurst: cfg.ConnectBurst, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err

@@ -67,6 +67,7 @@ func newCloud(t *testing.T, change ...func(*awsiot.Config)) *cloud {
 	}
 	cfg := awsiot.Config{
 		Stack: stack, Authority: c.auth, Store: c.db, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		ConnectBurst: 1000, // tests connect as fast as they can
 		Deliver: func(ctx context.Context, m awsiot.QueueMessage) error {
 			select {
 			case c.queue <- m:

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"context"
 	"errors"
 	"time"
 )
@@ -40,24 +39,6 @@ var (
 	ErrTooLarge  = errors.New("payload too large")
 )
 
-// Inject publishes as the HTTPS interface does: limits, services, rules, retaining and delivery are those of an MQTT
-// publish. certificateID names the caller whose policies count; empty means an administrator, who may everything.
-// Errors wrap ErrForbidden, ErrInvalid or ErrTooLarge when the message is at fault.
-func (b *Broker) Inject(ctx context.Context, certificateID string, m Message) error {
-	_, _ = ctx, certificateID
-	return b.mqtt.Publish(m.Topic, m.Payload, m.Retain, m.QoS)
-}
-
-// Retained returns the retained message of a topic; store.ErrNotFound when there is none.
-func (b *Broker) Retained(ctx context.Context, topic string) (Message, error) {
-	return Message{}, errors.ErrUnsupported
-}
-
-// RetainedAfter lists retained messages in the order of their topics, beginning after the topic given, at most limit.
-func (b *Broker) RetainedAfter(ctx context.Context, topic string, limit int) ([]Message, error) {
-	return nil, errors.ErrUnsupported
-}
-
 // Connection is a client that is connected, for iot-data's and the console's questions.
 type Connection struct {
 	ClientID      string
@@ -67,30 +48,4 @@ type Connection struct {
 	KeepAlive     time.Duration
 	Clean         bool
 	Addr          string
-}
-
-// Connection describes a live connection.
-func (b *Broker) Connection(clientID string) (Connection, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	s := b.clients[clientID]
-	return Connection{ClientID: clientID}, s != nil
-}
-
-// Disconnect ends a client's connection with API_INITIATED_DISCONNECT, as iot-data's DeleteConnection does. cleanSession
-// also ends its session, preventWill keeps the will from being sent. It reports whether there was a connection or, with
-// cleanSession, a session.
-func (b *Broker) Disconnect(clientID string, cleanSession, preventWill bool) bool {
-	_, ok := b.Connection(clientID)
-	b.Kick(clientID, ReasonAPI)
-	return ok
-}
-
-// Refresh reads again who live connections are: status of the certificate, things attached to it, policies. With ids only
-// connections of these certificates are looked at. A connection whose certificate is no longer active ends with
-// AUTH_ERROR; the others go on with their new policies from their next packet on. Whoever changes a certificate, an
-// attachment or a policy calls it after the change is stored.
-func (b *Broker) Refresh(ctx context.Context, certificateIDs ...string) error {
-	_, _ = ctx, certificateIDs
-	return nil
 }

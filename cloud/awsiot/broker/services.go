@@ -2,11 +2,7 @@ package broker
 
 import (
 	"context"
-	"fmt"
 	"time"
-
-	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/packets"
 
 	"fountain/internal/logkey"
 )
@@ -15,7 +11,7 @@ import (
 type Request struct {
 	Topic         string
 	Payload       []byte
-	ClientID      string
+	ClientID      string // empty for a request over HTTPS
 	Thing         string // empty when the client id is no thing of the certificate
 	CertificateID string
 	// Reply sends to the requesting connection only, if it is subscribed and may receive.
@@ -37,62 +33,42 @@ func (b *Broker) Handle(s ...Service) { b.services = append(b.services, s...) }
 // storeContext is for what must be written even while the broker closes.
 func (b *Broker) storeContext() context.Context { return context.WithoutCancel(b.ctx) }
 
-// reserved serves a message on a $ topic. An error closes the connection.
-func (b *Broker) reserved(cl *mqtt.Client, s *session, topic string, payload []byte) error {
+// reserved serves a message on a $ topic.
+func (b *Broker) reserved(ctx context.Context, from *conn, id *identity, m *Message) *fault {
 	if b.cfg.Ingest != nil {
-		if ok, err := b.cfg.Ingest(b.ctx, topic, s.clientID(), payload); ok || err != nil {
-			return err
+		switch ok, err := b.cfg.Ingest(ctx, m.Topic, id.who.ClientID, m.Payload); {
+		case err != nil:
+			return faultf(reasonFailed, codeUnspecified, "Basic Ingest: %v", err)
+		case ok:
+			return nil
 		}
 	}
-	who := s.principal()
+	nobody := func(string, []byte) {}
 	r := Request{
-		Topic: topic, Payload: payload, ClientID: who.ClientID, Thing: who.Thing, CertificateID: s.cert.ID,
-		Reply: func(topic string, payload []byte) {
-			qos, ok := b.subscription(cl, topic)
-			if !ok || !b.receives(cl, s, topic) {
-				b.log.Warn("nobody subscribed to the answer", logkey.Thing, who.ClientID, logkey.Topic, topic)
-				return
-			}
-			b.send(cl, s, topic, qos, payload)
-		},
-		Answer: func(topic string, payload []byte) {
-			qos, ok := b.subscription(cl, topic)
-			if !ok {
-				qos = 1
-			}
-			b.send(cl, s, topic, qos, payload)
-		},
+		Topic: m.Topic, Payload: m.Payload, ClientID: id.who.ClientID, Thing: id.who.Thing, CertificateID: id.cert.ID,
+		Reply: nobody, Answer: nobody,
+	}
+	if from != nil {
+		r.Reply = func(topic string, payload []byte) { from.tell(topic, payload, false) }
+		r.Answer = func(topic string, payload []byte) { from.tell(topic, payload, true) }
 	}
 	for _, svc := range b.services {
 		if svc.Serve(b.storeContext(), r) {
 			return nil
 		}
 	}
-	return fmt.Errorf("topic %s is reserved", topic)
+	return faultf(reasonForbidden, codeTopic, "topic %s is reserved", m.Topic)
 }
 
-// send writes to one connection.
-func (b *Broker) send(cl *mqtt.Client, s *session, topic string, qos byte, payload []byte) {
-	pk := packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos}, TopicName: topic, Payload: payload, Created: time.Now().Unix(),
+// tell sends to one connection; anyway says whether a subscription and leave to receive are not asked for.
+func (c *conn) tell(topic string, payload []byte, anyway bool) {
+	qos, ok := c.session.subscription(topic)
+	if !anyway && (!ok || !c.b.receives(c.session, topic)) {
+		c.b.log.Warn("nobody subscribed to the answer", logkey.Thing, c.clientID(), logkey.Topic, topic)
+		return
 	}
-	if qos > 0 {
-		id, err := cl.NextPacketID()
-		if err != nil {
-			b.log.Warn("cannot answer", logkey.Thing, s.clientID(), logkey.Err, err)
-			return
-		}
-		pk.PacketID = uint16(id)
-		cl.State.Inflight.Set(pk)
+	if !ok {
+		qos = 1
 	}
-	if err := cl.WritePacket(pk); err != nil {
-		b.log.Info("cannot answer", logkey.Thing, s.clientID(), logkey.Err, err)
-	}
-}
-
-// Publish sends a message of the cloud to whoever is subscribed.
-func (b *Broker) Publish(topic string, payload []byte) {
-	if err := b.mqtt.Publish(topic, payload, false, 1); err != nil {
-		b.log.Error("cannot publish", logkey.Topic, topic, logkey.Err, err)
-	}
+	c.session.deliver(&Message{Topic: topic, Payload: payload, QoS: 1, Time: time.Now()}, qos, false)
 }

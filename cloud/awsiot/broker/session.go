@@ -1,181 +1,292 @@
 package broker
 
 import (
-	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
-	"net"
-	"os"
+	"cmp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/mochi-mqtt/server/v2/packets"
-	"golang.org/x/time/rate"
-
-	"fountain/cloud/awsiot/authority"
-	"fountain/cloud/awsiot/policy"
-	"fountain/cloud/store"
 	"fountain/sync/wire"
 )
 
-// Reasons why a connection ended, as AWS names them in lifecycle events.
+// Bounds of a session.
 const (
-	ReasonAuth      = "AUTH_ERROR"
-	reasonClient    = "CLIENT_ERROR"
-	reasonInitiated = "CLIENT_INITIATED_DISCONNECT"
-	reasonLost      = "CONNECTION_LOST"
-	reasonDuplicate = "DUPLICATE_CLIENTID"
-	reasonKeepAlive = "MQTT_KEEP_ALIVE_TIMEOUT"
-	reasonServer    = "SERVER_INITIATED_DISCONNECT"
-	reasonForbidden = "FORBIDDEN_ACCESS"
-	ReasonAPI       = "API_INITIATED_DISCONNECT"
+	maxSessionLife = time.Hour        // of a session whose client is away
+	maxStored      = 1000             // QoS 1 messages kept for a client that is away, and waiting for one that is slow
+	replayGap      = time.Second / 10 // between stored messages after a client came back
+	retryAfter     = 20 * time.Second // a QoS 1 delivery without PUBACK goes out again
 )
 
-// handshakeLimit is how long a TLS handshake may take.
-const handshakeLimit = 10 * time.Second
-
-// session is one TLS connection: its identity, its policies and its budgets. It is the net.Conn that mochi serves, so
-// every hook finds it at cl.Net.Conn.
+// session is what outlives a connection: subscriptions and QoS 1 deliveries. It lives in memory; the end of the process
+// ends it.
 type session struct {
-	net.Conn
-	cert     store.Certificate
-	policies []*policy.Policy
-	done     chan struct{} // closed when mochi has let go of the client
-	bytes    *rate.Limiter // delays reads
-	messages *rate.Limiter // in and out together; what is above is dropped
+	id      string // of the client
+	life    string // sessionIdentifier of lifecycle events
+	version byte   // 4 or 5: a session of one is not resumed by the other
 
-	aside *packets.Packet // see setAside; of the reading goroutine only
-
-	mu      sync.Mutex
-	who     policy.Principal
-	pending map[string]bool // filters of the SUBSCRIBE being handled: accepted or over the quota
-	reason  string
-	online  bool // presence was told
+	mu       sync.Mutex
+	conn     *conn       // nil while the client is away
+	identity *identity   // the client's last
+	clean    bool        // it ends with the connection
+	expiry   *time.Timer // while the client is away
+	will     *time.Timer // a delayed will
+	// lastWords publishes it.
+	lastWords func()
+	subs      map[string]subscription
+	inflight  map[uint16]*delivery
+	queue     []*delivery // waiting for room in flight
+	stored    []*delivery // came while the client was away; replayed slowly
+	replay    *time.Timer
+	pacing    bool // pump runs again soon
+	retry     *time.Timer
+	lastID    uint16
+	lastSeq   uint64
 }
 
-func newSession(c net.Conn, cert store.Certificate, policies []*policy.Policy) *session {
-	return &session{
-		Conn: c, cert: cert, policies: policies, done: make(chan struct{}),
-		bytes:    rate.NewLimiter(wire.MaxByteRate, wire.MaxByteRate),
-		messages: rate.NewLimiter(wire.MaxMessageRate, wire.MaxMessageRate),
-	}
+// delivery is one QoS 1 message on its way to one client.
+type delivery struct {
+	m      *Message
+	retain bool
+	seq    uint64
+	sent   time.Time
 }
 
-// Read delays what comes faster than the quota; nothing is dropped.
-func (s *session) Read(p []byte) (int, error) {
-	if len(p) > wire.MaxByteRate {
-		p = p[:wire.MaxByteRate]
-	}
-	n, err := s.Conn.Read(p)
-	if n > 0 {
-		if r := s.bytes.ReserveN(time.Now(), n); r.Delay() > 0 {
-			time.Sleep(r.Delay())
-		}
-	}
-	return n, err
+func newSession(id string, version byte) *session {
+	return &session{id: id, life: newID(), version: version}
 }
 
-func (s *session) principal() policy.Principal {
+func (d *delivery) expired(now time.Time) bool {
+	return d.m.Expiry > 0 && now.Sub(d.m.Time) >= d.m.Expiry
+}
+
+// deliver gives the client a message it is subscribed to, at once or later. It reports whether the client gets it, as far
+// as can be known.
+func (s *session) deliver(m *Message, qos byte, retain bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.who
-}
-
-func (s *session) clientID() string { return s.principal().ClientID }
-
-// setReason keeps the first reason.
-func (s *session) setReason(r string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.reason == "" {
-		s.reason = r
-	}
-}
-
-// endReason says why the session ended, from what was noted or from the read error.
-func (s *session) endReason(err error) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.reason != "":
-		return s.reason
-	case err == nil:
-		return reasonInitiated
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return reasonKeepAlive
-	}
-	return reasonLost
-}
-
-func (s *session) setPending(p map[string]bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending = p
-}
-
-func (s *session) subscribing(filter string) (granted, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	granted, ok = s.pending[filter]
-	return granted, ok
-}
-
-// tlsConfig is the server side: the unit must show a certificate of our authority that is registered and active, and
-// must name the server it wants (SNI), as AWS asks.
-func (b *Broker) tlsConfig() *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: b.cfg.Authority.Pool(),
-		NextProtos: []string{"x-amzn-mqtt-ca"}, SessionTicketsDisabled: true,
-		GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			if h.ServerName == "" {
-				return nil, errors.New("no server name (SNI): dial a name, not an address, or set ServerName")
-			}
-			return b.cfg.Authority.Server(), nil
-		},
-	}
-}
-
-// handshake turns a plain connection into a session.
-func (b *Broker) handshake(c net.Conn) (*session, error) {
-	ctx, cancel := context.WithTimeout(b.ctx, handshakeLimit)
-	defer cancel()
-	t := tls.Server(c, b.tls)
-	if err := t.HandshakeContext(ctx); err != nil {
-		return nil, fmt.Errorf("TLS handshake: %w", err)
-	}
-	leaf := t.ConnectionState().PeerCertificates[0]
-	cert, err := b.cfg.Store.Certificate(ctx, authority.ID(leaf.Raw))
-	if err != nil {
-		return nil, fmt.Errorf("certificate %s: %w", authority.ID(leaf.Raw)[:12], err)
-	}
-	if cert.Status != store.CertActive {
-		return nil, fmt.Errorf("certificate %s is %s", cert.ID[:12], cert.Status)
-	}
-	var policies []*policy.Policy
-	for _, name := range cert.Policies {
-		if p := b.cfg.Policies(name); p != nil { // a policy deleted from the stack grants nothing
-			policies = append(policies, p)
-		}
-	}
-	return newSession(t, cert, policies), nil
-}
-
-// MatchFilter tells whether a topic is below a filter. Unlike standard MQTT, and like AWS, "x/#" does not match "x".
-func MatchFilter(filter, topic string) bool {
-	f, t := strings.Split(filter, "/"), strings.Split(topic, "/")
-	if strings.HasPrefix(topic, "$") && f[0] != t[0] { // wildcards do not reach reserved topics
-		return false
-	}
-	for i, l := range f {
-		if l == "#" {
-			return len(t) > i
-		}
-		if i >= len(t) || l != "+" && l != t[i] {
+	qos = min(qos, m.QoS)
+	if s.conn == nil {
+		if qos == 0 || len(s.stored) >= maxStored {
 			return false
 		}
+		s.lastSeq++
+		s.stored = append(s.stored, &delivery{m: m, retain: retain, seq: s.lastSeq})
+		return true
 	}
-	return len(f) == len(t)
+	if !s.conn.fits(m) {
+		return false
+	}
+	if qos == 0 {
+		if !s.conn.messages.Allow() {
+			return false // discarded above the rate
+		}
+		s.conn.send(encodePublish(m, s.version, 0, retain, time.Now()))
+		return true
+	}
+	if len(s.queue) >= maxStored {
+		return false
+	}
+	s.lastSeq++
+	s.queue = append(s.queue, &delivery{m: m, retain: retain, seq: s.lastSeq})
+	s.pump()
+	return true
 }
+
+// pump sends what waits while there is room in flight and the rate allows it. The lock is held.
+func (s *session) pump() {
+	if s.conn == nil || s.pacing {
+		return
+	}
+	now := time.Now()
+	for len(s.queue) > 0 && len(s.inflight) < s.conn.window {
+		d := s.queue[0]
+		if d.expired(now) {
+			s.queue = s.queue[1:]
+			continue
+		}
+		if !s.conn.messages.AllowN(now, 1) {
+			s.pacing = true
+			time.AfterFunc(time.Second/wire.MaxMessageRate, func() {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.pacing = false
+				s.pump()
+			})
+			return
+		}
+		s.queue = s.queue[1:]
+		s.transmit(s.nextID(), d, now)
+	}
+	if len(s.queue) == 0 {
+		s.queue = nil // lets go of its array
+	}
+}
+
+// nextID returns a packet id that is not in flight. These are the broker's own: the client counts its own apart.
+func (s *session) nextID() uint16 {
+	for {
+		s.lastID++
+		if _, taken := s.inflight[s.lastID]; s.lastID != 0 && !taken {
+			return s.lastID
+		}
+	}
+}
+
+func (s *session) transmit(id uint16, d *delivery, now time.Time) {
+	if s.inflight == nil {
+		s.inflight = map[uint16]*delivery{}
+	}
+	s.inflight[id] = d
+	d.sent = now
+	s.conn.send(encodePublish(d.m, s.version, id, d.retain, now))
+	if s.retry == nil {
+		s.retry = time.AfterFunc(retryAfter, s.resend)
+	}
+}
+
+// resend sends again what was not acknowledged for long. AWS does so without setting DUP.
+func (s *session) resend() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retry = nil
+	if s.conn == nil || len(s.inflight) == 0 {
+		return
+	}
+	now := time.Now()
+	for id, d := range s.inflight {
+		switch {
+		case d.expired(now) || now.Sub(d.m.Time) > maxSessionLife:
+			delete(s.inflight, id)
+		case now.Sub(d.sent) >= retryAfter:
+			s.transmit(id, d, now)
+		}
+	}
+	if s.retry == nil {
+		s.retry = time.AfterFunc(retryAfter/4, s.resend)
+	}
+}
+
+// acknowledge takes a PUBACK. One for an unknown id is ignored.
+func (s *session) acknowledge(id uint16) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.inflight, id)
+	s.pump()
+}
+
+// attach gives a session to a connection; the stored messages follow slowly.
+func (s *session) attach(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn, s.identity, s.clean = c, c.identity.Load(), c.keep == 0
+	stop(&s.expiry)
+	stop(&s.will)
+	s.lastWords = nil
+}
+
+func stop(t **time.Timer) {
+	if *t != nil {
+		(*t).Stop()
+		*t = nil
+	}
+}
+
+// expire makes f be called when the client stays away.
+func (s *session) expire(after time.Duration, f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expiry = time.AfterFunc(after, f)
+}
+
+// end empties the session and returns its filters, and what publishes its will if that was waiting.
+func (s *session) end() (filters []string, lastWords func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stop(&s.expiry)
+	if s.will != nil && s.will.Stop() {
+		lastWords = s.lastWords
+	}
+	s.will = nil
+	for f := range s.subs {
+		filters = append(filters, f)
+	}
+	s.subs, s.stored = nil, nil
+	return filters, lastWords
+}
+
+func (s *session) stopTimers() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stop(&s.expiry)
+	stop(&s.will)
+}
+
+func (s *session) keepsNothing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clean
+}
+
+// startReplay sends stored messages one by one, at the pace AWS has.
+func (s *session) startReplay() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replayNext()
+}
+
+func (s *session) replayNext() {
+	s.replay = nil
+	now := time.Now()
+	for len(s.stored) > 0 && s.stored[0].expired(now) {
+		s.stored = s.stored[1:]
+	}
+	if s.conn == nil || len(s.stored) == 0 {
+		return
+	}
+	s.queue = append(s.queue, s.stored[0])
+	s.stored = s.stored[1:]
+	s.pump()
+	s.replay = time.AfterFunc(replayGap, s.startReplay)
+}
+
+// detach takes the connection away. What is in flight or waits is stored for the next one. It returns how long the
+// session is to be kept; 0 ends it.
+func (s *session) detach(keep time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.identity = s.conn.identity.Load()
+	s.conn = nil
+	stop(&s.replay)
+	stop(&s.retry)
+	for _, d := range s.inflight {
+		s.stored = append(s.stored, d)
+	}
+	s.stored = append(s.stored, s.queue...)
+	s.inflight, s.queue = nil, nil
+	slices.SortFunc(s.stored, func(a, b *delivery) int { return cmp.Compare(a.seq, b.seq) })
+	if len(s.stored) > maxStored {
+		s.stored = s.stored[:maxStored]
+	}
+	return keep
+}
+
+// subscription returns the highest QoS among the session's own filters that cover a topic.
+func (s *session) subscription(topic string) (qos byte, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for filter, sub := range s.subs {
+		if MatchFilter(filter, topic) {
+			qos, ok = max(qos, sub.qos), true
+		}
+	}
+	return qos, ok
+}
+
+func (s *session) away() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn == nil
+}
+
+func wildcard(filter string) bool { return strings.ContainsAny(filter, "+#") }
