@@ -105,6 +105,14 @@ func (s *Store) recover() error {
 			s.inBad++
 		}
 	}
+	damage, err = s.quarantine.open(s.dir)
+	if err != nil {
+		return notWritable(s.dir, err)
+	}
+	if damage != nil {
+		s.damages = append(s.damages, *damage)
+		s.inBad++
+	}
 	unit, err := s.loadLogs(segs)
 	if err != nil {
 		return err

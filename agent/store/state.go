@@ -16,7 +16,6 @@ const (
 	bucketSettings = "settings"
 	bucketIntents  = "intents" // id -> body
 	bucketLogs     = "logs"    // log -> savedLog
-	bucketRejects  = "rejects" // "<log>/<seq>" -> Rejected
 )
 
 // Keys in bucketMeta.
@@ -227,37 +226,6 @@ func (s *Store) DeleteSetting(key string) error {
 	return nil
 }
 
-// Reject notes a record the receiver refuses for its content, so that it is known and can be skipped.
-func (s *Store) Reject(r Rejected) error {
-	s.wmu.Lock()
-	defer s.wmu.Unlock()
-	err := s.updateState(func(tx *bbolt.Tx) error {
-		return putJSON(tx, bucketRejects, fmt.Sprintf("%s/%020d", r.Log, r.Seq), r)
-	})
-	if err != nil {
-		return fmt.Errorf("note rejected record %s/%d: %w", r.Log, r.Seq, err)
-	}
-	return nil
-}
-
-// Rejects lists what was rejected, by log and seq.
-func (s *Store) Rejects() (list []Rejected, err error) {
-	err = s.state.view(func(tx *bbolt.Tx) error {
-		return bucketEach(tx, bucketRejects, func(_ string, body []byte) error {
-			var r Rejected
-			if err := json.Unmarshal(body, &r); err != nil {
-				return err
-			}
-			list = append(list, r)
-			return nil
-		})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list rejected records: %w", err)
-	}
-	return list, nil
-}
-
 // updateState runs one durable change of state.db. Callers hold wmu.
 func (s *Store) updateState(fn func(*bbolt.Tx) error) error {
 	return s.updateLog(s.cur, func(*savedLog) {}, fn)
@@ -266,13 +234,13 @@ func (s *Store) updateState(fn func(*bbolt.Tx) error) error {
 // updateLog changes what state.db knows of a log, and whatever fn changes, in one commit. Each one also notes how far
 // the log has come, so that a segment lost later is noticed. Callers hold wmu.
 func (s *Store) updateLog(l *logInfo, change func(*savedLog), fn func(*bbolt.Tx) error) error {
+	if err := s.healState(); err != nil {
+		return err
+	}
 	saved := l.saved // only changed under wmu
 	saved.Gaps = slices.Clone(saved.Gaps)
 	saved.Seen = max(saved.Seen, l.last)
 	change(&saved)
-	if err := s.healState(); err != nil {
-		return err
-	}
 	err := s.withRoom(func() error {
 		return s.state.commit(func(tx *bbolt.Tx) error {
 			if !reflect.DeepEqual(saved, l.saved) {

@@ -1,9 +1,10 @@
 // Package store is the pour buffer: it makes intents and records durable and hands them to the uplink in order.
 // Bodies are opaque bytes. It is the only package that imports bbolt; besides that it imports only internal packages.
 //
-//	PutIntent ──commit──► state.db          settings, open intents, acknowledgements, quarantine, applied marks
+//	PutIntent ──commit──► state.db          settings, open intents, acknowledgements, applied marks
 //	Append ─────commit──► seg-<log>-<first>.db   the record and the id of the intent it closes: this commit IS the pour
 //	Read / SetAcked ◄──── uplink, ledger
+//	Reject / Release ───► quarantine        records the receiver refuses, until a person releases them
 //	Fold / MarkApplied ◄─ inventory
 //	Retire ─────────────► unlinks whole acknowledged segments, acknowledgement durable first
 //
@@ -118,13 +119,7 @@ type Stats struct {
 	Logs     int
 	Segments int
 	Damaged  int // files in bad/
-}
-
-// Rejected is a record the receiver refuses; it is kept and skipped.
-type Rejected struct {
-	Log    string
-	Seq    uint64
-	Reason string
+	Rejected int // records set aside
 }
 
 // Store is the pour buffer of one state directory.
@@ -143,7 +138,8 @@ type Store struct {
 	// are all in its newest segment.
 	recorded map[string]uint64
 
-	ballast atomic.Bool // in place
+	quarantine quarantine
+	ballast    atomic.Bool // in place
 
 	// rmu guards open segment handles against being closed under a reader.
 	rmu    sync.Mutex
@@ -215,7 +211,7 @@ func (s *Store) Damages() []Damage {
 func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Stats{Log: s.cur.name, Last: s.cur.last, Acked: s.cur.saved.Acked, Logs: len(s.logs), Damaged: s.inBad}
+	st := Stats{Log: s.cur.name, Last: s.cur.last, Acked: s.cur.saved.Acked, Logs: len(s.logs), Damaged: s.inBad, Rejected: int(s.quarantine.count.Load())}
 	for _, l := range s.logs {
 		st.Segments += len(l.segs)
 		st.Pending += l.pending()

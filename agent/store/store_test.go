@@ -287,7 +287,7 @@ func TestSettingsRejectsApplied(t *testing.T) {
 	if v, _, _ := s.Setting("inventory"); string(v) != "levels" {
 		t.Errorf("inventory: %q", v)
 	}
-	if list, err := s.Rejects(); err != nil || len(list) != 1 || list[0] != (Rejected{log, 7, "too large"}) {
+	if list, err := s.Rejects(); err != nil || len(list) != 1 || list[0].Log != log || list[0].Seq != 7 || list[0].Reason != "too large" {
 		t.Errorf("rejects: %v %v", list, err)
 	}
 	var folded []uint64
