@@ -29,4 +29,5 @@ const (
 	Action     = "action"
 	Key        = "key"
 	Language   = "lang"
+	Rule       = "rule"
 )

@@ -2,10 +2,15 @@ package rules
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"fountain/internal/logkey"
@@ -23,15 +28,55 @@ type Message struct {
 type Engine struct {
 	Rules map[string]*Rule
 	// Deliver takes what a rule's SQS action sends. It may block: the publisher then waits for its PUBACK. An error
-	// closes the publisher's connection before PUBACK.
+	// goes to the rule's error action; when that fails too, the publisher gets no PUBACK.
 	Deliver func(ctx context.Context, m Message) error
+	// Republish takes what a rule's republish action sends. Nil: such an action fails.
+	Republish func(topic string, qos byte, payload []byte) error
 	// Drop is a test seam: a message for which it returns true is acknowledged and then lost, which AWS is allowed to
 	// do. Nil in production.
 	Drop func(rule, topic string) bool
 	// Match tells whether a topic is below a filter in AWS's sense.
 	Match func(filter, topic string) bool
 	Log   *slog.Logger
+
+	mu     sync.Mutex
+	counts map[string]Counts
 }
+
+// Counts are a rule's figures, as AWS/IoT has them in CloudWatch.
+type Counts struct {
+	TopicMatch, ParseError, RuleNotFound                     int64
+	Success, Failure, ErrorActionSuccess, ErrorActionFailure int64
+}
+
+// Counts returns the figures of every rule that ran or was asked for.
+func (e *Engine) Counts() map[string]Counts {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return maps.Clone(e.counts)
+}
+
+func (e *Engine) count(rule string, add func(*Counts)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.counts == nil {
+		e.counts = map[string]Counts{}
+	}
+	c := e.counts[rule]
+	add(&c)
+	e.counts[rule] = c
+}
+
+// In is a message that came to the cloud.
+type In struct {
+	Topic     string
+	ClientID  string
+	Principal string // certificate id
+	Payload   []byte
+}
+
+// maxUnknown bounds the counters of rules that do not exist: their names come from units.
+const maxUnknown = 100
 
 // Ingest runs the rule that a Basic Ingest topic names; ok is false when the topic is none. An error means the message
 // may be lost: the caller must not acknowledge it.
@@ -42,49 +87,124 @@ func (e *Engine) Ingest(ctx context.Context, topic, clientID string, payload []b
 	}
 	r := e.Rules[name]
 	if r == nil { // as on AWS the unit is told nothing
-		e.Log.Warn("there is no such rule", slog.String("rule", name), logkey.Thing, clientID)
+		e.Log.Warn("there is no such rule", logkey.Rule, name, logkey.Thing, clientID)
+		if len(e.Counts()) < maxUnknown {
+			e.count(name, func(c *Counts) { c.RuleNotFound++ })
+		}
 		return true, nil
 	}
-	return true, e.run(ctx, r, topic, rest, clientID, payload)
+	return true, e.run(ctx, r, rest, In{Topic: topic, ClientID: clientID, Payload: payload})
 }
 
-// Published runs every rule whose FROM covers an ordinary topic.
+// Published runs every rule whose FROM covers an ordinary topic, or one of the cloud's own events.
 func (e *Engine) Published(ctx context.Context, topic, clientID string, payload []byte) {
-	for _, r := range e.Rules {
-		if r.Query.From != "" && e.Match(r.Query.From, topic) {
-			if err := e.run(ctx, r, topic, topic, clientID, payload); err != nil {
-				e.Log.Error("rule lost a message", logkey.Topic, topic, logkey.Err, err)
-			}
+	for _, name := range slices.Sorted(maps.Keys(e.Rules)) {
+		r := e.Rules[name]
+		if r.Query.From == "" || !e.Match(r.Query.From, topic) {
+			continue
+		}
+		if err := e.run(ctx, r, topic, In{Topic: topic, ClientID: clientID, Payload: payload}); err != nil {
+			e.Log.Error("rule lost a message", logkey.Rule, name, logkey.Topic, topic, logkey.Err, err)
 		}
 	}
 }
 
-// run runs a rule on one message. An error means the message may be lost: the caller must not acknowledge it.
-func (e *Engine) run(ctx context.Context, r *Rule, topic, seen, clientID string, payload []byte) error {
+// failure is one entry of an error payload.
+type failure struct {
+	Action   string `json:"failedAction"`
+	Resource string `json:"failedResource"`
+	Message  string `json:"errorMessage"`
+}
+
+// run runs a rule on one message. seen is the topic without Basic Ingest's prefix. An error means the message may be lost:
+// the caller must not acknowledge it.
+func (e *Engine) run(ctx context.Context, r *Rule, seen string, in In) error {
 	if r.Disabled || r.Query.From != "" && !e.Match(r.Query.From, seen) {
 		return nil
 	}
-	if e.Drop != nil && e.Drop(r.Name, topic) {
-		e.Log.Warn("message dropped after acknowledgement, as asked", logkey.Topic, topic)
+	if e.Drop != nil && e.Drop(r.Name, in.Topic) {
+		e.Log.Warn("message dropped after acknowledgement, as asked", logkey.Topic, in.Topic)
 		return nil
 	}
-	result, err := r.Query.Run(RuleInput{Topic: seen, ClientID: clientID, Payload: payload, At: time.Now()})
+	e.count(r.Name, func(c *Counts) { c.TopicMatch++ })
+	input := RuleInput{Topic: seen, ClientID: in.ClientID, Principal: in.Principal, Payload: in.Payload, At: time.Now()}
+	result, err := r.Query.Run(input)
+	if errors.Is(err, ErrNoMatch) {
+		return nil
+	}
+	var failures []failure
 	if err != nil {
-		e.Log.Warn("rule failed", slog.String("rule", r.Name), logkey.Topic, topic, logkey.Err, err)
-		if r.ErrorQueue == "" {
+		e.count(r.Name, func(c *Counts) { c.ParseError++ })
+		failures = append(failures, failure{Action: "SQL", Message: err.Error()})
+	} else {
+		for i := range r.Actions {
+			if f := e.act(ctx, &r.Actions[i], input, result); f != nil {
+				failures = append(failures, *f)
+				e.count(r.Name, func(c *Counts) { c.Failure++ })
+				continue
+			}
+			e.count(r.Name, func(c *Counts) { c.Success++ })
+		}
+	}
+	if len(failures) == 0 {
+		return nil
+	}
+	e.Log.Warn("rule failed", logkey.Rule, r.Name, logkey.Topic, in.Topic, logkey.Thing, in.ClientID,
+		logkey.Action, failures[0].Action, logkey.Err, failures[0].Message)
+	if r.ErrorAction == nil {
+		if err != nil { // AWS counts it and lets it go
 			return nil
 		}
-		return e.Deliver(ctx, Message{Queue: r.ErrorQueue, Error: true, Body: encode(map[string]any{
-			"ruleName": r.Name, "topic": seen, "clientId": clientID, "base64OriginalPayload": base64.StdEncoding.EncodeToString(payload),
-			"failures": []any{map[string]any{"failedAction": "SQL", "errorMessage": err.Error()}},
-		})})
+		return fmt.Errorf("rule %s: %s: %s", r.Name, failures[0].Action, failures[0].Message)
 	}
-	for _, q := range r.Queues {
-		if err := e.Deliver(ctx, Message{Queue: q, Body: result}); err != nil {
-			return fmt.Errorf("deliver to %s: %w", q, err)
+	body := encode(map[string]any{
+		"ruleName": r.Name, "topic": seen, "cloudwatchTraceId": uuid(), "clientId": in.ClientID,
+		"base64OriginalPayload": base64.StdEncoding.EncodeToString(in.Payload), "failures": failures,
+	})
+	if f := e.send(ctx, r.ErrorAction, input, body, true); f != nil {
+		e.count(r.Name, func(c *Counts) { c.ErrorActionFailure++ })
+		return fmt.Errorf("rule %s: error action: %s", r.Name, f.Message)
+	}
+	e.count(r.Name, func(c *Counts) { c.ErrorActionSuccess++ })
+	return nil
+}
+
+func (e *Engine) act(ctx context.Context, a *Action, in RuleInput, result []byte) *failure {
+	return e.send(ctx, a, in, result, false)
+}
+
+func (e *Engine) send(ctx context.Context, a *Action, in RuleInput, body []byte, isError bool) *failure {
+	if a.Queue != "" {
+		if a.Base64 {
+			body = []byte(base64.StdEncoding.EncodeToString(body))
 		}
+		if err := e.Deliver(ctx, Message{Queue: a.Queue, Error: isError, Body: body}); err != nil {
+			return &failure{Action: a.kind(), Resource: a.URL, Message: "Failed to send message to SQS. " + err.Error()}
+		}
+		return nil
+	}
+	topic, err := a.Topic.make(in)
+	if err == nil {
+		err = wire.CheckTopic(topic)
+	}
+	if err == nil && e.Republish == nil {
+		err = errors.New("nothing takes it")
+	}
+	if err == nil {
+		err = e.Republish(topic, a.QoS, body)
+	}
+	if err != nil {
+		return &failure{Action: a.kind(), Resource: topic, Message: "Failed to republish. " + err.Error()}
 	}
 	return nil
+}
+
+// uuid makes a random UUID, version 4.
+func uuid() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 func encode(v any) []byte {

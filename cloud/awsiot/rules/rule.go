@@ -1,10 +1,28 @@
 package rules
 
-// Rule is a topic rule with SQS actions.
+// Rule is a topic rule.
 type Rule struct {
-	Name       string
-	Query      *Query
-	Queues     []string // logical ids
-	ErrorQueue string
-	Disabled   bool
+	Name        string
+	Query       *Query
+	Actions     []Action
+	ErrorAction *Action // nil: none
+	Disabled    bool
+}
+
+// Action is what a rule does with its result: it sends it to a queue, or publishes it again.
+type Action struct {
+	Queue  string // logical id in the template; empty: Republish
+	URL    string // of the queue
+	Base64 bool   // the queue gets base64 text
+
+	Topic *Topic
+	QoS   byte
+}
+
+// kind is AWS's word in error payloads.
+func (a *Action) kind() string {
+	if a.Queue != "" {
+		return "SqsAction"
+	}
+	return "RepublishAction"
 }

@@ -34,8 +34,8 @@ func TestSQL(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", "SELECT", "SELECT FROM 'x'", "SELECT topic(2) FROM 'x'", "SELECT * FROM x", "SELECT * FROM 'x", "SELECT * FROM ''", "SELECT a AS b, c AS b",
-		"SELECT topic(0) AS t", "SELECT encode(a, 'base64') AS x", "SELECT encode(*, 'hex') AS x", "SELECT md5(a) AS x", "SELECT VALUE a FROM 'x'",
-		"SELECT a + 1 AS b", "SELECT a AS b, * FROM 'x'", "SELECT * FROM 'x';", "SELECT a..b AS c", "DELETE FROM 'x'", "SELECT 00 AS a", "SELECT 1. AS a",
+		"SELECT topic(0) AS t", "SELECT encode(*, 'hex') AS x", "SELECT md5(a) AS x", "SELECT VALUE a, b FROM 'x'",
+		"SELECT a AS b, * FROM 'x'", "SELECT * FROM 'x';", "SELECT a..b AS c", "DELETE FROM 'x'", "SELECT 00 AS a", "SELECT 1. AS a",
 	} {
 		_, err := ParseQuery(bad)
 		var e *SQLError

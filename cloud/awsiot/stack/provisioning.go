@@ -94,14 +94,19 @@ func ParseTemplate(body []byte) (*Template, error) {
 	if certificates != 1 || len(t.things) > 1 {
 		return nil, errors.New("a template makes one certificate and at most one thing")
 	}
-	sample := map[string]string{certificateParameter: "0"}
-	for k := range t.body.Parameters {
-		sample[k] = "sample"
-	}
-	if _, err := t.plan(sample, true); err != nil {
+	if _, err := t.plan(t.sample(), true); err != nil {
 		return nil, err
 	}
 	return t, nil
+}
+
+// sample gives every parameter a value, to try the template with.
+func (t *Template) sample() map[string]string {
+	out := map[string]string{certificateParameter: "0"}
+	for k := range t.body.Parameters {
+		out[k] = "sample"
+	}
+	return out
 }
 
 var templateProperties = map[string][]string{
@@ -407,11 +412,11 @@ func (e *evaluator) sub(arg any) (string, error) {
 	}
 }
 
-// parseTemplate reads the provisioning template of a stack: what a template of ours must have besides.
-func (s *Stack) parseTemplate(r *resolver, name string, p node) (*Template, error) {
+// readTemplate reads the provisioning template of a stack: what a template of ours must have besides.
+func (s *Stack) readTemplate(r *resolver, _, name string, p node) error {
 	body := p.get("TemplateBody")
-	fail := func(format string, args ...any) (*Template, error) {
-		return nil, r.errorf(body.line, "provisioning template "+name+": "+format, args...)
+	fail := func(format string, args ...any) error {
+		return r.errorf(body.line, "provisioning template "+name+": "+format, args...)
 	}
 	t, err := ParseTemplate([]byte(body.str()))
 	if err != nil {
@@ -426,11 +431,7 @@ func (s *Stack) parseTemplate(r *resolver, name string, p node) (*Template, erro
 	if t.HookARN == "" {
 		return fail("it has no PreProvisioningHook: whoever holds a claim certificate could make things")
 	}
-	sample := map[string]string{certificateParameter: "0"}
-	for k := range t.body.Parameters {
-		sample[k] = "sample"
-	}
-	pl, err := t.plan(sample, true)
+	pl, err := t.plan(t.sample(), true)
 	switch {
 	case err != nil:
 		return fail("%v", err)
@@ -449,5 +450,6 @@ func (s *Stack) parseTemplate(r *resolver, name string, p node) (*Template, erro
 	if _, ok := s.Types[pl.ThingType]; pl.ThingType != "" && !ok {
 		return fail("there is no thing type %q in the stack", pl.ThingType)
 	}
-	return t, nil
+	s.Templates[name] = t
+	return nil
 }

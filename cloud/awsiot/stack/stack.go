@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"fountain/cloud/awsiot/policy"
 	"fountain/cloud/awsiot/rules"
@@ -50,65 +49,35 @@ func Load(template []byte, where string, loc Location) (*Stack, error) {
 	if loc.Account == "" {
 		loc.Account = "123456789012"
 	}
-	r, resources, err := loadTemplate(template, where, loc)
+	r, err := loadTemplate(template, where, loc)
 	if err != nil {
 		return nil, err
 	}
 	s := &Stack{
-		Region: loc.Region, Account: loc.Account, ARN: fmt.Sprintf("arn:aws:iot:%s:%s:", loc.Region, loc.Account),
+		Region: loc.Region, Account: loc.Account, ARN: fmt.Sprintf("arn:%s:iot:%s:%s:", loc.partition(), loc.Region, loc.Account),
 		Policies: map[string]*policy.Policy{}, Rules: map[string]*rules.Rule{}, Templates: map[string]*Template{},
 		Types: map[string]ThingType{}, JobTemplates: map[string]JobTemplate{},
 	}
-	queues := map[string]string{}
-	for id, t := range r.types {
-		if t == "AWS::SQS::Queue" {
-			url, _ := r.ref(id)
-			queues[url] = id
-		}
+	readers := map[string]func(r *resolver, id, name string, props node) error{
+		"AWS::IoT::ThingType": s.readType, "AWS::IoT::Policy": s.readPolicy, "AWS::IoT::TopicRule": s.readRule,
+		"AWS::IoT::JobTemplate": s.readJobTemplate, "AWS::IAM::Role": s.readRole, "AWS::CloudWatch::Alarm": s.readAlarm,
 	}
-	for id, res := range resources {
-		props := res.get("Properties")
-		switch r.types[id] {
-		case "":
-			return nil, r.errorf(res.line, "resource %s has no Type", id)
-		case "AWS::IoT::Policy":
-			doc := props.get("PolicyDocument")
-			p, err := policy.Parse(r.names[id], doc.plain(), s.ARN)
-			if err != nil {
-				line := doc.line
-				var place *policy.Error
-				if errors.As(err, &place) {
-					line, err = doc.lineAt(place.Path), errors.New(place.What)
-				}
-				return nil, r.errorf(line, "policy %s: %v", r.names[id], err)
+	last := map[string]func(r *resolver, id, name string, props node) error{"AWS::IoT::ProvisioningTemplate": s.readTemplate}
+	for _, pass := range []map[string]func(r *resolver, id, name string, props node) error{readers, last} {
+		for _, id := range r.order {
+			res := r.resources[id]
+			read := pass[res.kind]
+			if read == nil || !res.made {
+				continue
 			}
-			s.Policies[p.Name] = p
-			if id == "ClaimPolicy" {
-				s.ClaimPolicy = p.Name
-			}
-		case "AWS::IoT::ThingType":
-			t := ThingType{Description: props.get("ThingTypeProperties").get("ThingTypeDescription").str()}
-			for _, a := range props.get("ThingTypeProperties").get("SearchableAttributes").list() {
-				t.Searchable = append(t.Searchable, a.str())
-			}
-			s.Types[r.names[id]] = t
-		case "AWS::IoT::TopicRule":
-			rule, err := parseRule(r, r.names[id], props.get("TopicRulePayload"), queues)
+			name, err := r.name(res)
 			if err != nil {
 				return nil, err
 			}
-			s.Rules[rule.Name] = rule
+			if err := read(r, id, name, res.props); err != nil {
+				return nil, err
+			}
 		}
-	}
-	for id, res := range resources { // after the policies they name
-		if r.types[id] != "AWS::IoT::ProvisioningTemplate" {
-			continue
-		}
-		t, err := s.parseTemplate(r, r.names[id], res.get("Properties"))
-		if err != nil {
-			return nil, err
-		}
-		s.Templates[t.Name] = t
 	}
 	return s, nil
 }
@@ -124,48 +93,32 @@ func (s *Stack) TemplateName() (string, error) {
 	return "", nil
 }
 
-func parseRule(r *resolver, name string, p node, queues map[string]string) (*rules.Rule, error) {
-	if p.get("AwsIotSqlVersion").str() != "2016-03-23" {
-		return nil, r.errorf(p.line, "rule %s: AwsIotSqlVersion must be 2016-03-23 (CloudFormation's default is older)", name)
+func (s *Stack) readPolicy(r *resolver, id, name string, props node) error {
+	doc := props.get("PolicyDocument")
+	if s.Policies[name] != nil {
+		return r.errorf(props.line, "policy %s appears twice", name)
 	}
-	if strings.Contains(name, "-") || name == "" {
-		return nil, r.errorf(p.line, "rule %s: a rule's name holds letters, digits and _ only", name)
-	}
-	q, err := rules.ParseQuery(p.get("Sql").str())
+	p, err := policy.Parse(name, doc.plain(), s.ARN)
 	if err != nil {
-		return nil, r.errorf(p.get("Sql").line, "rule %s: %v", name, err)
-	}
-	rule := &rules.Rule{Name: name, Query: q, Disabled: p.get("RuleDisabled").str() == "true"}
-	queue := func(n node) (string, error) {
-		for _, k := range n.keys {
-			if k != "Sqs" {
-				return "", r.errorf(n.line, "rule %s: action %s is not understood by the local cloud", name, k)
-			}
+		line := doc.line
+		var place *policy.Error
+		if errors.As(err, &place) {
+			line, err = doc.lineAt(place.Path), errors.New(place.What)
 		}
-		sqs := n.get("Sqs")
-		id, ok := queues[sqs.get("QueueUrl").str()]
-		if !ok {
-			return "", r.errorf(n.line, "rule %s: QueueUrl %q is no queue of this template", name, sqs.get("QueueUrl").str())
-		}
-		if sqs.get("UseBase64").str() == "true" {
-			return "", r.errorf(n.line, "rule %s: UseBase64 is not understood by the local cloud", name)
-		}
-		return id, nil
+		return r.errorf(line, "policy %s: %v", name, err)
 	}
-	for _, a := range p.get("Actions").list() {
-		id, err := queue(a)
-		if err != nil {
-			return nil, err
-		}
-		rule.Queues = append(rule.Queues, id)
+	s.Policies[name] = p
+	if id == "ClaimPolicy" {
+		s.ClaimPolicy = name
 	}
-	if len(rule.Queues) == 0 {
-		return nil, r.errorf(p.line, "rule %s has no action", name)
+	return nil
+}
+
+func (s *Stack) readType(_ *resolver, _, name string, props node) error {
+	t := ThingType{Description: props.get("ThingTypeProperties").get("ThingTypeDescription").str()}
+	for _, a := range props.get("ThingTypeProperties").get("SearchableAttributes").list() {
+		t.Searchable = append(t.Searchable, a.str())
 	}
-	if e := p.get("ErrorAction"); e.v != nil {
-		if rule.ErrorQueue, err = queue(e); err != nil {
-			return nil, err
-		}
-	}
-	return rule, nil
+	s.Types[name] = t
+	return nil
 }

@@ -21,11 +21,11 @@ func TestPlantedErrors(t *testing.T) {
 		{"topic for a filter", ":topicfilter/$aws/things", ":topic/$aws/things", "does not go with"},
 		{"another account", ":iot:${AWS::Region}:${AWS::AccountId}:client", ":iot:${AWS::Region}:111111111111:client", "not of this account"},
 		{"dangling Ref", "QueueUrl: !Ref ConsumptionQueue", "QueueUrl: !Ref ConsumptionQ", "neither a parameter nor a resource"},
-		{"dangling GetAtt", "!GetAtt ProvisioningRole.Arn", "!GetAtt ProvisionRole.Arn", "no resource"},
+		{"dangling GetAtt", "!GetAtt ProvisioningRole.Arn", "!GetAtt ProvisionRole.Arn", "neither a parameter nor a resource"},
 		{"dangling Sub", `"${DevicePolicy}"`, `"${DevicePolicies}"`, "DevicePolicies"},
 		{"policy that is not there", `"${DevicePolicy}"`, `"fountain-units"`, "fountain-units"},
 		{"SQL typo", "SELECT encode(", "SELECT encod(", "encod"},
-		{"SQL beyond the subset", "FROM 'c/+'", "FROM 'c/+' WHERE x", "WHERE"},
+		{"SQL beyond the subset", "FROM 'c/+'", "FROM 'c/+' GROUP BY x", "GROUP"},
 		{"old SQL version", `AwsIotSqlVersion: "2016-03-23"`, `AwsIotSqlVersion: "2015-10-08"`, "2016-03-23"},
 		{"body is no JSON", `"Parameters": {`, `"Parameters": {,`, "TemplateBody"},
 		{"unknown parameter in the body", `{"Ref": "SerialNumber"}]]`, `{"Ref": "Serial"}]]`, `"Serial"`},
@@ -33,7 +33,7 @@ func TestPlantedErrors(t *testing.T) {
 		{"template disabled", "Enabled: true", "Enabled: false", "Enabled"},
 		{"no hook", "        TargetArn: !Ref PreProvisioningHookArn\n", "", "PreProvisioningHook"},
 		{"condition", `"iot:Connection.Thing.IsAttached": "true"`, `"iot:Connection.Thing.Attached": "true"`, "condition key"},
-		{"unknown function", "!GetAtt ConsumptionRole.Arn", "!ImportValue x", "!ImportValue"},
+		{"unknown function", "!GetAtt ConsumptionRole.Arn", "!Cidr x", "Cidr"},
 		{"key twice", "      Enabled: true", "      Enabled: true\n      Enabled: true", "Enabled"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -1,0 +1,73 @@
+package stack
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+
+	"fountain/sync/wire"
+)
+
+// maxPlaceholders is the quota on presigned URLs in one job document.
+const maxPlaceholders = 10
+
+var presigned = regexp.MustCompile(`\$\{aws:iot:s3-presigned-url[^}]*\}`)
+
+func (s *Stack) readJobTemplate(r *resolver, id, name string, props node) error {
+	given := 0
+	for _, k := range []string{"Document", "DocumentSource", "JobArn"} {
+		if props.get(k).v != nil {
+			given++
+		}
+	}
+	doc := props.get("Document")
+	switch {
+	case given != 1:
+		return r.errorf(props.line, "job template %s: give one of Document, DocumentSource and JobArn", name)
+	case doc.v == nil:
+		return r.errorf(props.line, "job template %s: only Document is understood by the local cloud", name)
+	case len(doc.str()) > wire.MaxJobDocument:
+		return r.errorf(doc.line, "job template %s: the document has %d bytes, at most %d are allowed", name, len(doc.str()), wire.MaxJobDocument)
+	case len(presigned.FindAllString(doc.str(), -1)) > maxPlaceholders:
+		return r.errorf(doc.line, "job template %s: more than %d placeholders", name, maxPlaceholders)
+	}
+	var object map[string]any
+	if err := json.Unmarshal([]byte(doc.str()), &object); err != nil {
+		return r.errorf(doc.line, "job template %s: the document is no JSON object: %v", name, err)
+	}
+	settings := map[string]any{}
+	for _, k := range []string{"PresignedUrlConfig", "JobExecutionsRolloutConfig", "AbortConfig", "TimeoutConfig", "JobExecutionsRetryConfig"} {
+		if v := props.get(k); v.v != nil {
+			settings[lowerFirst(k)] = restForm(types["AWS::IoT::JobTemplate"].props.props[k], v)
+		}
+	}
+	b, err := json.Marshal(settings)
+	if err != nil {
+		return r.errorf(props.line, "job template %s: %v", name, err)
+	}
+	s.JobTemplates[name] = JobTemplate{ID: name, Description: props.get("Description").str(), Document: doc.str(), Settings: b}
+	return nil
+}
+
+// restForm turns properties into the shape of AWS's REST interface: names begin with a small letter, numbers are numbers.
+func restForm(s *schema, n node) any {
+	switch s.kind {
+	case kindObject:
+		out := map[string]any{}
+		for _, k := range n.keys {
+			out[lowerFirst(k)] = restForm(s.props[k], n.get(k))
+		}
+		return out
+	case kindList:
+		out := []any{}
+		for _, it := range n.list() {
+			out = append(out, restForm(s.item, it))
+		}
+		return out
+	case kindInteger, kindNumber:
+		return json.Number(n.str())
+	}
+	return n.plain()
+}
+
+func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
