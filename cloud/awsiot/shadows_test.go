@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"fountain/cloud/awsiot"
+	"fountain/cloud/awsiot/policy"
 	"fountain/cloud/awsiot/stack"
 	"fountain/deploy"
 	"fountain/sync/wire"
@@ -66,19 +67,13 @@ func TestLedgerShadow(t *testing.T) {
 
 // TestClassicAndDelete goes around the policy: the device policy grants neither.
 func TestClassicAndDelete(t *testing.T) {
-	text := `
-Resources:
-  ClaimPolicy:
-    Type: AWS::IoT::Policy
-    Properties:
-      PolicyDocument: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: iot:*, Resource: "*"}]}
-`
-	stack, err := stack.Load([]byte(text), "test", stack.Location{})
+	open, err := policy.ParseJSON("open", []byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
+	stack := &stack.Stack{ARN: "arn:aws:iot:us-east-1:123456789012:", ClaimPolicy: open.Name, Policies: map[string]*policy.Policy{open.Name: open}}
 	c := newCloud(t, func(cfg *awsiot.Config) { cfg.Stack = stack })
-	// The claim certificate of the deployed template named its policy fountain-claim; here it is the logical id.
+	// The claim certificate of the deployed template has another policy.
 	if err := c.auth.EnsureClaim(t.Context(), c.dir, stack.ClaimPolicy, c.db); err != nil {
 		t.Fatal(err)
 	}
