@@ -118,7 +118,7 @@ func (s *Store) recover() error {
 		return err
 	}
 	var renew bool // the current log must not go on
-	if s.cur == nil || unit.Inode != inode(filepath.Join(s.dir, stateFile)) || s.o.Board != "" && unit.Board != "" && unit.Board != s.o.Board {
+	if s.cur == nil || unit.Restored || unit.Inode != inode(filepath.Join(s.dir, stateFile)) || s.o.Board != "" && unit.Board != "" && unit.Board != s.o.Board {
 		renew = true
 	}
 	for _, l := range s.logs {

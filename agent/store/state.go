@@ -31,7 +31,9 @@ const stateMap = 1 << 20
 type savedUnit struct {
 	Current string `json:"current"`
 	Board   string `json:"board,omitempty"`
-	Inode   uint64 `json:"inode"` // of state.db: differs in a restored copy
+	Inode   uint64 `json:"inode"` // of state.db: differs in a copy
+	// Restored: the directory came from a backup, and a new log is due.
+	Restored bool `json:"restored,omitempty"`
 }
 
 // savedLog is what state.db knows of a log.
