@@ -61,6 +61,7 @@ type Deps struct {
 	Open  func(context.Context) (hal.Rig, hal.Pacer, error)
 	Guard machine.GuardLink
 	Log   *slog.Logger
+	Level *slog.LevelVar // of Log, so that it can be changed; nil: it cannot
 	// Loop readies the control loop's thread: it is called on the loop's goroutine before anything is driven, and what it
 	// returns when the loop has ended. Nil: an ordinary goroutine.
 	Loop func() (restore func())
@@ -85,6 +86,8 @@ type Agent struct {
 	planogram *beverage.Planogram
 	menu      *menu
 	recalls   *recalls
+	remote    *remote
+	loglevel  *logLevel
 	board     *alarm.Board
 	store     *store.Store
 	book      *inventory.Book
@@ -110,10 +113,11 @@ type Agent struct {
 	boot    string
 	thing   atomic.Pointer[string]
 	started time.Time
-	known   func() bool                 // the wall clock can be believed
-	shown   atomic.Pointer[config.Unit] // what counts of the screen's keys now
-	stocked atomic.Bool                 // every cartridge slot was read once
-	uiAlive atomic.Int64                // wall clock of the last PUT /v1/ui/alive, ns
+	known   func() bool                   // the wall clock can be believed
+	shown   atomic.Pointer[config.Unit]   // what counts of the screen's keys now
+	present atomic.Pointer[config.Config] // what counts of all that may change while it runs, and what will after a restart
+	stocked atomic.Bool                   // every cartridge slot was read once
+	uiAlive atomic.Int64                  // wall clock of the last PUT /v1/ui/alive, ns
 
 	startup  []*wire.Record    // interrupted records made by New
 	marked   map[string]uint64 // log -> seq up to which the saved inventory has it; owned by fold's caller
@@ -216,6 +220,8 @@ func (a *Agent) wire() (err error) {
 	if err != nil {
 		return err
 	}
+	a.loglevel = newLogLevel(a.deps.Level)
+	a.remote = openRemote(a)
 	a.cloud = newCloud(a)
 	a.view = newView(a)
 	a.yield = yield{a.machine.Quiet}

@@ -226,6 +226,7 @@ func (c *cloud) uplink(ctx context.Context, conn *mqttlink.Conn) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.drain(ctx, conn, shadows) })
 	g.Go(func() error { return c.a.recalls.serve(ctx, shadows) })
+	g.Go(func() error { return c.a.remote.serve(ctx, shadows) })
 	return g.Wait()
 }
 

@@ -71,7 +71,7 @@ func (c *cloud) uplinkOf(log string) (*uplink.Uplink, error) {
 		return up, nil
 	}
 	if c.pace == nil {
-		pace, err := uplink.NewPace(float64(c.a.cfg.Config.Sync.DrainRate))
+		pace, err := uplink.NewPace(float64(c.a.present.Load().Sync.DrainRate))
 		if err != nil {
 			return nil, err
 		}
@@ -83,6 +83,18 @@ func (c *cloud) uplinkOf(log string) (*uplink.Uplink, error) {
 		c.uplinks[key] = up
 	}
 	return up, err
+}
+
+// setPace changes the pace of all uplinks at once.
+func (c *cloud) setPace(drainRate int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pace == nil {
+		return // it is made with what is configured then
+	}
+	if err := c.pace.Set(float64(drainRate)); err != nil {
+		c.a.log.Warn("change the pace of the uplink", slog.Any(logkey.Err, err))
+	}
 }
 
 // keeps says whether the store still has a log.

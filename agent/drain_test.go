@@ -37,6 +37,7 @@ func draining(t *testing.T, o store.Options) *cloud {
 	}
 	thing := ThingPrefix + a.serial
 	a.thing.Store(&thing)
+	a.present.Store(a.cfg.Config)
 	return newCloud(a)
 }
 

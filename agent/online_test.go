@@ -185,3 +185,13 @@ func (c *localCloud) taken() int {
 	defer c.mu.Unlock()
 	return c.sunk
 }
+
+// version is how often a shadow was written.
+func (c *localCloud) version(thing, name string) int64 {
+	c.t.Helper()
+	sh, err := c.db.Shadow(c.t.Context(), thing, name)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return sh.Version
+}

@@ -213,13 +213,7 @@ func (a *Agent) setTechnician(key, value string) error {
 	if err := config.SetTechnician(a.technicianFile(), key, value); err != nil {
 		return err
 	}
-	set, err := config.Technician(a.technicianFile())
-	if err != nil {
-		return err
-	}
-	shown := a.cfg.Config.Unit.With(set)
-	a.shown.Store(&shown)
-	a.view.bump()
+	a.remote.technician()
 	return nil
 }
 
@@ -228,23 +222,20 @@ type settings struct{ a *Agent }
 
 var _ apiserver.Settings = settings{}
 
-// List lists every key.
+// List lists every key: as it counts, and how it will from the next start on.
 func (s settings) List() ([]api.ConfigValue, error) {
-	next, err := config.Technician(s.a.technicianFile())
-	if err != nil {
-		next = nil // the alarm config_refused tells
-	}
-	var out []api.ConfigValue
-	for _, v := range s.a.cfg.Config.Values() {
-		row := api.ConfigValue{Key: v.Key, Value: v.Value, Origin: v.Origin.Kind, Where: v.Origin.Where, Doc: v.Doc, Tech: v.Tech}
-		switch n, ok := next[v.Key]; {
-		case !ok:
-		case config.Live(v.Key):
-			row.Value, row.Origin, row.Where = config.Masked(n), config.FromTechnician, s.a.technicianFile()
-		case config.Show(n) != config.Show(v.Value):
-			row.Next = config.Masked(n)
+	start, now := s.a.cfg.Config.Values(), s.a.present.Load().Values()
+	out := make([]api.ConfigValue, len(now))
+	for i, v := range now {
+		next := v
+		if !config.Live(v.Key) {
+			v = start[i]
 		}
-		out = append(out, row)
+		row := api.ConfigValue{Key: v.Key, Value: v.Value, Origin: v.Origin.Kind, Where: v.Origin.Where, Doc: v.Doc, Tech: v.Tech, Cloud: v.Cloud}
+		if config.Show(next.Value) != config.Show(v.Value) {
+			row.Next = next.Value
+		}
+		out[i] = row
 	}
 	return out, nil
 }

@@ -117,8 +117,8 @@ func (s *setup) pinStep() api.SetupStep {
 
 // valueStep is a step whose answer is a configuration key. A value that anyone chose, in whatever layer, is an answer.
 func (s *setup) valueStep(id, key, what, example string) api.SetupStep {
-	cfg := s.a.cfg.Config
-	now := map[string]string{"unit.language": s.a.shown.Load().Language, "unit.timezone": cfg.Unit.Timezone}[key]
+	cfg := s.a.present.Load()
+	now := map[string]string{"unit.language": cfg.Unit.Language, "unit.timezone": s.a.cfg.Config.Unit.Timezone}[key]
 	set, err := config.Technician(s.a.technicianFile())
 	chosen, _ := set[key].(string)
 	switch {

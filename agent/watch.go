@@ -240,7 +240,7 @@ func (a *Agent) observe(up time.Duration) watched {
 	if !a.cfg.Config.Cloud.Configured() {
 		in.cloud.State = cloudOff
 	}
-	for _, p := range a.cfg.Config.Refused {
+	for _, p := range slices.Concat(a.cfg.Config.Refused, a.remote.problems()) {
 		in.refused = append(in.refused, p.Where+": "+p.What)
 	}
 	in.free, in.size = a.disk() // if that is not known the store itself will tell

@@ -145,10 +145,11 @@ type LogLine struct {
 type ConfigValue struct {
 	Key    string `json:"key"`
 	Value  any    `json:"value"`
-	Origin string `json:"origin"` // default | file | env | technician
+	Origin string `json:"origin"` // default | file | env | cloud | technician
 	Where  string `json:"where,omitempty"`
 	Doc    string `json:"doc"`
 	Tech   bool   `json:"tech"`           // a technician may set it here
+	Cloud  bool   `json:"cloud"`          // the config shadow may set it
 	Next   any    `json:"next,omitempty"` // what it will be from the next start on, if it was set meanwhile
 }
 

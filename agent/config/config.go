@@ -1,12 +1,15 @@
 // Package config is the configuration of fountaind: typed, every key with a default, every value with its origin.
 // It is the only package that imports viper; besides that it may import internal packages.
 //
-//	defaults < file (YAML) < environment FOUNTAIN_<SECTION>_<KEY> < technician's file ──Load──► *Config, or every problem
+//	defaults < file (YAML) < environment FOUNTAIN_<SECTION>_<KEY> < config shadow < technician's file
+//	                                         └──Load──► *Config, or every problem ──Now──► what counts after a change
 //
-// The technician's file (STATE/technician.yaml) holds the few keys that are set on the unit itself. It never keeps a unit
-// from starting: what is wrong in it is left out as a whole and told in Config.Refused. Unknown keys and wrong types are
-// refused with file, line and key. A loaded Config is not changed any more. Safety (rig, bounds, interlocks) is not
-// configured here but in the rig file; the limits of temperature and pressure are, by the file alone.
+// The config shadow sets the keys that the table allows it to; its last good state lies in STATE/config-shadow.json, so
+// that it counts offline too. The technician's file (STATE/technician.yaml) holds the few keys that are set on the unit
+// itself. Neither keeps a unit from starting: what is wrong in one is left out as a whole and told in Config.CloudRefused
+// or Refused. Unknown keys and wrong types are refused with file, line and key. A loaded Config is not changed any more.
+// Safety (rig, bounds, interlocks) is not configured here but in the rig file; the limits of temperature and pressure are,
+// by the file alone.
 package config
 
 import (
@@ -31,6 +34,9 @@ type Config struct {
 	File      string             `mapstructure:"-"` // the file it was loaded from; empty: none
 	Refused   []*problem.Problem `mapstructure:"-"` // why the technician's values were left out; empty: they were not
 	origins   originMap          // by key path
+
+	CloudRefused []*problem.Problem `mapstructure:"-"` // why the cloud's were
+	base         base               // the layers beneath them
 }
 
 // RigSim is the value of rig that means the simulated machine.
@@ -121,14 +127,15 @@ const (
 	FromDefault = "default"
 	FromFile    = "file"
 	FromEnv     = "env"
+	FromCloud   = "cloud"
 
 	FromTechnician = "technician"
 )
 
 // Origin says where a value came from.
 type Origin struct {
-	Kind  string `json:"kind"`            // default | file | env | technician
-	Where string `json:"where,omitempty"` // path:line or the variable's name
+	Kind  string `json:"kind"`            // default | file | env | cloud | technician
+	Where string `json:"where,omitempty"` // path:line, the variable's name or the shadow's version
 }
 
 type originMap map[string]Origin

@@ -32,6 +32,7 @@ type key struct {
 	def   any
 	doc   string
 	tech  bool             // a technician may set it on the unit
+	cloud bool             // the config shadow may set it
 	file  bool             // only the file may set it: a limit or what the hardware is (DESIGN 3)
 	check func(any) string // what is wrong with a value of the right type; "" = nothing
 }
@@ -40,14 +41,14 @@ type key struct {
 func keys() []key {
 	list := []key{
 		{path: "unit.serial", kind: text, def: "", doc: "serial number; the thing's name comes from it", check: optional(`^[A-Za-z0-9_-]{1,64}$`, "use 1 to 64 letters, digits, - and _")},
-		{path: "unit.venue", kind: text, def: "", doc: "where the unit stands", check: atMost(128)},
-		{path: "unit.timezone", kind: text, def: "UTC", doc: "IANA time zone of the venue", tech: true, check: zone},
-		{path: "unit.language", kind: text, def: "en", doc: "language of the screen unless a consumer chooses, BCP 47", tech: true, check: language},
-		{path: "unit.languages", kind: words, def: []string{}, doc: "languages offered on the screen, in this order; empty: all it has words for; unit.language is always among them", tech: true, check: languages},
-		{path: "unit.units", kind: text, def: "ml", doc: "volumes are shown in ml, fl_oz or both", tech: true, check: oneOf("ml", "fl_oz", "both")},
+		{path: "unit.venue", kind: text, def: "", doc: "where the unit stands", cloud: true, check: atMost(128)},
+		{path: "unit.timezone", kind: text, def: "UTC", doc: "IANA time zone of the venue", tech: true, cloud: true, check: zone},
+		{path: "unit.language", kind: text, def: "en", doc: "language of the screen unless a consumer chooses, BCP 47", tech: true, cloud: true, check: language},
+		{path: "unit.languages", kind: words, def: []string{}, doc: "languages offered on the screen, in this order; empty: all it has words for; unit.language is always among them", tech: true, cloud: true, check: languages},
+		{path: "unit.units", kind: text, def: "ml", doc: "volumes are shown in ml, fl_oz or both", tech: true, cloud: true, check: oneOf("ml", "fl_oz", "both")},
 		{path: "unit.panel_mm", kind: text, def: "", doc: "lit area of the screen as it hangs, width x height in mm, such as 398x708; it makes touch targets large enough", tech: true, check: panelSize},
-		{path: "unit.phone_url", kind: text, def: "", doc: "address shown as a QR code for a hand-over to a phone; empty: none", tech: true, check: webAddress},
-		{path: "unit.mixes", kind: boolean, def: true, doc: "offer mixes of up to three beverages", tech: true},
+		{path: "unit.phone_url", kind: text, def: "", doc: "address shown as a QR code for a hand-over to a phone; empty: none", tech: true, cloud: true, check: webAddress},
+		{path: "unit.mixes", kind: boolean, def: true, doc: "offer mixes of up to three beverages", tech: true, cloud: true},
 		{path: "unit.speech", kind: text, def: "", doc: "audio device that speaks the screen, such as default or plughw:1,0; empty: none", tech: true, check: optional(`^[A-Za-z0-9][A-Za-z0-9_.:,=-]{0,63}$`, "must be the name of an audio device, such as default or plughw:1,0")},
 		{path: "catalogue.file", kind: text, def: "", doc: "catalogue of beverages; empty: the embedded one"},
 		{path: "planogram.file", kind: text, def: "", doc: "which cartridge sits where; empty: the embedded demo"},
@@ -60,18 +61,18 @@ func keys() []key {
 		{path: "cloud.claim_key", kind: text, def: "", doc: "PEM file of the claim key"},
 		{path: "cloud.template", kind: text, def: "", doc: "fleet provisioning template", check: optional(`^[0-9A-Za-z_-]{1,36}$`, "use 1 to 36 letters, digits, - and _")},
 		{path: "cloud.proxy", kind: text, def: "", doc: "HTTP proxy to the cloud, http://[user:password@]host:port; empty: none", tech: true, check: proxyAddress},
-		{path: "sync.drain_rate", kind: whole, def: 10, doc: "messages a second", check: between(1, 80)},
-		{path: "sync.linger", kind: duration, def: time.Second, doc: "how long a record may wait for company", check: within(0, time.Minute)},
+		{path: "sync.drain_rate", kind: whole, def: 10, doc: "messages a second", cloud: true, check: between(1, 80)},
+		{path: "sync.linger", kind: duration, def: time.Second, doc: "how long a record may wait for company", cloud: true, check: within(0, time.Minute)},
 		{path: "sync.rule", kind: text, def: "fountain_consumption", doc: "topic rule that takes consumption", check: pattern(`^[A-Za-z0-9_]{1,128}$`, "use 1 to 128 letters, digits and _")},
 		{path: "sync.window", kind: whole, def: 20, doc: "messages in flight", check: between(1, 100)},
 		{path: "sync.ledger_interval", kind: duration, def: 15 * time.Minute, doc: "how often the cloud writes its ledger at most; resend after three of them", check: within(time.Second, 24*time.Hour)},
-		{path: "pour.sizes", kind: sizes, def: []Size{{"small", 355}, {"medium", 473}, {"large", 710}}, doc: "portions offered", check: sound},
+		{path: "pour.sizes", kind: sizes, def: []Size{{"small", 355}, {"medium", 473}, {"large", 710}}, doc: "portions offered", cloud: true, check: sound},
 		{path: "pour.max_ml", kind: number, def: 1000.0, doc: "no pour is larger, ml", file: true, check: between(50, 2000)},
 	}
 	list = append(list, limitKeys()...)
 	return append(list, []key{
 		{path: "api.metrics", kind: boolean, def: true, doc: "serve /v1/metrics"},
-		{path: "log.level", kind: text, def: "info", doc: "debug, info, warn or error", check: oneOf("debug", "info", "warn", "error")},
+		{path: "log.level", kind: text, def: "info", doc: "debug, info, warn or error", cloud: true, check: oneOf("debug", "info", "warn", "error")},
 		{path: "log.format", kind: text, def: "text", doc: "text or json", check: oneOf("text", "json")},
 		{path: "log.file", kind: text, def: "", doc: "log file; empty: standard error, not rotated"},
 		{path: "log.rotation.max_size_mb", kind: whole, def: 10, doc: "a log file is closed at this size", check: between(1, 1000)},

@@ -22,6 +22,7 @@ const envPrefix = "FOUNTAIN_"
 type Layers struct {
 	File       string   // YAML; empty: none
 	Environ    []string // as os.Environ gives it
+	Cloud      string   // last good state of the config shadow (CloudName); one that is not there sets nothing
 	Technician string   // technician's file; one that is not there sets nothing
 }
 
@@ -51,28 +52,65 @@ func Check(path string, environ []string) (*Config, []*problem.Problem) {
 	return CheckLayers(Layers{File: path, Environ: environ})
 }
 
-// CheckLayers is LoadLayers with every problem of the file and the environment.
+// CheckLayers is LoadLayers with every problem of the file and the environment. What is wrong in the layers over them is
+// left out and told in Refused and CloudRefused: each as a whole, the cloud's first, for the technician stands in front
+// of the machine.
 func CheckLayers(l Layers) (*Config, []*problem.Problem) {
-	tech, refused := readTechnician(l.Technician)
-	if len(refused) > 0 {
+	tech, techBad := readTechnician(l.Technician)
+	if len(techBad) > 0 {
 		tech = source{}
 	}
-	c, problems := check(l.File, l.Environ, tech)
-	if len(problems) > 0 && len(tech.values) > 0 {
-		if without, bad := check(l.File, l.Environ, source{}); len(bad) == 0 {
-			c, refused, problems = without, problems, nil
-		} else {
+	cloud, cloudBad := readCloud(l.Cloud)
+	if len(cloudBad) > 0 {
+		cloud = source{}
+	}
+	b := readBase(l)
+	c, problems := b.merge(cloud, tech)
+	if c == nil {
+		for _, without := range [][2]source{{{}, tech}, {cloud, {}}, {{}, {}}} {
+			var bad []*problem.Problem
+			if c, bad = b.merge(without[0], without[1]); c == nil {
+				continue
+			}
+			if len(without[0].values) < len(cloud.values) {
+				cloudBad = problems
+			}
+			if len(without[1].values) < len(tech.values) {
+				techBad = problems
+			}
 			problems = bad
+			break
 		}
 	}
-	if c != nil {
-		c.Refused = refused
+	if c == nil {
+		_, problems = b.merge(source{}, source{})
+		return nil, problems
 	}
-	return c, problems
+	c.Refused, c.CloudRefused = techBad, cloudBad
+	return c, nil
 }
 
-// check makes a Config of the layers and everything wrong with it.
-func check(path string, environ []string, tech source) (*Config, []*problem.Problem) {
+// base are the layers that are read once, at the start.
+type base struct {
+	path     string
+	file     source
+	env      source
+	problems []*problem.Problem
+}
+
+func readBase(l Layers) base {
+	table := keys()
+	b := base{path: l.File}
+	if l.File != "" {
+		b.file, b.problems = readFile(l.File, table)
+	}
+	env, bad := readEnv(l.Environ, table)
+	b.env, b.problems = env, append(b.problems, bad...)
+	return b
+}
+
+// merge makes a Config of the layers, or everything wrong with it.
+func (b base) merge(over ...source) (*Config, []*problem.Problem) {
 	table := keys()
 	v := viper.New()
 	origins := originMap{}
@@ -80,30 +118,22 @@ func check(path string, environ []string, tech source) (*Config, []*problem.Prob
 		v.SetDefault(k.path, k.def)
 		origins[k.path] = Origin{Kind: FromDefault}
 	}
-	var problems []*problem.Problem
-	if path != "" {
-		file, bad := readFile(path, table)
-		problems = append(problems, bad...)
-		tree := map[string]any{}
-		for k, val := range file.values {
-			plant(tree, strings.Split(k, "."), val)
-			origins[k] = file.origins[k]
+	problems := slices.Clone(b.problems)
+	tree := map[string]any{}
+	for k, val := range b.file.values {
+		plant(tree, strings.Split(k, "."), val)
+		origins[k] = b.file.origins[k]
+	}
+	if err := v.MergeConfigMap(tree); err != nil {
+		problems = append(problems, problem.From(fmt.Errorf("merge %s: %w", b.path, err)))
+	}
+	for _, s := range append([]source{b.env}, over...) {
+		for k, val := range s.values {
+			v.Set(k, val)
+			origins[k] = s.origins[k]
 		}
-		if err := v.MergeConfigMap(tree); err != nil {
-			problems = append(problems, problem.From(fmt.Errorf("merge %s: %w", path, err)))
-		}
 	}
-	env, bad := readEnv(environ, table)
-	problems = append(problems, bad...)
-	for k, val := range env.values {
-		v.Set(k, val)
-		origins[k] = env.origins[k]
-	}
-	for k, val := range tech.values {
-		v.Set(k, val)
-		origins[k] = tech.origins[k]
-	}
-	c := &Config{File: path, origins: origins}
+	c := &Config{File: b.path, origins: origins, base: b}
 	err := v.UnmarshalExact(c)
 	if err != nil {
 		problems = append(problems, problem.From(fmt.Errorf("read configuration: %w", err)))
@@ -177,7 +207,7 @@ func readEnv(environ []string, table []key) (source, []*problem.Problem) {
 // wrong makes a problem about the value of a key, where it came from.
 func (c *Config) wrong(k, what, remedy string) *problem.Problem {
 	where := k
-	if o := c.origins[k]; o.Where != "" {
+	if o := c.origins[k]; o.Where != "" && o.Kind != FromCloud { // the cloud is told the key
 		where = o.Where
 	}
 	return bad(where, what, remedy)
@@ -248,7 +278,8 @@ type Value struct {
 	Value  any    `json:"value"`
 	Origin Origin `json:"origin"`
 	Doc    string `json:"doc"`
-	Tech   bool   `json:"tech"` // a technician may set it on the unit
+	Tech   bool   `json:"tech"`  // a technician may set it on the unit
+	Cloud  bool   `json:"cloud"` // the config shadow may set it
 }
 
 // Values lists every key in the order of the table.
@@ -259,7 +290,7 @@ func (c *Config) Values() []Value {
 		if d, ok := v.(time.Duration); ok {
 			v = d.String()
 		}
-		out = append(out, Value{k.path, Masked(v), c.origins[k.path], k.doc, k.tech})
+		out = append(out, Value{k.path, Masked(v), c.origins[k.path], k.doc, k.tech, k.cloud})
 	}
 	return out
 }

@@ -10,9 +10,11 @@ import (
 	"strings"
 )
 
-// Live tells whether a key counts as soon as a technician has set it: those of the screen do, all others from the next
-// start on.
-func Live(key string) bool { return (&Unit{}).field(key) != nil }
+// Live tells whether a key counts as soon as a technician or the cloud has set it: those of the screen do, the pace of
+// the uplink and the level of the log, all others from the next start on.
+func Live(key string) bool {
+	return (&Unit{}).field(key) != nil || key == "sync.drain_rate" || key == "log.level"
+}
 
 // field is where a key of the screen is kept; nil: it is none.
 func (u *Unit) field(key string) any {
@@ -33,21 +35,6 @@ func (u *Unit) field(key string) any {
 		return &u.Speech
 	}
 	return nil
-}
-
-// With is u with what a technician has set of the screen, as Technician returns it.
-func (u Unit) With(values map[string]any) Unit {
-	for key, v := range values {
-		switch f := u.field(key).(type) {
-		case *string:
-			*f, _ = v.(string)
-		case *bool:
-			*f, _ = v.(bool)
-		case *[]string:
-			*f, _ = v.([]string)
-		}
-	}
-	return u
 }
 
 // What the keys of the screen and of the proxy are checked by.

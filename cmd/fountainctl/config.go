@@ -126,10 +126,7 @@ func (t *tool) configExplainCmd() *cobra.Command {
 			if v.Next != nil {
 				row("next", or(plain(v.Next), "empty")+", from the next start on")
 			}
-			row("set it", map[bool]string{
-				true:  "fountainctl config set " + v.Key + " VALUE, or in the configuration file",
-				false: "in the configuration file",
-			}[v.Tech])
+			row("set it", whoSets(v))
 			return flush(w)
 		}),
 	}
@@ -153,6 +150,18 @@ func (t *tool) configCheckCmd() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// whoSets says where a key can be set.
+func whoSets(v api.ConfigValue) string {
+	where := "in the configuration file"
+	if v.Cloud {
+		where += ", or from the cloud"
+	}
+	if v.Tech {
+		return "fountainctl config set " + v.Key + " VALUE, or " + where
+	}
+	return where
 }
 
 // keyOf finds a key, or says which was probably meant.

@@ -14,16 +14,17 @@ import (
 	"fountain/internal/problem"
 )
 
-func newLogger(cfg config.Log, w io.Writer) *slog.Logger {
-	var level slog.Level
+// newLogger makes the logger, and what its level is changed with.
+func newLogger(cfg config.Log, w io.Writer) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
 	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
-		level = slog.LevelInfo // validated by config; an empty one is the default
+		level.Set(slog.LevelInfo) // validated by config; an empty one is the default
 	}
 	o := &slog.HandlerOptions{Level: level}
 	if cfg.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
+		return slog.New(slog.NewJSONHandler(w, o)), level
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	return slog.New(slog.NewTextHandler(w, o)), level
 }
 
 // openLog returns where the log goes: stderr, or a file that is rotated by size and age.

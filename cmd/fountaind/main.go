@@ -122,9 +122,11 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	return o, nil
 }
 
-// load reads every layer of the configuration; a technician's lies in the state directory.
+// load reads every layer of the configuration; the cloud's and a technician's lie in the state directory.
 func (o options) load(environ []string) (*config.Config, error) {
-	return config.LoadLayers(config.Layers{File: o.config, Environ: environ, Technician: filepath.Join(o.state, config.TechnicianName)})
+	return config.LoadLayers(config.Layers{
+		File: o.config, Environ: environ, Cloud: filepath.Join(o.state, config.CloudName), Technician: filepath.Join(o.state, config.TechnicianName),
+	})
 }
 
 func serve(ctx context.Context, o options, environ []string, stderr io.Writer) (err error) {
@@ -155,7 +157,7 @@ func serve(ctx context.Context, o options, environ []string, stderr io.Writer) (
 		return err
 	}
 	defer closeLog()
-	log := newLogger(cfg.Log, out)
+	log, level := newLogger(cfg.Log, out)
 	if ctx, err = lifeline.Watch(ctx, getenv(environ)); err != nil {
 		return err
 	}
@@ -172,7 +174,7 @@ func serve(ctx context.Context, o options, environ []string, stderr io.Writer) (
 	defer guard.Close() // the guard shuts MASTER
 	tried = true
 	a, err := agent.New(ctx, agent.Config{State: o.state, Run: o.run, Rig: hardware.kind, Config: cfg},
-		agent.Deps{Guard: guard, Log: log, Open: hardware.open, Loop: hardware.loop, CheckStore: checkStore(log)})
+		agent.Deps{Guard: guard, Log: log, Level: level, Open: hardware.open, Loop: hardware.loop, CheckStore: checkStore(log)})
 	if err != nil {
 		return err
 	}

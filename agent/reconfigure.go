@@ -1,0 +1,190 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"fountain/agent/config"
+	"fountain/internal/logkey"
+	"fountain/internal/problem"
+	"fountain/sync/shadow"
+	"fountain/sync/wire"
+)
+
+// remote is the unit's side of the shadow config, and what counts of the configuration by now.
+//
+//	desired ──Now: whole or not at all──► file in the state directory ──► present ──► screen, pace, log level
+//	technician's file ──────────────────────────────────────────────────►    └──► reported: what counts, what does not and why
+//
+// State it owns: the last good state, why the newest is not used, whom to wake for a report.
+type remote struct {
+	a    *Agent
+	file string
+
+	mu      sync.Mutex
+	good    config.Shadow // the last good state
+	judged  config.Shadow // the newest seen
+	refused []*problem.Problem
+	due     chan struct{} // one signal: there is something to report
+}
+
+func openRemote(a *Agent) *remote {
+	r := &remote{a: a, file: filepath.Join(a.cfg.State, config.CloudName), due: make(chan struct{}, 1), refused: a.cfg.Config.CloudRefused}
+	good, err := config.ReadShadow(r.file)
+	if err != nil {
+		a.log.Warn("config shadow", slog.Any(logkey.Err, err)) // it is told again at the next connection
+	}
+	r.good, r.judged = good, good
+	a.present.Store(a.cfg.Config)
+	return r
+}
+
+// apply lets what the shadow and the technician say by now count as far as it can without a restart. With refusals
+// nothing has changed.
+func (r *remote) apply(s config.Shadow) []*problem.Problem {
+	a := r.a
+	next, refused := a.cfg.Config.Now(s, a.technicianFile())
+	if next == nil {
+		return refused
+	}
+	a.present.Store(next)
+	a.shown.Store(&next.Unit)
+	a.cloud.setPace(next.Sync.DrainRate)
+	a.loglevel.configured(next.Log.Level)
+	a.view.bump()
+	return nil
+}
+
+// technician follows a change of the technician's file.
+func (r *remote) technician() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if refused := r.apply(r.good); refused != nil { // the two do not go together: the technician stands in front of the machine
+		r.refused = refused
+		_ = r.apply(config.Shadow{}) // what is wrong now is wrong at a start too
+	}
+	r.wake()
+}
+
+func (r *remote) wake() {
+	select {
+	case r.due <- struct{}{}:
+	default: // it is due already
+	}
+}
+
+// serve follows the shadow on one connection. Every change makes it ask for the whole document: a key that was removed
+// shows nowhere else.
+func (r *remote) serve(ctx context.Context, shadows *shadow.Mux) error {
+	heard, err := shadows.Listen(wire.ConfigShadow)
+	if err != nil {
+		return err
+	}
+	client, err := shadows.Client(wire.ConfigShadow)
+	if err != nil {
+		return err
+	}
+	r.wake()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-heard:
+				r.wake()
+			}
+		}
+	})
+	g.Go(func() error {
+		return whenDue(ctx, r.a.log, wire.ConfigShadow, r.due, func() error { return r.settle(ctx, client) })
+	})
+	return g.Wait()
+}
+
+// settle judges the document and reports.
+func (r *remote) settle(ctx context.Context, client *shadow.Client) error {
+	doc, err := client.Get(ctx)
+	var refused *wire.ShadowError
+	switch {
+	case errors.As(err, &refused) && refused.Code == wire.ShadowNotFound:
+		doc = &wire.ShadowDocument{}
+	case err != nil:
+		return err
+	}
+	if err := r.judge(config.Shadow{Version: doc.Version, Desired: doc.State.Desired}); err != nil {
+		return err
+	}
+	patch, err := changes(doc.State.Reported, r.report())
+	if err != nil || patch == nil {
+		return err
+	}
+	return client.Report(ctx, patch)
+}
+
+// judge uses a desired state if it is good. A state that is kept has to be durable before it counts: a unit must not
+// fall back at its next start.
+func (r *remote) judge(s config.Shadow) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if same(s.Desired, r.judged.Desired) {
+		return nil
+	}
+	if _, refused := r.a.cfg.Config.Now(s, r.a.technicianFile()); refused != nil {
+		for _, p := range refused {
+			r.a.log.Warn("the config shadow is not used", slog.String(logkey.Key, p.Where), slog.String(logkey.Reason, p.What))
+		}
+		r.judged, r.refused = s, refused
+		return nil
+	}
+	if err := config.KeepShadow(r.file, s); err != nil {
+		return err
+	}
+	r.judged, r.good, r.refused = s, s, nil
+	_ = r.apply(s) // judged good a moment ago
+	r.a.log.Info("the config shadow is used", slog.Int64(logkey.Version, s.Version))
+	return nil
+}
+
+func same(a, b json.RawMessage) bool {
+	var x, y any
+	if len(a) > 0 && json.Unmarshal(a, &x) != nil || len(b) > 0 && json.Unmarshal(b, &y) != nil {
+		return false
+	}
+	return equal(x, y)
+}
+
+// most refusals that are reported: the first say enough.
+const refusalsMost = 10
+
+// report is the reported state: what counts of the last good state, and how the newest fared.
+func (r *remote) report() map[string]any {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.a.present.Load()
+	st := wire.ConfigReport{Version: r.judged.Version, Overridden: now.Overridden(r.good)}
+	for _, p := range r.refused[:min(len(r.refused), refusalsMost)] {
+		st.Refused = append(st.Refused, wire.ConfigRefusal{Key: p.Where, What: p.What, Remedy: p.Remedy})
+	}
+	for _, key := range now.Differs(r.a.cfg.Config) {
+		if !config.Live(key) && (now.Origin(key).Kind == config.FromCloud || r.a.cfg.Config.Origin(key).Kind == config.FromCloud) {
+			st.Restart = append(st.Restart, key)
+		}
+	}
+	out := now.Applied(r.good)
+	out[wire.ConfigStatus] = st
+	return out
+}
+
+// problems is why values were left out at the start or since, for the technician.
+func (r *remote) problems() []*problem.Problem {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused
+}
