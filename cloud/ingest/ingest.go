@@ -17,9 +17,11 @@ import (
 	"fountain/cloud/store"
 )
 
-// Ledger writes shadows. *awsiot.Core is one.
+// Ledger reads and writes shadows. *awsiot.Core is one.
 type Ledger interface {
 	UpdateShadow(ctx context.Context, thing, name string, state []byte) (int64, error)
+	// ReportedShadow returns the reported section, "{}" when there is none.
+	ReportedShadow(ctx context.Context, thing, name string) ([]byte, error)
 }
 
 // Config of an Ingest. Zero values mean the defaults named.

@@ -49,6 +49,7 @@ func raw(thing string, payload []byte) []byte {
 // shadows remembers what was written.
 type shadows struct {
 	mu     sync.Mutex
+	report wire.LedgerReport
 	writes []write
 	fail   error
 }
@@ -84,6 +85,18 @@ func (s *shadows) UpdateShadow(_ context.Context, thing, name string, state []by
 	return int64(len(s.writes)), nil
 }
 
+func (s *shadows) ReportedShadow(context.Context, string, string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return json.Marshal(s.report)
+}
+
+func (s *shadows) says(r wire.LedgerReport) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.report = r
+}
+
 func (s *shadows) all() []write {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,6 +111,7 @@ type memory struct {
 	bad    []store.Bad
 	broken error
 	puts   int
+	asked  map[string][2]uint64 // log -> restore, upto then
 }
 
 func (m *memory) Put(_ context.Context, puts []store.Put) ([]store.Result, error) {
@@ -143,6 +157,19 @@ func (m *memory) Marks(_ context.Context, thing string, limit int) ([]store.Mark
 	return marks[:min(limit, len(marks))], nil
 }
 
+func (m *memory) AskAgain(_ context.Context, thing, log string, restore uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	upto := uint64(0)
+	for _, mk := range m.marks(thing) {
+		if mk.Log == log {
+			upto = mk.Upto
+		}
+	}
+	m.asked[log] = [2]uint64{restore, upto}
+	return nil
+}
+
 func (m *memory) marks(thing string) []store.Mark {
 	last := map[string]uint64{}
 	var logs []string
@@ -165,6 +192,7 @@ func (m *memory) marks(thing string) []store.Mark {
 				mk.Upto = q
 			}
 		}
+		mk.Restore, mk.AskedAt = m.asked[l][0], m.asked[l][1]
 		out = append(out, mk)
 	}
 	return out
@@ -196,7 +224,7 @@ func (i *Ingest) mustHandle(t *testing.T, b []byte) {
 	}
 }
 
-func newMemory() *memory { return &memory{have: map[wire.Key][]byte{}} }
+func newMemory() *memory { return &memory{have: map[wire.Key][]byte{}, asked: map[string][2]uint64{}} }
 
 // TestLedgerPace: at once on connect, at once when behind, else once an interval.
 func TestLedgerPace(t *testing.T) {

@@ -147,6 +147,21 @@ func contractMarks(t *testing.T, s Store) {
 	if m := must[[]Mark](t)(s.Marks(ctx, "nobody", 1)); len(m) != 0 {
 		t.Fatalf("%+v", m)
 	}
+	if err := errors.Join(s.AskAgain(ctx, "u1", "b", 7), s.AskAgain(ctx, "u1", "b", 8), s.AskAgain(ctx, "u2", "new", 9)); err != nil {
+		t.Fatal(err)
+	}
+	if m := must[[]Mark](t)(s.Marks(ctx, "u1", 1)); m[0].Log != "b" || m[0].Upto != 1 || m[0].Restore != 8 || m[0].AskedAt != 1 {
+		t.Fatalf("%+v", m)
+	}
+	if m := must[[]Mark](t)(s.Marks(ctx, "u2", 1)); len(m) != 1 || m[0].Log != "new" || m[0].Upto != 0 || m[0].Restore != 9 {
+		t.Fatalf("a log nobody heard of: %+v", m)
+	}
+	if res := must[[]Result](t)(s.Put(ctx, []Put{put("u2", "new", 1)})); res[0].Verdict != New {
+		t.Fatalf("%+v", res)
+	}
+	if m := must[[]Mark](t)(s.Marks(ctx, "u2", 1)); m[0].Upto != 1 || m[0].Restore != 9 {
+		t.Fatalf("%+v", m)
+	}
 }
 
 func seqs(a, b uint64) (out []uint64) {
@@ -213,6 +228,19 @@ func contractQuarantine(t *testing.T, s Store) {
 	}
 	if c := must[Counts](t)(s.Counts(t.Context())); c.Quarantined != 3 || c.Pours != 0 {
 		t.Fatalf("%+v", c)
+	}
+	other := put("u1", "a", 1, func(r *wire.Record) { r.CountedUL = 7 })
+	must[[]Result](t)(s.Put(t.Context(), []Put{put("u1", "a", 1), other, other}))
+	var aside []Aside
+	if err := s.KeptAside(t.Context(), func(a Aside) error { aside = append(aside, a); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	want := []Aside{
+		{Kind: AsideQuarantine, Thing: "u1", Why: "no JSON", Received: 1, Times: 3, Body: []byte("{")},
+		{Kind: AsideConflict, Thing: "u1", Log: "a", Seq: 1, Why: "another body is stored under this key", Received: other.Received, Times: 2, Body: other.Body},
+	}
+	if d := cmp.Diff(want, aside); d != "" {
+		t.Fatal(d)
 	}
 }
 

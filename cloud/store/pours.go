@@ -200,10 +200,10 @@ func (s *db) Marks(ctx context.Context, thing string, limit int) ([]Mark, error)
 	var marks []Mark
 	err := s.read(ctx, "read marks", func(tx conn) error {
 		var ids []int64
-		rows, err := tx.query(ctx, `SELECT id, log, upto, last, changed FROM logs WHERE thing = ? AND last > 0 ORDER BY changed DESC, last_n DESC LIMIT ?`, thing, limit)
+		rows, err := tx.query(ctx, `SELECT id, log, upto, last, changed, restore, restore_upto FROM logs WHERE thing = ? AND (last > 0 OR restore > 0) ORDER BY changed DESC, last_n DESC LIMIT ?`, thing, limit)
 		marks, err = collect(rows, err, func(row scanner) (Mark, error) {
 			m, id := Mark{Thing: thing}, int64(0)
-			err := row.Scan(&id, &m.Log, &m.Upto, &m.Last, &m.Changed)
+			err := row.Scan(&id, &m.Log, &m.Upto, &m.Last, &m.Changed, &m.Restore, &m.AskedAt)
 			ids = append(ids, id)
 			return m, err
 		})
@@ -218,6 +218,15 @@ func (s *db) Marks(ctx context.Context, thing string, limit int) ([]Mark, error)
 		return nil, err
 	}
 	return marks, nil
+}
+
+// AskAgain implements Pours.
+func (s *db) AskAgain(ctx context.Context, thing, log string, restore uint64) error {
+	return s.write(ctx, "ask again for "+log+" of "+thing, func(tx conn) error {
+		_, err := tx.exec(ctx, `INSERT INTO logs(thing, log, restore) VALUES (?,?,?)
+			ON CONFLICT(thing, log) DO UPDATE SET restore = excluded.restore, restore_upto = logs.upto`, thing, log, int64(restore))
+		return err
+	})
 }
 
 func missing(ctx context.Context, tx conn, log int64, upto uint64) ([]uint64, error) {

@@ -91,6 +91,8 @@ type Mark struct {
 	Last    uint64   // the highest seq stored
 	Missing []uint64 // the lowest seqs not stored between Upto and Last, at most wire.MaxLedgerMissing, ascending
 	Changed int64    // received time of the last record, milliseconds since 1970
+	Restore uint64   // what AskAgain said last; 0: never
+	AskedAt uint64   // Upto when it did
 }
 
 // Pours keeps consumption records.
@@ -102,6 +104,9 @@ type Pours interface {
 	Quarantine(ctx context.Context, bad []Bad) error
 	// Marks lists the thing's marks, most recently changed first, at most limit.
 	Marks(ctx context.Context, thing string, limit int) ([]Mark, error)
+	// AskAgain notes that the unit is asked for what it has of a log past its mark (wire.Ack.Restore). The log may be one
+	// the store has never heard of.
+	AskAgain(ctx context.Context, thing, log string, restore uint64) error
 }
 
 // Pour is a stored record. N orders all pours by commit.
@@ -139,4 +144,6 @@ type Reader interface {
 	// Totals sums what was received since the time given, rounded down to a quarter of an hour.
 	Totals(ctx context.Context, sinceMS int64) ([]Total, error)
 	Counts(ctx context.Context) (Counts, error)
+	// KeptAside calls f for everything kept aside, oldest first.
+	KeptAside(ctx context.Context, f func(Aside) error) error
 }
