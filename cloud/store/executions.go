@@ -115,6 +115,20 @@ func (t *JobsTx) CountExecutions(ctx context.Context, job string) (map[string]in
 	return out, rows.Err()
 }
 
+// Told lists the things that have an execution of a job, other than one that was removed.
+func (t *JobsTx) Told(ctx context.Context, job string) (map[string]bool, error) {
+	rows, err := t.c.query(ctx, `SELECT thing FROM job_executions WHERE job = ? AND latest = 1 AND status <> 'REMOVED'`, job)
+	things, err := collect(rows, err, scanText)
+	if err != nil {
+		return nil, err
+	}
+	told := make(map[string]bool, len(things))
+	for _, thing := range things {
+		told[thing] = true
+	}
+	return told, nil
+}
+
 // DueExecutions lists executions in progress whose timer has ended.
 func (t *JobsTx) DueExecutions(ctx context.Context, now int64, limit int) ([]JobExecution, error) {
 	rows, err := t.c.query(ctx, `SELECT `+executionColumns+` FROM job_executions WHERE due > 0 AND due <= ? ORDER BY due, job_n, thing LIMIT ?`, now, limit)

@@ -1,0 +1,124 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"fountain/cloud/store"
+	"fountain/internal/logkey"
+	"fountain/sync/wire"
+)
+
+// idle is how long Run waits at most: what another process stored, or who joined a group, is seen then.
+const idle = 5 * time.Second
+
+// revised is a Fleet that counts its changes; one that does not is asked by FleetChanged only.
+type revised interface{ Revision() int64 }
+
+// Run rolls jobs out, times executions out and follows schedules and groups until ctx ends. What is due is in the store: a
+// process that starts goes on where the last one ended.
+func (s *Service) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	seen := int64(-1)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.wake:
+		case <-timer.C:
+		}
+		next, err := s.tick(ctx)
+		if r, ok := s.cfg.Fleet.(revised); ok && err == nil && r.Revision() != seen {
+			seen = r.Revision()
+			if err = s.FleetChanged(ctx); err != nil {
+				seen = -1
+			}
+		}
+		wait := idle
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			s.cfg.Log.Error("jobs do not go on; trying again", logkey.Err, err)
+		case !next.IsZero():
+			wait = min(wait, max(0, time.Until(next)))
+		}
+		timer.Reset(wait)
+	}
+}
+
+// wakeUp makes Run look for what is due.
+func (s *Service) wakeUp() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// tick does what is due and returns when the next thing is; zero when nothing is in sight.
+func (s *Service) tick(ctx context.Context) (next time.Time, err error) {
+	now := time.Now()
+	var jobs []string
+	if err := s.cfg.Store.ReadJobs(ctx, func(tx *store.JobsTx) (err error) {
+		jobs, err = tx.DueJobs(ctx, now.UnixMilli(), chunk)
+		return err
+	}); err != nil {
+		return next, err
+	}
+	var failed error
+	for _, id := range jobs {
+		failed = errors.Join(failed, s.advanceAll(ctx, id)) // one that cannot go on must not stop the others
+	}
+	for more := true; more && failed == nil; {
+		more, failed = s.timeOut(ctx)
+	}
+	if failed != nil {
+		return next, failed
+	}
+	err = s.cfg.Store.ReadJobs(ctx, func(tx *store.JobsTx) error {
+		at, err := tx.NextDue(ctx)
+		if at > 0 {
+			next = time.UnixMilli(at)
+		}
+		return err
+	})
+	return next, err
+}
+
+// timeOut ends executions whose timer has ended; more says that there may be others.
+func (s *Service) timeOut(ctx context.Context) (more bool, err error) {
+	t, err := s.change(ctx, func(t *txn) error {
+		due, err := t.DueExecutions(ctx, t.now.UnixMilli(), chunk)
+		if err != nil {
+			return err
+		}
+		more = len(due) == chunk
+		for i := range due {
+			j, err := t.job(ctx, due[i].Job)
+			if err != nil {
+				return err
+			}
+			if err := t.move(ctx, j, &due[i], wire.JobTimedOut); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	s.tell(ctx, t, "")
+	return more, s.follows(ctx, t)
+}
+
+// follows goes on with the jobs that a transaction left with more to do.
+func (s *Service) follows(ctx context.Context, t *txn) error {
+	for _, id := range t.advance {
+		if err := s.advanceAll(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
