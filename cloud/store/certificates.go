@@ -81,8 +81,16 @@ func (s *db) CertificateByToken(ctx context.Context, tokenHash string) (Certific
 }
 
 // ListCertificates implements Certificates.
-func (s *db) ListCertificates(ctx context.Context, after string, limit int) ([]Certificate, error) {
-	return s.certificates(ctx, "list certificates", `WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
+func (s *db) ListCertificates(ctx context.Context, after string, limit int, newestFirst bool) ([]Certificate, error) {
+	than, order := ">", "ORDER BY created, id"
+	if newestFirst {
+		than, order = "<", "ORDER BY created DESC, id DESC"
+	}
+	where, args := order, []any{limit}
+	if after != "" {
+		where, args = `WHERE (created, id) `+than+` (SELECT created, id FROM certificates WHERE id = ?) `+order, []any{after, limit}
+	}
+	return s.certificates(ctx, "list certificates", where+` LIMIT ?`, args...)
 }
 
 // CertificatesOf implements Links.

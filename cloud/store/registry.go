@@ -145,8 +145,8 @@ type Certificates interface {
 	PutCertificate(ctx context.Context, c Certificate) error
 	Certificate(ctx context.Context, id string) (Certificate, error)
 	CertificateByToken(ctx context.Context, tokenHash string) (Certificate, error)
-	// ListCertificates lists those with an id after the given one, in order of id.
-	ListCertificates(ctx context.Context, after string, limit int) ([]Certificate, error)
+	// ListCertificates lists in order of creation, beginning after the certificate given; empty: at the beginning.
+	ListCertificates(ctx context.Context, after string, limit int, newestFirst bool) ([]Certificate, error)
 	SetCertificateStatus(ctx context.Context, id, status string, at int64) error
 	// DeleteCertificate refuses with ErrInUse what is attached to a thing or, without force, has policies.
 	DeleteCertificate(ctx context.Context, id string, force bool) error

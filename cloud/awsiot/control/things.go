@@ -1,0 +1,372 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"time"
+
+	"fountain/cloud/store"
+)
+
+type attributePayload struct {
+	Attributes map[string]string `json:"attributes"`
+	Merge      bool              `json:"merge"`
+}
+
+// mixed returns the attributes after an update. On AWS an empty value removes an attribute when they are merged.
+func (p *attributePayload) mixed(old map[string]string) map[string]string {
+	if p == nil {
+		return old
+	}
+	out := map[string]string{}
+	if p.Merge {
+		maps.Copy(out, old)
+	}
+	maps.Copy(out, p.Attributes)
+	maps.DeleteFunc(out, func(_, v string) bool { return v == "" })
+	return out
+}
+
+func (c *Control) createThing(r *request) (any, error) {
+	name := r.PathValue("thingName")
+	if err := checkName(thingForm, "thingName", name); err != nil {
+		return nil, err
+	}
+	var in struct {
+		Type       string            `json:"thingTypeName"`
+		Attributes *attributePayload `json:"attributePayload"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	t := store.Thing{Name: name, Type: in.Type, Attributes: in.Attributes.mixed(nil), Created: now()}
+	if err := c.checkThing(r.Context(), t); err != nil {
+		return nil, err
+	}
+	err := c.cfg.Store.CreateThing(r.Context(), t)
+	if errors.Is(err, store.ErrExists) {
+		old, err := c.cfg.Store.Thing(r.Context(), name)
+		if err != nil {
+			return nil, err
+		}
+		if old.Type != t.Type || !maps.Equal(old.Attributes, t.Attributes) {
+			return nil, exists(idOf("thing", name, old.Created), c.arn("thing/"+name), "Thing %s already exists in account with different properties", name)
+		}
+		t = old
+	} else if err != nil {
+		return nil, err
+	}
+	return obj{"thingName": name, "thingArn": c.arn("thing/" + name), "thingId": idOf("thing", name, t.Created)}, nil
+}
+
+// checkThing looks at what a thing is to become.
+func (c *Control) checkThing(ctx context.Context, t store.Thing) error {
+	if t.Type == "" {
+		return checkAttributes(t.Attributes, maxAttributes)
+	}
+	set, _, err := c.thingType(ctx, t.Type)
+	if err != nil {
+		return err
+	}
+	if set.Deprecated != 0 {
+		return invalid("Thing type %s is deprecated", t.Type)
+	}
+	return checkAttributes(t.Attributes, maxTypedAttributes)
+}
+
+func (c *Control) thing(r *request) (store.Thing, error) {
+	name := r.PathValue("thingName")
+	t, err := c.cfg.Store.Thing(r.Context(), name)
+	if errors.Is(err, store.ErrNotFound) {
+		err = absent("Thing %s cannot be found.", name)
+	}
+	return t, err
+}
+
+func (c *Control) describeThing(r *request) (any, error) {
+	t, err := c.thing(r)
+	if err != nil {
+		return nil, err
+	}
+	o := obj{
+		"thingName": t.Name, "thingArn": c.arn("thing/" + t.Name), "thingId": idOf("thing", t.Name, t.Created),
+		"defaultClientId": t.Name, "attributes": texts(t.Attributes), "version": t.Version,
+	}
+	if t.Type != "" {
+		o["thingTypeName"] = t.Type
+	}
+	return o, nil
+}
+
+// texts makes null an empty object.
+func texts(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+func (c *Control) updateThing(r *request) (any, error) {
+	var in struct {
+		Type       string            `json:"thingTypeName"`
+		RemoveType bool              `json:"removeThingType"`
+		Attributes *attributePayload `json:"attributePayload"`
+		Expected   int64             `json:"expectedVersion"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if in.RemoveType && in.Type != "" {
+		return nil, invalid("removeThingType and thingTypeName contradict each other")
+	}
+	old, err := c.thing(r)
+	if err != nil {
+		return nil, err
+	}
+	next := func(t store.Thing) store.Thing {
+		t.Attributes = in.Attributes.mixed(t.Attributes)
+		if in.Type != "" || in.RemoveType {
+			t.Type = in.Type
+		}
+		return t
+	}
+	if n := next(old); n.Type != old.Type {
+		err = c.checkThing(r.Context(), n)
+	} else if n.Type == "" {
+		err = checkAttributes(n.Attributes, maxAttributes)
+	} else { // a deprecated type stays with the things that have it
+		err = checkAttributes(n.Attributes, maxTypedAttributes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := c.cfg.Store.UpdateThing(r.Context(), old.Name, in.Expected, func(t *store.Thing) error { *t = next(*t); return nil }); err != nil {
+		return nil, err
+	}
+	return nil, c.refreshThing(r.Context(), old.Name)
+}
+
+// refreshThing lets the broker see what changed about a thing.
+func (c *Control) refreshThing(ctx context.Context, name string) error {
+	certs, err := c.cfg.Store.CertificatesOf(ctx, name)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, x := range certs {
+		ids = append(ids, x.ID)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return c.cfg.Broker.Refresh(ctx, ids...)
+}
+
+func (c *Control) deleteThing(r *request) (any, error) {
+	expected, err := r.number("expectedVersion", 0, 0, 1<<62)
+	if err != nil {
+		return nil, err
+	}
+	t, err := c.thing(r)
+	if err != nil {
+		return nil, err
+	}
+	err = c.cfg.Store.DeleteThing(r.Context(), t.Name, expected)
+	if errors.Is(err, store.ErrInUse) {
+		return nil, invalid("Cannot delete. Thing %s is still attached to one or more principals", t.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nil, c.cfg.Jobs.FleetChanged(r.Context())
+}
+
+func (c *Control) listThings(r *request) (any, error) {
+	p, err := r.page("maxResults", "nextToken")
+	if err != nil {
+		return nil, err
+	}
+	prefix, err := r.flag("usePrefixAttributeValue")
+	if err != nil {
+		return nil, err
+	}
+	name, value, kind := r.query("attributeName"), r.query("attributeValue"), r.query("thingTypeName")
+	if value != "" && name == "" {
+		return nil, invalid("attributeValue needs attributeName")
+	}
+	wanted := func(t store.Thing) bool {
+		v, has := t.Attributes[name]
+		switch {
+		case kind != "" && t.Type != kind, name != "" && !has:
+			return false
+		case value == "", v == value:
+			return true
+		}
+		return prefix && strings.HasPrefix(v, value)
+	}
+	const step = 250
+	found, after := []obj{}, p.after
+	for {
+		things, err := c.cfg.Store.ListThings(r.Context(), after, step)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range things {
+			if !wanted(t) {
+				after = t.Name
+				continue
+			}
+			if len(found) == p.limit {
+				return list("things", found, "nextToken", pageToken(after)), nil
+			}
+			after = t.Name
+			o := obj{"thingName": t.Name, "thingArn": c.arn("thing/" + t.Name), "attributes": texts(t.Attributes), "version": t.Version}
+			if t.Type != "" {
+				o["thingTypeName"] = t.Type
+			}
+			found = append(found, o)
+		}
+		if len(things) < step {
+			return list("things", found, "nextToken", ""), nil
+		}
+	}
+}
+
+func (c *Control) registerThing(r *request) (any, error) {
+	var in struct {
+		Body       string            `json:"templateBody"`
+		Parameters map[string]string `json:"parameters"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	done, err := c.cfg.Provision.RegisterThing(r.Context(), in.Body, in.Parameters)
+	if err != nil {
+		return nil, err
+	}
+	return obj{"certificatePem": done.CertificatePEM, "resourceArns": done.ARNs}, c.cfg.Jobs.FleetChanged(r.Context())
+}
+
+func (c *Control) attachThing(r *request) (any, error) {
+	t, err := c.thing(r)
+	if err != nil {
+		return nil, err
+	}
+	id, err := c.principal(r.Header.Get("x-amzn-principal"))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.cfg.Store.AttachThing(r.Context(), t.Name, id, now()); err != nil {
+		return nil, err
+	}
+	return nil, c.cfg.Broker.Refresh(r.Context(), id)
+}
+
+func (c *Control) detachThing(r *request) (any, error) {
+	t, err := c.thing(r)
+	if err != nil {
+		return nil, err
+	}
+	id, err := c.principal(r.Header.Get("x-amzn-principal"))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.cfg.Store.DetachThing(r.Context(), t.Name, id); err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			err = absent("Thing %s and the principal are not attached", t.Name)
+		}
+		return nil, err
+	}
+	return nil, c.cfg.Broker.Refresh(r.Context(), id)
+}
+
+// principalsOf lists the ARNs of a thing's certificates, oldest first.
+func (c *Control) principalsOf(r *request) (p page, arns []string, err error) {
+	if p, err = r.page("maxResults", "nextToken"); err != nil {
+		return p, nil, err
+	}
+	t, err := c.thing(r)
+	if err != nil {
+		return p, nil, err
+	}
+	certs, err := c.cfg.Store.CertificatesOf(r.Context(), t.Name)
+	for i := len(certs) - 1; i >= 0; i-- {
+		arns = append(arns, c.arn(store.CertTarget(certs[i].ID)))
+	}
+	return p, arns, err
+}
+
+func (c *Control) listThingPrincipals(r *request) (any, error) {
+	p, arns, err := c.principalsOf(r)
+	if err != nil {
+		return nil, err
+	}
+	arns, token := cut(p, arns, same)
+	return list("principals", arns, "nextToken", token), nil
+}
+
+// nonExclusive is the only kind of attachment there is here.
+const nonExclusive = "NON_EXCLUSIVE_THING"
+
+func (c *Control) listThingPrincipalsV2(r *request) (any, error) {
+	p, arns, err := c.principalsOf(r)
+	if err != nil {
+		return nil, err
+	}
+	arns, token := cut(p, arns, same)
+	var out []obj
+	for _, a := range arns {
+		out = append(out, obj{"principal": a, "thingPrincipalType": nonExclusive})
+	}
+	return list("thingPrincipalObjects", out, "nextToken", token), nil
+}
+
+func (c *Control) thingsOf(r *request) (p page, things []string, err error) {
+	if p, err = r.page("maxResults", "nextToken"); err != nil {
+		return p, nil, err
+	}
+	id, err := c.principal(r.Header.Get("x-amzn-principal"))
+	if err != nil {
+		return p, nil, err
+	}
+	x, err := c.certificate(r.Context(), id)
+	return p, x.Things, err
+}
+
+func (c *Control) listPrincipalThings(r *request) (any, error) {
+	p, things, err := c.thingsOf(r)
+	if err != nil {
+		return nil, err
+	}
+	things, token := cut(p, things, same)
+	return list("things", things, "nextToken", token), nil
+}
+
+func (c *Control) listPrincipalThingsV2(r *request) (any, error) {
+	p, things, err := c.thingsOf(r)
+	if err != nil {
+		return nil, err
+	}
+	things, token := cut(p, things, same)
+	var out []obj
+	for _, t := range things {
+		out = append(out, obj{"thingName": t, "thingPrincipalType": nonExclusive})
+	}
+	return list("principalThingObjects", out, "nextToken", token), nil
+}
+
+func (c *Control) connectivity(r *request) (any, error) {
+	t, err := c.thing(r)
+	if err != nil {
+		return nil, err
+	}
+	o := obj{"thingName": t.Name, "connected": t.Online}
+	if t.Changed != 0 {
+		o["timestamp"] = seconds(t.Changed)
+	}
+	return o, nil
+}
+
+func now() int64 { return time.Now().UnixMilli() }

@@ -1,0 +1,216 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"time"
+
+	"fountain/cloud/store"
+)
+
+// deprecatedFor is how long a thing type must be deprecated before it can be deleted.
+const deprecatedFor = 5 * time.Minute
+
+type typeProperties struct {
+	Description string   `json:"thingTypeDescription,omitempty"`
+	Searchable  []string `json:"searchableAttributes,omitempty"`
+}
+
+func encode(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // impossible: plain structs
+	}
+	return b
+}
+
+// entry reads an entry and says in AWS's words when there is none.
+func (c *Control) entry(ctx context.Context, kind, name, what string) (store.Entry, error) {
+	e, err := c.cfg.Store.Entry(ctx, kind, name)
+	if errors.Is(err, store.ErrNotFound) {
+		err = absent("%s %s cannot be found.", what, name)
+	}
+	return e, err
+}
+
+// entries lists all entries of a kind by name.
+func (c *Control) entries(ctx context.Context, kind string) (all []store.Entry, err error) {
+	const step = 250
+	after := ""
+	for {
+		some, err := c.cfg.Store.ListEntries(ctx, kind, after, step)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+		if len(some) < step {
+			return all, nil
+		}
+		after = some[step-1].Name
+	}
+}
+
+func entryName(e store.Entry) string { return e.Name }
+
+func (c *Control) thingType(ctx context.Context, name string) (set store.TypeSettings, e store.Entry, err error) {
+	if e, err = c.entry(ctx, store.KindType, name, "Thing type"); err != nil {
+		return set, e, err
+	}
+	set, err = e.Type()
+	return set, e, err
+}
+
+func (c *Control) createType(r *request) (any, error) {
+	name := r.PathValue("thingTypeName")
+	if err := checkName(thingForm, "thingTypeName", name); err != nil {
+		return nil, err
+	}
+	var in struct {
+		Properties typeProperties `json:"thingTypeProperties"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if len(in.Properties.Searchable) > 3 {
+		return nil, invalid("a thing type has at most 3 searchable attributes")
+	}
+	arn := c.arn("thingtype/" + name)
+	set := store.TypeSettings{Description: in.Properties.Description, Searchable: in.Properties.Searchable}
+	e := store.Entry{Kind: store.KindType, Name: name, Settings: encode(set), Created: now()}
+	err := c.cfg.Store.CreateEntry(r.Context(), e, "")
+	if errors.Is(err, store.ErrExists) {
+		var old store.TypeSettings
+		if old, e, err = c.thingType(r.Context(), name); err != nil {
+			return nil, err
+		}
+		old.Deprecated = 0
+		if !reflect.DeepEqual(old, set) {
+			return nil, exists(idOf("type", name, e.Created), arn, "Thing type %s already exists in account with different properties", name)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return obj{"thingTypeName": name, "thingTypeArn": arn, "thingTypeId": idOf("type", name, e.Created)}, nil
+}
+
+func (c *Control) typeView(e store.Entry) (obj, error) {
+	set, err := e.Type()
+	if err != nil {
+		return nil, err
+	}
+	meta := obj{"deprecated": set.Deprecated != 0, "creationDate": seconds(e.Created)}
+	if set.Deprecated != 0 {
+		meta["deprecationDate"] = seconds(set.Deprecated)
+	}
+	return obj{
+		"thingTypeName": e.Name, "thingTypeArn": c.arn("thingtype/" + e.Name), "thingTypeMetadata": meta,
+		"thingTypeProperties": typeProperties{set.Description, set.Searchable},
+	}, nil
+}
+
+func (c *Control) describeType(r *request) (any, error) {
+	_, e, err := c.thingType(r.Context(), r.PathValue("thingTypeName"))
+	if err != nil {
+		return nil, err
+	}
+	o, err := c.typeView(e)
+	if err != nil {
+		return nil, err
+	}
+	o["thingTypeId"] = idOf("type", e.Name, e.Created)
+	return o, nil
+}
+
+// changeType stores what f makes of a type's settings.
+func (c *Control) changeType(r *request, f func(*store.TypeSettings) error) error {
+	set, e, err := c.thingType(r.Context(), r.PathValue("thingTypeName"))
+	if err != nil {
+		return err
+	}
+	return c.cfg.Store.UpdateEntry(r.Context(), store.KindType, e.Name, e.Version, now(), func(e *store.Entry) error {
+		if err := f(&set); err != nil {
+			return err
+		}
+		e.Settings = encode(set)
+		return nil
+	})
+}
+
+func (c *Control) updateType(r *request) (any, error) {
+	var in struct {
+		Properties typeProperties `json:"thingTypeProperties"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	return nil, c.changeType(r, func(s *store.TypeSettings) error {
+		s.Description, s.Searchable = in.Properties.Description, in.Properties.Searchable
+		return nil
+	})
+}
+
+func (c *Control) deprecateType(r *request) (any, error) {
+	var in struct {
+		Undo bool `json:"undoDeprecate"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	return nil, c.changeType(r, func(s *store.TypeSettings) error {
+		switch {
+		case in.Undo:
+			s.Deprecated = 0
+		case s.Deprecated == 0:
+			s.Deprecated = now()
+		}
+		return nil
+	})
+}
+
+func (c *Control) deleteType(r *request) (any, error) {
+	set, e, err := c.thingType(r.Context(), r.PathValue("thingTypeName"))
+	switch {
+	case err != nil:
+		return nil, err
+	case e.Origin == store.OriginStack:
+		return nil, invalid("%s", ofStack("Thing type", e.Name))
+	case set.Deprecated == 0 || now()-set.Deprecated < deprecatedFor.Milliseconds():
+		return nil, invalid("Cannot delete thing type : %s. A thing type must be deprecated for 5 minutes before it is deleted", e.Name)
+	}
+	err = c.cfg.Store.DeleteEntry(r.Context(), store.KindType, e.Name)
+	if errors.Is(err, store.ErrInUse) {
+		err = invalid("Cannot delete thing type : %s when there are things associated with it", e.Name)
+	}
+	return nil, err
+}
+
+func (c *Control) listTypes(r *request) (any, error) {
+	p, err := r.page("maxResults", "nextToken")
+	if err != nil {
+		return nil, err
+	}
+	var found []store.Entry
+	if name := r.query("thingTypeName"); name != "" {
+		e, err := c.cfg.Store.Entry(r.Context(), store.KindType, name)
+		if err == nil {
+			found = append(found, e)
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+	} else if found, err = c.entries(r.Context(), store.KindType); err != nil {
+		return nil, err
+	}
+	found, token := cut(p, found, entryName)
+	var out []obj
+	for _, e := range found {
+		o, err := c.typeView(e)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, o)
+	}
+	return list("thingTypes", out, "nextToken", token), nil
+}
