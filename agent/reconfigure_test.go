@@ -87,7 +87,9 @@ func TestConfigShadow(t *testing.T) {
 		if _, err := (settings{v.a}).Set("unit.language", api.SetConfig{Value: "fr", Person: "ada"}); err != nil {
 			t.Fatal(err)
 		}
-		awaitReport("the technician wins", func(st wire.ConfigReport, _ string) bool { return slices.Equal(st.Overridden, []string{"unit.language"}) })
+		awaitReport("the technician wins", func(st wire.ConfigReport, _ string) bool {
+			return slices.Equal(st.Overridden, []string{"unit.language"})
+		})
 		if s := v.a.view.Snapshot(); s.Language != "fr" {
 			t.Errorf("the screen has %s", s.Language)
 		}

@@ -243,9 +243,12 @@ func (j *Jobs) see(ctx context.Context, s *session, e entry, w *work) error {
 			return ctx.Err()
 		}
 		done, _ := j.present()
-		if done == nil || done.Status == "" { // withdrawn, or the process ends
-			<-ctx.Done()
-			return ctx.Err()
+		if done == nil || done.Status == "" { // the process ends
+			select {
+			case <-s.conn.Lost():
+			case <-ctx.Done():
+			}
+			return nil
 		}
 		e = *done
 	}
