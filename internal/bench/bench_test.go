@@ -44,6 +44,7 @@ var groups = []group{
 	{[]string{"store/open_backlog"}, measureOpen},
 	{painterNames(), measurePainter},
 	{[]string{"ui/press", "ui/idle_frames", "ui/first_frame", "size/agent_rss", "size/guard_rss", "size/ui_rss"}, measureDesk},
+	{[]string{"pour/row_p50", "pour/row_p95"}, measureRow},
 	{[]string{"ingest/put"}, measureIngest},
 	{[]string{"size/agent_arm64", "size/guard_arm64"}, measureSize},
 }

@@ -134,6 +134,7 @@ func floor(t *testing.T, dir string, n int) float64 {
 type deaf struct{}
 
 func (deaf) UpdateShadow(context.Context, string, string, []byte) (int64, error) { return 1, nil }
+func (deaf) ReportedShadow(context.Context, string, string) ([]byte, error)      { return []byte("{}"), nil }
 
 // measureIngest hands ingest what the topic rule would, and counts what is committed, until nothing is left.
 func measureIngest(t *testing.T, emit func(Figure)) {
