@@ -69,6 +69,8 @@ type Deps struct {
 	Dial Dialer
 	// Board replaces the file with the board's serial number; for tests.
 	Board string
+	// Shed is what may go when the disk fills up, in this order, before anything of the store does.
+	Shed []store.Shedder
 	// CheckStore verifies a file of the store in another process before it is mapped (store.Checker); nil: none does.
 	CheckStore func(path string) error
 	// LastBeat replaces the guard's file in the run directory; for tests.
@@ -239,7 +241,7 @@ func (a *Agent) wire() (err error) {
 	}
 	a.setup.lines = a.ops.Lines
 	reg := apiserver.Config{Dir: a.cfg.Run, Log: a.log, Ops: a.ops, Sessions: a.sessions, Admin: apiserver.Admin{
-		Cartridges: a.slots, Alarms: alarmDesk{a}, Setup: a.setup, Audit: a.audit, Home: home{a}, Logs: a.logs, Settings: settings{a}, Diag: diag{a},
+		Cartridges: a.slots, Alarms: alarmDesk{a}, Setup: a.setup, Audit: a.audit, Home: home{a}, Logs: a.logs, Settings: settings{a}, Diag: diag{a}, Store: storeDesk{a},
 	}}
 	if a.cfg.Config.API.Metrics {
 		a.page = a.metrics()
@@ -280,6 +282,7 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 	outer.Go(func() error { return a.watchAll(octx) })
 	outer.Go(func() error { return a.tend(octx) })
 	outer.Go(func() error { return a.housekeep(octx) })
+	outer.Go(func() error { return a.keepRoom(octx) })
 	outer.Go(func() error { return a.cloud.run(octx) })
 	err := outer.Wait()
 	stopJournal() // a store that still fails is not tried again

@@ -68,12 +68,14 @@ type cloud struct {
 	link    *mqttlink.Link
 	sources map[string]*logSource
 	uplinks map[[2]string]*uplink.Uplink // by thing and log
+	again   []string                     // logs of which records were released
+	release chan struct{}                // one signal: there are such logs
 	pace    *uplink.Pace                 // all of them send at
 	change  chan struct{}
 }
 
 func newCloud(a *Agent) *cloud {
-	c := &cloud{a: a, now: api.Cloud{State: cloudOff}, sources: map[string]*logSource{}, uplinks: map[[2]string]*uplink.Uplink{}, change: make(chan struct{})}
+	c := &cloud{a: a, now: api.Cloud{State: cloudOff}, sources: map[string]*logSource{}, uplinks: map[[2]string]*uplink.Uplink{}, release: make(chan struct{}, 1), change: make(chan struct{})}
 	if id, err := provision.LoadIdentity(c.dir()); err == nil {
 		c.identity(id.Thing)
 	}

@@ -66,6 +66,7 @@ func (d diag) File(ctx context.Context) ([]byte, error) {
 		{"cartridges", slots, nil},
 		{"lines", lines, linesErr},
 		{"audit", trail, trailErr},
+		{"store", storeDesk(d).State(), nil},
 	}
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
@@ -168,7 +169,8 @@ func (d diag) Short(context.Context) (string, error) {
 	line("FN1 %s %s %s", a.serial, build.Version, time.Now().UTC().Format("2006-01-02T15:04Z"))
 	line("unit %s", strings.TrimSpace(s.Unit+" "+s.Reason))
 	line("rig %s up %ds master %s", a.cfg.Rig, f.UptimeS, st.Master)
-	line("store %s %d/%d damaged %d", st.Store.Log, st.Store.Acked, st.Store.Last, st.Store.Damaged)
+	buf := storeDesk(d).State()
+	line("store %s %d/%d logs %d damaged %d set aside %d disk %s", st.Store.Log, st.Store.Acked, st.Store.Last, len(buf.Logs), st.Store.Damaged, buf.Quarantined, buf.Disk.State)
 	line("cloud %s back %d", st.Cloud.State, st.Cloud.Backlog)
 	figure := func(name string, v *float64) string {
 		if v == nil {

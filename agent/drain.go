@@ -25,6 +25,7 @@ func (c *cloud) drain(ctx context.Context, conn *mqttlink.Conn, shadows *shadow.
 // serve runs an uplink for the current log, for every older one with something left, and for the few of which a cloud
 // that was restored may ask again. Damage may begin a new log at any time, so it looks again and again.
 func (c *cloud) serve(ctx context.Context, conn uplink.Publisher, reader func() (uplink.Shadow, error)) error {
+	c.forgetReleased()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		var all []*uplink.Uplink
@@ -53,6 +54,8 @@ func (c *cloud) serve(ctx context.Context, conn uplink.Publisher, reader func() 
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
+			case <-c.release:
+				return errReleased
 			case <-tick.C:
 			}
 		}
@@ -115,13 +118,16 @@ func (c *cloud) judge(all []*uplink.Uplink) {
 		s := up.Status()
 		for _, name := range s.Alarms {
 			stands[name] = true
+			if name == uplink.AlarmLedgerAhead {
+				c.renewAhead(s.Log)
+			}
 			if n, ok := complaints[name]; ok && c.a.board.Set(alarm.Alarm{Name: n, Evidence: "log " + s.Log}) {
 				c.a.log.Warn("uplink complains", slog.String(logkey.Alarm, name), slog.String(logkey.Log, s.Log))
 			}
 		}
 	}
 	for name, n := range complaints {
-		if !stands[name] {
+		if !stands[name] && !(n == alarm.RecordRefused && c.a.store.Stats().Rejected > 0) {
 			c.a.board.Clear(n, "")
 		}
 	}

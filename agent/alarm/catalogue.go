@@ -20,11 +20,12 @@ const (
 	byCartridges = "agent/cartridges_judge.go"
 	byWear       = "agent/wear.go"
 	byJournal    = "agent/journal.go"
-	byAgent      = "agent/agent.go"
 	byRecover    = "agent/recover.go"
 	byCloud      = "agent/cloud.go"
 	byDrain      = "agent/drain.go"
 	byCare       = "agent/care.go"
+	bySpace      = "agent/store_space.go"
+	byDamage     = "agent/store_damage.go"
 	byRecall     = "agent/recalls.go"
 )
 
@@ -355,10 +356,20 @@ var catalogue = [names]Definition{
 		Cause: "the storage for recorded pours is nearly full", Remedy: "connect the unit so that it can send its pours, or free space",
 		Evidence: "space left", Raised: "less than 64 MiB or 2 % of the data partition is free", Cleared: "there is more",
 	},
+	StoreCritical: {
+		ID: "store_critical", Severity: Warns, Scope: OfUnit, Ends: Itself, By: bySpace,
+		Cause: "the storage is so full that old logs and caches were given up for pours", Remedy: "connect the unit so that it can send its pours, or free space",
+		Evidence: "space left, and whether the reserve is used", Raised: "less than 16 MiB of the data partition is free", Cleared: "there is more",
+	},
+	StoreNoRoom: {
+		ID: "store_no_room", Severity: Blocks, Scope: OfUnit, Code: "store_failing", Ends: Itself, By: bySpace,
+		Cause: "there is no room to record another pour", Remedy: "connect the unit so that it can send its pours, or free space",
+		Evidence: "space left", Raised: "less than 1 MiB is free and the reserve is used up: no pour begins, none is lost", Cleared: "there is more",
+	},
 	StoreDamaged: {
-		ID: "store_damaged", Severity: Warns, Scope: OfFile, Ends: Person, By: byAgent,
+		ID: "store_damaged", Severity: Warns, Scope: OfFile, Ends: Person, By: byDamage,
 		Cause: "a file of recorded pours is damaged; it was kept aside", Remedy: "keep the file and call support; check the storage",
-		Evidence: "file, log, first and last seq, what was wrong", Raised: "a file fails its checksums at a start or the daily check", Cleared: "a person has noted it",
+		Evidence: "file, log, first and last seq, how many were rescued and which are lost, what was wrong", Raised: "a file fails its checksums at a start or the daily check", Cleared: "a person has noted it",
 	},
 	IntentDamaged: {
 		ID: "intent_damaged", Severity: Warns, Scope: OfFile, Ends: Person, By: byRecover,
@@ -400,8 +411,8 @@ var catalogue = [names]Definition{
 	},
 	RecordRefused: {
 		ID: "uplink_quarantine", Severity: Warns, Scope: OfUnit, Ends: Itself, By: byDrain,
-		Cause: "the cloud refuses a recorded pour; it was set aside", Remedy: "send the diagnosis to support",
-		Evidence: "log", Raised: "a record was set aside since the start", Cleared: "a start; the record stays in the store",
+		Cause: "the cloud refuses a recorded pour; it was set aside", Remedy: "send the diagnosis to support; fountainctl store quarantine shows it",
+		Evidence: "log", Raised: "a record is set aside", Cleared: "none is any more: fountainctl store release",
 	},
 	RecordHangup: {
 		ID: "uplink_record_hangup", Severity: Warns, Scope: OfUnit, Ends: Itself, By: byDrain,

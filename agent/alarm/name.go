@@ -86,6 +86,8 @@ const (
 	StoreFailing
 	JournalStuck
 	StoreFull
+	StoreCritical
+	StoreNoRoom
 	StoreDamaged
 	IntentDamaged
 	ClockUntrusted

@@ -187,6 +187,7 @@ func (s *Server) Handler(service bool) http.Handler {
 	work := http.NewServeMux()
 	s.adminRoutes(work)
 	s.homeRoutes(work)
+	s.storeRoutes(work)
 	s.opRoutes(work)
 	work.HandleFunc("/", noCall)
 	if service {

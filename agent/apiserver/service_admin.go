@@ -23,6 +23,7 @@ type Admin struct {
 	Logs       Logs
 	Settings   Settings
 	Diag       Diag
+	Store      Store
 }
 
 // Cartridges are the slots and what sits in them.

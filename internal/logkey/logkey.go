@@ -19,6 +19,8 @@ const (
 	Log        = "log"
 	Seq        = "seq"
 	Count      = "count"
+	Bytes      = "bytes"
+	What       = "what"
 	Session    = "session"
 	Child      = "child"
 	PID        = "pid"
