@@ -2,11 +2,11 @@
 // or an AWS SDK cannot tell. It reads the CloudFormation template the real cloud is deployed with and enforces it: IoT
 // policies, the topic rule's SQL, the provisioning template.
 //
-//	unit ──TLS, own CA──► broker: limits, policy ──► reserved topics: provision, shadow
+//	unit ──TLS, own CA──► broker: limits, policy ──► reserved topics: provision, shadow, jobs
 //	                                          └──► Basic Ingest ──► rules ──► Config.Deliver
 //
 // It composes its parts and imports cloud/store, sync/wire and internal packages besides them: broker (MQTT, identities,
-// limits), shadow, provision, rules, policy (the language), stack (the template), authority. What must survive is in the
+// limits), shadow, jobs, objects, provision, rules, policy (the language), stack (the template), authority. What must survive is in the
 // store. PUBACK means that the rule engine has the message, never that it is stored, exactly as AWS says.
 //
 // Differences from AWS that are known and kept: no Device Defender, no custom authorisers, no MQTT over WebSocket.
@@ -14,11 +14,14 @@ package awsiot
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"fountain/cloud/awsiot/authority"
 	"fountain/cloud/awsiot/broker"
 	"fountain/cloud/awsiot/identity"
+	"fountain/cloud/awsiot/jobs"
+	"fountain/cloud/awsiot/objects"
 	"fountain/cloud/awsiot/provision"
 	"fountain/cloud/awsiot/rules"
 	"fountain/cloud/awsiot/shadow"
@@ -30,6 +33,7 @@ import (
 type Store interface {
 	store.Registry
 	store.Shadows
+	store.Jobs
 	store.RetainedMessages
 }
 
@@ -57,6 +61,8 @@ type Config struct {
 	DropAccepted func(rule, topic string) bool
 	// OnDenied is a test seam: it is told the reason of every connection this side closes. May be nil.
 	OnDenied func(clientID, reason string)
+	// Objects serves what job documents point at. Nil leaves their placeholders as they are.
+	Objects *objects.Store
 	// ConnectBurst is broker.Config's.
 	ConnectBurst int
 
@@ -66,7 +72,12 @@ type Config struct {
 // Core is the running imitation. Make it with New, feed it with Serve or ServeConn, end it with Close.
 type Core struct {
 	*broker.Broker
-	shadows *shadow.Service
+	cfg       Config
+	who       *identity.Source
+	shadows   *shadow.Service
+	jobs      *jobs.Service
+	provision *provision.Service
+	stop      func() // ends what the clock drives, and waits
 }
 
 // New makes a Core. It serves nobody until Serve or ServeConn.
@@ -87,13 +98,48 @@ func New(cfg Config) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{Broker: b, shadows: shadow.New(cfg.Store, b.Publish, cfg.Log)}
-	b.Handle(c.shadows, provision.New(provision.Config{
+	c := &Core{Broker: b, cfg: cfg, who: who, shadows: shadow.New(cfg.Store, b.Publish, cfg.Log)}
+	if err := c.startJobs(cfg); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	c.provision = provision.New(provision.Config{
 		ARN: cfg.Stack.ARN, Authority: cfg.Authority, Store: cfg.Store, Hook: cfg.Hook, Log: cfg.Log,
-		Kick:      func(thing string) { b.Kick(thing, broker.ReasonAuth) },
-	}))
+		Kick: func(thing string) { b.Kick(thing, broker.ReasonAuth) },
+	})
+	b.Handle(c.shadows, c.jobs, c.provision)
 	return c, nil
 }
+
+// startJobs makes the job service and lets its clock run until Close.
+func (c *Core) startJobs(cfg Config) (err error) {
+	j := jobs.Config{ARN: cfg.Stack.ARN, Store: cfg.Store, Fleet: jobs.Registered{Store: cfg.Store}, Publish: c.Publish, Log: cfg.Log}
+	if cfg.Objects != nil {
+		j.Presign, j.Source = cfg.Objects, cfg.Objects.Read
+	}
+	if c.jobs, err = jobs.New(j); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = c.jobs.Run(ctx) // ends without an error when ctx does
+	}()
+	c.stop = func() { cancel(); <-done }
+	return nil
+}
+
+// Close ends every connection and listener and what the clock drives, and waits for them.
+func (c *Core) Close() error {
+	c.stop()
+	return c.Broker.Close()
+}
+
+// Jobs is the job service, for REST.
+func (c *Core) Jobs() *jobs.Service { return c.jobs }
+
+// Shadows is the shadow service, for REST.
+func (c *Core) Shadows() *shadow.Service { return c.shadows }
 
 // UpdateShadow changes a shadow on behalf of the cloud. state is the "state" object of an update request, for example
 // {"desired":{…}}. Subscribed units see accepted, delta and documents as on AWS. It returns the new version.

@@ -10,8 +10,12 @@ import (
 	"fountain/sync/wire"
 )
 
-// idle is how long Run waits at most: what another process stored, or who joined a group, is seen then.
-const idle = 5 * time.Second
+const (
+	// glance is how often Run looks whether who is in the fleet changed.
+	glance = 5 * time.Second
+	// look is how often it looks into the store for what another process put there.
+	look = time.Minute
+)
 
 // revised is a Fleet that counts its changes; one that does not is asked by FleetChanged only.
 type revised interface{ Revision() int64 }
@@ -21,29 +25,37 @@ type revised interface{ Revision() int64 }
 func (s *Service) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	seen := int64(-1)
+	var next time.Time // when to look into the store
+	seen := int64(-1)  // revision of the fleet
 	for {
+		woken := false
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-s.wake:
+			woken = true
 		case <-timer.C:
 		}
-		next, err := s.tick(ctx)
+		var err error
+		if now := time.Now(); woken || !now.Before(next) {
+			var due time.Time
+			if due, err = s.tick(ctx); err == nil {
+				next = earlier(due, now.Add(look))
+			}
+		}
 		if r, ok := s.cfg.Fleet.(revised); ok && err == nil && r.Revision() != seen {
 			seen = r.Revision()
 			if err = s.FleetChanged(ctx); err != nil {
 				seen = -1
 			}
 		}
-		wait := idle
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return nil
-		case err != nil:
+		}
+		wait := min(glance, max(0, time.Until(next)))
+		if err != nil {
+			wait = glance
 			s.cfg.Log.Error("jobs do not go on; trying again", logkey.Err, err)
-		case !next.IsZero():
-			wait = min(wait, max(0, time.Until(next)))
 		}
 		timer.Reset(wait)
 	}
