@@ -32,8 +32,8 @@ func TestConnectRefused(t *testing.T) {
 	c := newCloud(t)
 	open, _ := c.certificate(allowAll)
 	narrow, _ := c.certificate(`{"Version":"2012-10-17","Statement":[
-		{"Effect":"Allow","Action":"iot:Connect","Resource":"`+arn+`client/me"},
-		{"Effect":"Allow","Action":"iot:Publish","Resource":"`+arn+`topic/t"},
+		{"Effect":"Allow","Action":"iot:Connect","Resource":"` + arn + `client/me"},
+		{"Effect":"Allow","Action":"iot:Publish","Resource":"` + arn + `topic/t"},
 		{"Effect":"Deny","Action":"iot:Connect","Resource":"*","Condition":{"ForAnyValue:StringEquals":{"iot:ConnectAttributes":["PersistentConnect"]}}}]}`)
 	none, _ := c.certificate("")
 	for _, tc := range []struct {

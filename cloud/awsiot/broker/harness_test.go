@@ -187,6 +187,16 @@ type client struct {
 // open makes a TLS connection without CONNECT.
 func (c *cloud) open(cert tls.Certificate, version byte, change ...func(*tls.Config)) (*client, error) {
 	c.t.Helper()
+	cl, err := c.plug(cert, version, change...)
+	if err == nil {
+		go cl.read()
+	}
+	return cl, err
+}
+
+// plug is open without anybody who reads.
+func (c *cloud) plug(cert tls.Certificate, version byte, change ...func(*tls.Config)) (*client, error) {
+	c.t.Helper()
 	var near net.Conn
 	if c.addr != "" {
 		var err error
@@ -207,7 +217,6 @@ func (c *cloud) open(cert tls.Certificate, version byte, change ...func(*tls.Con
 		_ = near.Close()
 		return nil, err
 	}
-	go cl.read()
 	c.t.Cleanup(func() { _ = near.Close() })
 	return cl, nil
 }

@@ -1,0 +1,158 @@
+package broker_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"fountain/cloud/store"
+)
+
+// TestReceive is asked for each delivery, also of what was stored and what is retained: a subscription does not grant it.
+func TestReceive(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, _ := c.certificate(`{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Action":["iot:Connect","iot:Subscribe","iot:Publish","iot:RetainPublish"],"Resource":"*"},
+			{"Effect":"Allow","Action":"iot:Receive","Resource":"` + arn + `topic/t/*"},
+			{"Effect":"Deny","Action":"iot:Receive","Resource":"` + arn + `topic/t/secret"}]}`)
+		cl, _ := c.dial("x", cert, 4, persistent)
+		cl.sub("#", "t/secret", "$share/g/other")
+		say := func() {
+			for _, topic := range []string{"other", "t/secret", "t/open"} {
+				c.b.Publish(topic, []byte("x"))
+			}
+		}
+		say()
+		cl.wants("t/open x")
+		cl.publish("t/secret", "x", qos(1), retain)
+		cl.sub("t/secret")
+		cl.hearsNothing()
+		cl.leave()
+		say()
+		cl, _ = c.dial("x", cert, 4, persistent)
+		cl.wants("t/open x")
+		cl.hearsNothing()
+	})
+}
+
+// TestPolicyChange counts on a live connection within seconds.
+func TestPolicyChange(t *testing.T) {
+	for _, how := range []string{"another default version", "detached"} {
+		bubble(t, func(t *testing.T, c *cloud) {
+			cert, id := c.certificate(allowAll)
+			cl, _ := c.dial("x", cert, 4)
+			cl.sub("t")
+			cl.publish("t", "1", qos(0))
+			cl.wants("t 1")
+			if how == "detached" {
+				if err := c.db.DetachPolicy(t.Context(), "of-"+id[:8], store.CertTarget(id)); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				c.policy("of-"+id[:8], `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iot:Connect","iot:Publish"],"Resource":"*"}]}`)
+			}
+			time.Sleep(2 * time.Second)
+			c.b.Publish("t", []byte("may not be received"))
+			cl.hearsNothing()
+			cl.send(publishPacket("t", "2"))
+			if how == "detached" {
+				cl.ends()
+				if !strings.Contains(c.denials(), "AUTH_ERROR") {
+					t.Error(c.denials())
+				}
+			} else {
+				cl.ping()
+			}
+		})
+	}
+}
+
+// TestCertificateChange: a certificate that is no longer active ends its connections with AUTH_ERROR within seconds.
+func TestCertificateChange(t *testing.T) {
+	for _, status := range []string{store.CertInactive, store.CertRevoked, "deleted"} {
+		for _, v := range []byte{4, 5} {
+			bubble(t, func(t *testing.T, c *cloud) {
+				cert, id := c.certificate(allowAll)
+				safe, _ := c.certificate(allowAll)
+				watch, _ := c.dial("watch", safe, 4)
+				watch.sub("wills", "$aws/events/presence/disconnected/x")
+				cl, _ := c.dial("x", cert, v, will("wills", 0, false))
+				var err error
+				if status == "deleted" {
+					err = c.db.DeleteCertificate(t.Context(), id, true)
+				} else {
+					err = c.db.SetCertificateStatus(t.Context(), id, status, now())
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				if code := cl.ends(); v == 5 && code != 0x87 {
+					t.Errorf("0x%02x, want 0x87", code)
+				}
+				if d := time.Since(start); d > 3*time.Second {
+					t.Errorf("ended after %v", d)
+				}
+				watch.wants("wills gone")
+				if got := watch.message(); !strings.Contains(got, `"disconnectReason":"AUTH_ERROR"`) {
+					t.Error(got)
+				}
+				watch.ping()
+			})
+		}
+	}
+}
+
+// TestRefresh does not wait for the clock.
+func TestRefresh(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, id := c.certificate(allowAll)
+		cl, _ := c.dial("x", cert, 4)
+		if err := errors.Join(c.db.SetCertificateStatus(t.Context(), id, store.CertInactive, now()), c.b.Refresh(t.Context(), id)); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		cl.ends()
+		if d := time.Since(start); d != 0 {
+			t.Errorf("ended after %v", d)
+		}
+	})
+}
+
+// TestAttachedLater: a thing that is attached while the client is connected gives the thing's variables a value.
+func TestAttachedLater(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, id := c.certificate(`{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Action":"iot:Connect","Resource":"*"},
+			{"Effect":"Allow","Action":"iot:Publish","Resource":"` + arn + `topic/${iot:Connection.Thing.ThingName}/${iot:Connection.Thing.Attributes[site]}"}]}`)
+		cl, _ := c.dial("x", cert, 5)
+		if code := cl.publish("x/bar", "", qos(1)); code != 0x87 {
+			t.Errorf("0x%02x", code)
+		}
+		if err := errors.Join(
+			c.db.CreateThing(t.Context(), store.Thing{Name: "x", Attributes: map[string]string{"site": "bar"}}),
+			c.db.AttachThing(t.Context(), "x", id, now()), c.b.Refresh(t.Context()),
+		); err != nil {
+			t.Fatal(err)
+		}
+		if code := cl.publish("x/bar", "", qos(1)); code != 0 {
+			t.Errorf("0x%02x", code)
+		}
+	})
+}
+
+// TestNoReasonStrings for an MQTT 5 client that wants none.
+func TestNoReasonStrings(t *testing.T) {
+	c := newCloud(t)
+	cert, _ := c.certificate(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Connect","Resource":"*"}]}`)
+	cl, _ := c.dial("x", cert, 5, func(pk *packets.Packet) { pk.Properties.RequestProblemInfoFlag = true })
+	pk := publishPacket("t", "", qos(1))
+	pk.PacketID = 1
+	cl.send(pk)
+	if ack := cl.next(packets.Puback); ack.ReasonCode != 0x87 || ack.Properties.ReasonString != "" {
+		t.Errorf("%+v", ack)
+	}
+}

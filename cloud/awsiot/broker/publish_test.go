@@ -1,0 +1,512 @@
+package broker_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"fountain/cloud/awsiot/broker"
+	"fountain/cloud/store"
+	"fountain/sync/wire"
+)
+
+// TestPublishRefused: limits end the connection; MQTT 5 clients get a PUBACK or a DISCONNECT with the reason.
+func TestPublishRefused(t *testing.T) {
+	c := newCloud(t)
+	cert, _ := c.certificate(`{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":"iot:Connect","Resource":"*"},
+		{"Effect":"Allow","Action":["iot:Publish","iot:RetainPublish"],"Resource":["` + arn + `topic/$aws/*","` + arn + `topic/ok/*","` + arn + `topic/a/*"]},
+		{"Effect":"Allow","Action":"iot:Publish","Resource":"` + arn + `topic/unretained"},
+		{"Effect":"Deny","Action":"iot:Publish","Resource":"` + arn + `topic/ok/not/*"}]}`)
+	long := "ok/" + strings.Repeat("x", 254)
+	for _, tc := range []struct {
+		name, topic string
+		payload     string
+		change      func(*packets.Packet)
+		puback      byte // MQTT 5 with QoS 1 stays connected
+		disconnect  byte // MQTT 5 is disconnected
+		reason      string
+	}{
+		{"not allowed", "other", "", nil, 0x87, 0x87, "AUTH_ERROR"},
+		{"denied", "ok/not/this", "", nil, 0x87, 0x87, "AUTH_ERROR"},
+		{"retained without leave", "unretained", "x", retain, 0x87, 0x87, "AUTH_ERROR"},
+		{"eight slashes", "a/b/c/d/e/f/g/h/i", "", nil, 0x90, 0x90, "CLIENT_ERROR"},
+		{"257 bytes of topic", long, "", nil, 0x90, 0x90, "CLIENT_ERROR"},
+		{"wildcards", "ok/+", "", nil, 0x90, 0x90, "CLIENT_ERROR"},
+		{"a payload of 131,073 bytes", "ok/x", strings.Repeat("x", 131_073), nil, 0, 0x95, "CLIENT_ERROR"},
+		{"a packet of 200,000 bytes", "ok/x", strings.Repeat("x", 200_000), nil, 0, 0x95, "CLIENT_ERROR"},
+		{"an unknown reserved topic", "$aws/nothing/here", "", nil, 0, 0x90, "FORBIDDEN_ACCESS"},
+		{"a lifecycle event", "$aws/events/presence/connected/x", "{}", nil, 0, 0x90, "FORBIDDEN_ACCESS"},
+		{"a retained reserved topic", "$aws/rules/r/x", "x", retain, 0, 0x90, "FORBIDDEN_ACCESS"},
+	} {
+		for _, v := range []byte{4, 5} {
+			for q := range byte(2) {
+				t.Run(fmt.Sprintf("%s/MQTT %d/QoS %d", tc.name, v, q), func(t *testing.T) {
+					cl, _ := c.dial("x", cert, v)
+					pk := publishPacket(tc.topic, tc.payload, qos(q))
+					if tc.change != nil {
+						tc.change(&pk)
+					}
+					if q > 0 {
+						pk.PacketID = 7
+					}
+					go cl.send(pk) // the broker may not read it to its end
+					if v == 5 && q == 1 && tc.puback != 0 {
+						if ack := cl.next(packets.Puback); ack.ReasonCode != tc.puback || ack.PacketID != 7 || ack.Properties.ReasonString == "" {
+							t.Errorf("PUBACK %+v, want 0x%02x", ack, tc.puback)
+						}
+						cl.ping()
+					} else if code := cl.ends(); v == 5 && code != tc.disconnect {
+						t.Errorf("0x%02x, want 0x%02x", code, tc.disconnect)
+					}
+					d := c.denials()
+					if last := d[strings.LastIndex(d, "\n")+1:]; !strings.Contains(last, tc.reason) {
+						t.Errorf("told %q, want %s", last, tc.reason)
+					}
+				})
+			}
+		}
+	}
+	for _, v := range []byte{4, 5} {
+		cl, _ := c.dial("x", cert, v)
+		pk := publishPacket("ok/x", "", qos(2))
+		pk.PacketID = 1
+		cl.send(pk)
+		if code := cl.ends(); v == 5 && code != 0x9b {
+			t.Errorf("QoS 2: 0x%02x", code)
+		}
+	}
+}
+
+// TestPublishAtTheLimits is accepted.
+func TestPublishAtTheLimits(t *testing.T) {
+	ingested := make(chan string, 10)
+	c := newCloud(t, func(cfg *broker.Config) {
+		cfg.Ingest = func(_ context.Context, topic, client string, _ []byte) (bool, error) {
+			_, rest, ok := wire.ParseBasicIngest(topic)
+			if ok {
+				ingested <- client + " " + rest
+			}
+			return ok, nil
+		}
+	})
+	cert, _ := c.certificate(allowAll)
+	for _, v := range []byte{4, 5} {
+		cl, _ := c.dial("x", cert, v)
+		cl.sub("#")
+		for _, topic := range []string{"a/b/c/d/e/f/g/h", strings.Repeat("x", 256), "/"} {
+			cl.send(publishPacket(topic, "p"))
+			cl.wants(topic + " p")
+		}
+		big := strings.Repeat("x", 131_072)
+		cl.send(publishPacket("t", big))
+		cl.wants("t " + big)
+		deep := "a/b/c/d/e/f/g/" + strings.Repeat("x", 242) // Basic Ingest: the rule's part does not count
+		cl.publish("$aws/rules/a_rule/"+deep, "x", qos(1))
+		if got := <-ingested; got != "x "+deep {
+			t.Errorf("ingested %q", got)
+		}
+		cl.hearsNothing() // nobody can subscribe to it
+		cl.leave()
+	}
+}
+
+// TestRateIn: what is above 100 messages a second is discarded; an MQTT 5 client hears that.
+func TestRateIn(t *testing.T) {
+	for _, v := range []byte{4, 5} {
+		bubble(t, func(t *testing.T, c *cloud) {
+			cert, _ := c.certificate(allowAll)
+			cl, _ := c.dial("x", cert, v)
+			var all bytes.Buffer
+			for i := range 150 {
+				pk := publishPacket("t", "x", qos(1))
+				pk.PacketID = uint16(i + 1)
+				all.Write(cl.bytes(pk))
+			}
+			cl.raw(all.Bytes())
+			acks := map[byte]int{}
+			for range 100 {
+				acks[cl.next(packets.Puback).ReasonCode]++
+			}
+			if v == 5 {
+				for range 50 {
+					acks[cl.next(packets.Puback).ReasonCode]++
+				}
+			}
+			cl.hearsNothing()
+			if acks[0] != 100 || v == 5 && acks[0x97] != 50 {
+				t.Errorf("acks %v", acks)
+			}
+			time.Sleep(time.Second)
+			cl.publish("t", "x", qos(1))
+		})
+	}
+}
+
+// TestRateOut: deliveries count, too. QoS 0 above the rate is discarded, QoS 1 waits.
+func TestRateOut(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, _ := c.certificate(allowAll)
+		zero, _ := c.dial("zero", cert, 4)
+		zero.subscribeAll(packets.Subscription{Filter: "t"})
+		one, _ := c.dial("one", cert, 4)
+		one.sub("t")
+		for i := range 150 {
+			c.b.Publish("t", fmt.Append(nil, i))
+		}
+		start := time.Now()
+		for i := range 150 {
+			one.wants(fmt.Sprint("t ", i))
+		}
+		if d := time.Since(start); d < 400*time.Millisecond || d > time.Second {
+			t.Errorf("150 with QoS 1 took %v", d)
+		}
+		got := len(zero.in)
+		if got != 100 {
+			t.Errorf("%d with QoS 0, want 100", got)
+		}
+	})
+}
+
+// TestThroughput: more than 512 KiB/s is delayed, not lost.
+func TestThroughput(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, _ := c.certificate(allowAll)
+		cl, _ := c.dial("x", cert, 4)
+		start := time.Now()
+		for range 20 {
+			cl.publish("t", strings.Repeat("x", 131_072), qos(1))
+		}
+		// 20 of 128 KiB, of which 512 KiB go at once, take 4 s.
+		if d := time.Since(start); d < 3900*time.Millisecond || d > 5*time.Second {
+			t.Errorf("took %v", d)
+		}
+	})
+}
+
+// TestPassThrough: MQTT 5 properties reach MQTT 5 subscribers; MQTT 3.1.1 subscribers get the rest.
+func TestPassThrough(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, _ := c.certificate(allowAll)
+		pub, _ := c.dial("pub", cert, 5)
+		five, _ := c.dial("five", cert, 5)
+		four, _ := c.dial("four", cert, 4)
+		five.sub("t")
+		four.sub("t")
+		pub.publish("t", "x", qos(1), func(pk *packets.Packet) {
+			pk.Properties = packets.Properties{
+				ContentType: "text/plain", ResponseTopic: "answers", CorrelationData: []byte{0, 1}, PayloadFormat: 1, PayloadFormatFlag: true,
+				User: []packets.UserProperty{{Key: "a", Val: "1"}, {Key: "a", Val: "2"}}, MessageExpiryInterval: 100,
+			}
+		})
+		p := five.next(packets.Publish).Properties
+		if p.ContentType != "text/plain" || p.ResponseTopic != "answers" || !bytes.Equal(p.CorrelationData, []byte{0, 1}) || p.PayloadFormat != 1 ||
+			len(p.User) != 2 || p.User[1].Val != "2" || p.MessageExpiryInterval != 100 {
+			t.Errorf("%+v", p)
+		}
+		four.wants("t x")
+	})
+}
+
+// TestTopicAlias: 1 to 8; the topic behind it is what limits and policy see.
+func TestTopicAlias(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, _ := c.certificate(allowAll)
+		alias := func(n uint16) func(*packets.Packet) {
+			return func(pk *packets.Packet) { pk.Properties.TopicAlias, pk.Properties.TopicAliasFlag = n, true }
+		}
+		cl, _ := c.dial("x", cert, 5)
+		cl.sub("#")
+		cl.send(publishPacket("one", "1", alias(8)))
+		cl.wants("one 1")
+		cl.send(publishPacket("", "2", alias(8)))
+		cl.wants("one 2")
+		cl.send(publishPacket("two", "3", alias(8)))
+		cl.wants("two 3")
+		cl.send(publishPacket("", "4", alias(8)))
+		cl.wants("two 4")
+		for n, code := range map[uint16]byte{9: 0x94, 7: 0x82} {
+			cl, _ = c.dial("x", cert, 5)
+			cl.send(publishPacket("", "x", alias(n)))
+			if got := cl.ends(); got != code {
+				t.Errorf("alias %d: 0x%02x, want 0x%02x", n, got, code)
+			}
+		}
+		cl, _ = c.dial("x", cert, 5)
+		cl.send(publishPacket("", "x"))
+		if got := cl.ends(); got != 0x90 {
+			t.Errorf("no topic: 0x%02x", got)
+		}
+	})
+}
+
+// TestMessageExpiry: a stored message dies in time; what is left of its life is told.
+func TestMessageExpiry(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, _ := c.certificate(allowAll)
+		pub, _ := c.dial("pub", cert, 5)
+		cl, _ := c.dial("x", cert, 5, persistent)
+		cl.sub("t")
+		cl.leave()
+		for payload, s := range map[string]uint32{"short": 10, "long": 100} {
+			pub.publish("t", payload, qos(1), func(pk *packets.Packet) { pk.Properties.MessageExpiryInterval = s })
+		}
+		time.Sleep(30 * time.Second)
+		cl, _ = c.dial("x", cert, 5, persistent)
+		pk := cl.next(packets.Publish)
+		if string(pk.Payload) != "long" || pk.Properties.MessageExpiryInterval != 70 {
+			t.Errorf("%s with %d s left", pk.Payload, pk.Properties.MessageExpiryInterval)
+		}
+		cl.hearsNothing()
+	})
+}
+
+// TestWill is sent on every end but a DISCONNECT of the client, to subscribers and to the rules.
+func TestWill(t *testing.T) {
+	for _, v := range []byte{4, 5} {
+		bubble(t, func(t *testing.T, c *cloud) {
+			cert, _ := c.certificate(allowAll)
+			watch, _ := c.dial("watch", cert, 5, func(pk *packets.Packet) { pk.Connect.Keepalive = 1200 })
+			watch.sub("wills")
+			for name, tc := range map[string]struct {
+				end  func(cl *client)
+				sent bool
+			}{
+				"DISCONNECT":      {func(cl *client) { cl.leave() }, false},
+				"connection lost": {func(cl *client) { _ = cl.conn.NetConn().Close() }, true},
+				"closed politely": {func(cl *client) { _ = cl.conn.Close() }, true},
+				"a wrong packet":  {func(cl *client) { cl.raw([]byte{0xf0, 0}) }, true},
+				"kicked":          {func(cl *client) { c.b.Kick("x", broker.ReasonAuth) }, true},
+				"silence":         {func(*client) { time.Sleep(46 * time.Second) }, true},
+				"0x04 with a will": {func(cl *client) {
+					cl.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, ReasonCode: 4})
+				}, v == 5},
+			} {
+				cl, _ := c.dial("x", cert, v, will("wills", 1, false), func(pk *packets.Packet) {
+					pk.Connect.Keepalive = 30
+					pk.Connect.WillProperties.ContentType = "text/plain"
+				})
+				tc.end(cl)
+				if !tc.sent {
+					watch.hearsNothing()
+					continue
+				}
+				if pk := watch.next(packets.Publish); string(pk.Payload) != "gone" || v == 5 && pk.Properties.ContentType != "text/plain" {
+					t.Errorf("%s: %+v", name, pk)
+				}
+			}
+			synctest.Wait()
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if n := strings.Count(strings.Join(c.published, "\n"), "wills gone"); n < 5 {
+				t.Errorf("the rules saw %d wills", n)
+			}
+		})
+	}
+}
+
+// TestWillDelay of MQTT 5: the will waits, and is forgotten when the client comes back in time.
+func TestWillDelay(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, _ := c.certificate(allowAll)
+		watch, _ := c.dial("watch", cert, 4)
+		watch.sub("wills")
+		delayed := func(pk *packets.Packet) { pk.Connect.WillProperties.WillDelayInterval = 10 }
+		lose := func(change ...func(*packets.Packet)) {
+			cl, _ := c.dial("x", cert, 5, append(change, will("wills", 0, false), delayed)...)
+			_ = cl.conn.Close()
+		}
+		lose(persistent)
+		time.Sleep(9 * time.Second)
+		watch.hearsNothing()
+		lose(persistent) // came back in time
+		time.Sleep(9 * time.Second)
+		watch.hearsNothing()
+		time.Sleep(2 * time.Second)
+		watch.wants("wills gone")
+		lose(persistent)
+		cl, _ := c.dial("x", cert, 5) // a clean start ends the session, and that sends the will
+		watch.wants("wills gone")
+		cl.leave()
+		lose() // no session to wait in
+		watch.wants("wills gone")
+	})
+}
+
+// TestRetained: kept in the store, given to an exact filter only.
+func TestRetained(t *testing.T) {
+	c := newCloud(t)
+	cert, _ := c.certificate(allowAll)
+	pub, _ := c.dial("pub", cert, 5)
+	live, _ := c.dial("live", cert, 4)
+	live.sub("a/b")
+	pub.publish("a/b", "old", qos(1), retain)
+	if pk := live.next(packets.Publish); pk.FixedHeader.Retain {
+		t.Error("a subscriber that was there sees the retain flag")
+	}
+	pub.publish("a/b", "kept", qos(1), retain, func(pk *packets.Packet) {
+		pk.Properties.User = []packets.UserProperty{{Key: "k", Val: "v"}}
+	})
+	live.wants("a/b kept")
+	pub.publish("a/b", "passing", qos(1))
+	live.wants("a/b passing")
+
+	for _, again := range []bool{false, true} { // the second time after a restart of the cloud
+		for _, v := range []byte{4, 5} {
+			cl, _ := c.dial("new", cert, v)
+			cl.sub("a/#", "a/+", "#", "$share/g/a/b")
+			cl.hearsNothing()
+			cl.sub("a/b")
+			pk := cl.next(packets.Publish)
+			if string(pk.Payload) != "kept" || !pk.FixedHeader.Retain || v == 5 && len(pk.Properties.User) != 1 {
+				t.Errorf("restarted %v: %+v", again, pk)
+			}
+			cl.hearsNothing()
+			cl.sub("a/b") // subscribed again: given again
+			cl.wants("a/b kept")
+		}
+		if again {
+			break
+		}
+		if err := c.b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c.start()
+	}
+
+	five, _ := c.dial("five", cert, 5)
+	for _, tc := range []struct {
+		handling byte
+		want     bool
+	}{{1, true}, {1, false}, {2, false}, {0, true}} {
+		five.subscribeAll(packets.Subscription{Filter: "a/b", RetainHandling: tc.handling})
+		if tc.want {
+			five.wants("a/b kept")
+		} else {
+			five.hearsNothing()
+		}
+	}
+	if err := c.b.Inject(t.Context(), "", broker.Message{Topic: "c", Payload: []byte("https"), QoS: 1, Retain: true}); err != nil {
+		t.Fatal(err)
+	}
+	list, err := c.b.RetainedAfter(t.Context(), "", 10)
+	if err != nil || len(list) != 2 || list[0].Topic != "a/b" || list[1].Topic != "c" || list[1].QoS != 1 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	pub, _ = c.dial("pub", cert, 4)
+	pub.publish("a/b", "", qos(1), retain)
+	if pk := five.next(packets.Publish); len(pk.Payload) != 0 || pk.FixedHeader.Retain {
+		t.Errorf("the empty message was not delivered: %+v", pk)
+	}
+	if _, err := c.b.Retained(t.Context(), "a/b"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("still there: %v", err)
+	}
+	five.sub("a/b")
+	five.hearsNothing()
+}
+
+// TestRetainedExpiry: a retained message with an expiry interval dies in time.
+func TestRetainedExpiry(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, _ := c.certificate(allowAll)
+		cl, _ := c.dial("x", cert, 5)
+		cl.publish("t", "x", qos(1), retain, func(pk *packets.Packet) { pk.Properties.MessageExpiryInterval = 50 })
+		time.Sleep(40 * time.Second)
+		cl.sub("t")
+		if pk := cl.next(packets.Publish); pk.Properties.MessageExpiryInterval != 10 {
+			t.Errorf("%d s left", pk.Properties.MessageExpiryInterval)
+		}
+		time.Sleep(11 * time.Second)
+		cl.sub("t")
+		cl.hearsNothing()
+		time.Sleep(time.Minute)
+		cl.ping()
+		if list, err := c.db.RetainedAfter(t.Context(), "", 0, 10); err != nil || len(list) != 0 {
+			t.Errorf("still stored: %+v %v", list, err)
+		}
+	})
+}
+
+// TestInject publishes as HTTPS does.
+func TestInject(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, _ := c.certificate(allowAll)
+		_, narrow := c.certificate(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Publish","Resource":"` + arn + `topic/ok"}]}`)
+		c.b.Handle(serves(func(r broker.Request) bool {
+			r.Reply(r.Topic+"/accepted", nil)
+			r.Answer(r.Topic+"/accepted", nil)
+			return r.Topic == "$aws/things/x/shadow/get"
+		}))
+		cl, _ := c.dial("x", cert, 5)
+		cl.sub("#")
+		for _, tc := range []struct {
+			by   string
+			m    broker.Message
+			want error
+		}{
+			{"", broker.Message{Topic: "t", Payload: []byte("x")}, nil},
+			{narrow, broker.Message{Topic: "ok", Payload: []byte("x")}, nil},
+			{narrow, broker.Message{Topic: "t"}, broker.ErrForbidden},
+			{narrow, broker.Message{Topic: "ok", Payload: []byte("x"), Retain: true}, broker.ErrForbidden},
+			{"unknown", broker.Message{Topic: "t"}, broker.ErrForbidden},
+			{"", broker.Message{Topic: "t/+"}, broker.ErrInvalid},
+			{"", broker.Message{Topic: ""}, broker.ErrInvalid},
+			{"", broker.Message{Topic: "t", QoS: 2}, broker.ErrInvalid},
+			{"", broker.Message{Topic: "a/b/c/d/e/f/g/h/i"}, broker.ErrInvalid},
+			{"", broker.Message{Topic: "$aws/unknown"}, broker.ErrInvalid},
+			{"", broker.Message{Topic: "t", Payload: make([]byte, 131_073)}, broker.ErrTooLarge},
+			{"", broker.Message{Topic: "$aws/things/x/shadow/get"}, nil},
+		} {
+			err := c.b.Inject(t.Context(), tc.by, tc.m)
+			if tc.want == nil && err != nil || !errors.Is(err, tc.want) {
+				t.Errorf("%s by %q: %v, want %v", tc.m.Topic, tc.by, err, tc.want)
+			}
+			if err == nil && tc.m.Topic[0] != '$' {
+				cl.wants(tc.m.Topic + " x")
+			}
+		}
+		cl.hearsNothing()
+	})
+}
+
+type serves func(r broker.Request) bool
+
+func (f serves) Serve(_ context.Context, r broker.Request) bool { return f(r) }
+
+// TestServices: Reply wants a subscription and leave to receive, Answer wants neither; both go to one connection.
+func TestServices(t *testing.T) {
+	c := newCloud(t)
+	c.b.Handle(serves(func(r broker.Request) bool {
+		if r.Thing != "x" || r.ClientID != "x" || r.CertificateID == "" {
+			t.Errorf("request %+v", r)
+		}
+		r.Reply(r.Topic+"/reply", []byte("r"))
+		r.Answer(r.Topic+"/answer", []byte("a"))
+		return true
+	}))
+	cert, _ := c.certificate(`{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":["iot:Connect","iot:Publish","iot:Subscribe"],"Resource":"*"},
+		{"Effect":"Allow","Action":"iot:Receive","Resource":"`+arn+`topic/$aws/mine/reply"}]}`, "x")
+	other, _ := c.dial("other", cert, 4)
+	other.sub("$aws/mine/reply", "$aws/mine/answer")
+	cl, _ := c.dial("x", cert, 4)
+	ask := func(topic string) {
+		cl.send(publishPacket(topic, "?"))
+	}
+	ask("$aws/mine")
+	cl.wants("$aws/mine/answer a")
+	cl.sub("$aws/mine/reply", "$aws/theirs/reply")
+	ask("$aws/mine")
+	cl.wants("$aws/mine/reply r")
+	cl.wants("$aws/mine/answer a")
+	ask("$aws/theirs")
+	cl.wants("$aws/theirs/answer a")
+	other.hearsNothing()
+}
