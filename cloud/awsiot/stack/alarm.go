@@ -13,8 +13,6 @@ var metrics = map[string]map[string][]string{
 	},
 	"AWS/IoT": {
 		"TopicMatch": {"RuleName"}, "ParseError": {"RuleName"}, "RuleMessageThrottled": {"RuleName"}, "RuleNotFound": {"RuleName"},
-		"Failure": {"ActionType", "RuleName"}, "Success": {"ActionType", "RuleName"},
-		"ErrorActionFailure": {"ActionType", "RuleName"}, "ErrorActionSuccess": {"ActionType", "RuleName"},
 	},
 }
 
@@ -49,7 +47,7 @@ func (s *Stack) readAlarm(r *resolver, id, _ string, props node) error {
 func (s *Stack) watched(r *resolver, dimension, value string) bool {
 	kind := map[string]string{"QueueName": "AWS::SQS::Queue", "RuleName": "AWS::IoT::TopicRule"}[dimension]
 	if kind == "" {
-		return dimension == "ActionType" && slices.Contains([]string{"SqsQueue", "Republish"}, value)
+		return false
 	}
 	return slices.ContainsFunc(r.order, func(id string) bool {
 		res := r.resources[id]

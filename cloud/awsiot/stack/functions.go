@@ -31,9 +31,9 @@ func functionOf(n *yaml.Node) (name string, arg *yaml.Node) {
 }
 
 func (r *resolver) resolve(n *yaml.Node) (node, error) {
-	if name, arg := functionOf(n); arg != nil && name != "Condition" {
+	if name, arg := functionOf(n); arg != nil && (name != "Condition" || arg == n) {
 		if !slices.Contains(functions, name) {
-			return node{}, r.errorf(n.Line, "function %s is not understood by the local cloud", n.Tag+" "+name)
+			return node{}, r.errorf(n.Line, "function %s is not understood here by the local cloud", name)
 		}
 		return r.call(name, arg)
 	}

@@ -18,7 +18,9 @@ func (s *Stack) readRule(r *resolver, _, name string, props node) error {
 	if err != nil {
 		return fail(p.get("Sql").line, "%v", err)
 	}
-	rule := &rules.Rule{Name: name, Query: q, Disabled: p.get("RuleDisabled").str() == "true"}
+	rule := &rules.Rule{
+		Name: name, Description: p.get("Description").str(), SQL: p.get("Sql").str(), Query: q, Disabled: p.get("RuleDisabled").str() == "true",
+	}
 	for _, a := range p.get("Actions").list() {
 		act, err := ruleActionOf(r, name, a)
 		if err != nil {

@@ -132,7 +132,7 @@ func (r *resolver) checkScalar(s *schema, v, path string, line int) error {
 			return r.errorf(line, "%s must be a number, not %q", path, v)
 		}
 		if s.hasRange && (f < s.lo || f > s.hi) {
-			return r.errorf(line, "%s is %s, must be between %v and %v", path, v, s.lo, s.hi)
+			return r.errorf(line, "%s is %s, must be between %s and %s", path, v, plainNumber(s.lo), plainNumber(s.hi))
 		}
 	default:
 		if len(s.enum) > 0 && !slices.Contains(s.enum, v) {
@@ -147,3 +147,5 @@ func (r *resolver) checkScalar(s *schema, v, path string, line int) error {
 	}
 	return nil
 }
+
+func plainNumber(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

@@ -1,65 +1,260 @@
 package stack
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 
-	"fountain/deploy"
 	"fountain/internal/problem"
 )
 
-// TestPlantedErrors breaks the deployed template in one place each; loading must refuse it, with the line.
-func TestPlantedErrors(t *testing.T) {
-	text := string(deploy.DeviceTemplate)
-	for _, tc := range []struct{ name, old, with, says string }{
-		{"typo in an action", "Action: iot:Subscribe", "Action: iot:Subscibe", `"iot:Subscibe"`},
-		{"HTTPS action on MQTT", "Action: iot:Subscribe", "Action: iot:GetThingShadow", "iot:GetThingShadow"},
-		{"typo in an effect", "Effect: Allow", "Effect: Alow", "Allow or Deny"},
-		{"typo in a variable", "${!iot:Connection.Thing.ThingName}", "${!iot:Connection.Thing.Name}", "Thing.Name"},
-		{"unescaped variable", "${!iot:Connection.Thing.ThingName}", "${iot:Connection.Thing.ThingName}", "write ${!iot:"},
-		{"topic for a filter", ":topicfilter/$aws/things", ":topic/$aws/things", "does not go with"},
-		{"another account", ":iot:${AWS::Region}:${AWS::AccountId}:client", ":iot:${AWS::Region}:111111111111:client", "not of this account"},
-		{"dangling Ref", "QueueUrl: !Ref ConsumptionQueue", "QueueUrl: !Ref ConsumptionQ", "neither a parameter nor a resource"},
-		{"dangling GetAtt", "!GetAtt ProvisioningRole.Arn", "!GetAtt ProvisionRole.Arn", "neither a parameter nor a resource"},
-		{"dangling Sub", `"${DevicePolicy}"`, `"${DevicePolicies}"`, "DevicePolicies"},
-		{"policy that is not there", `"${DevicePolicy}"`, `"fountain-units"`, "fountain-units"},
-		{"SQL typo", "SELECT encode(", "SELECT encod(", "encod"},
-		{"SQL beyond the subset", "FROM 'c/+'", "FROM 'c/+' GROUP BY x", "GROUP"},
-		{"old SQL version", `AwsIotSqlVersion: "2016-03-23"`, `AwsIotSqlVersion: "2015-10-08"`, "2016-03-23"},
-		{"body is no JSON", `"Parameters": {`, `"Parameters": {,`, "TemplateBody"},
-		{"unknown parameter in the body", `{"Ref": "SerialNumber"}]]`, `{"Ref": "Serial"}]]`, `"Serial"`},
-		{"certificate stays inactive", `"Status": "Active"`, `"Status": "Inactive"`, "Active"},
-		{"template disabled", "Enabled: true", "Enabled: false", "Enabled"},
-		{"no hook", "        TargetArn: !Ref PreProvisioningHookArn\n", "", "PreProvisioningHook"},
-		{"condition", `"iot:Connection.Thing.IsAttached": "true"`, `"iot:Connection.Thing.Attached": "true"`, "condition key"},
-		{"unknown function", "!GetAtt ConsumptionRole.Arn", "!Cidr x", "Cidr"},
-		{"key twice", "      Enabled: true", "      Enabled: true\n      Enabled: true", "Enabled"},
+// template wraps resources; a queue's tags are where functions show what they make.
+const head = `
+Parameters:
+  Stage: {Type: String, Default: test, AllowedValues: [test, live]}
+  Count: {Type: Number, Default: 3, MinValue: 1, MaxValue: 9}
+  Zones: {Type: CommaDelimitedList, Default: "a, b,c"}
+Mappings:
+  Sizes:
+    test: {days: "1", name: small}
+    live: {days: "14", name: big}
+Conditions:
+  Live: !Equals [!Ref Stage, live]
+  NotLive: !Not [!Condition Live]
+  Both: !And [!Condition Live, !Equals [!Ref Count, "3"]]
+  Either: !Or [!Condition Live, !Equals [!Ref Count, "3"]]
+`
+
+func loadHead(t *testing.T, rest string, params map[string]string) (*resolver, error) {
+	t.Helper()
+	return loadTemplate([]byte(head+rest), "t.yaml", Location{
+		Region: "eu-west-1", Account: "111122223333", Parameters: params, Exports: map[string]string{"other-stack": "imported"},
+	})
+}
+
+func TestFunctions(t *testing.T) {
+	for _, tc := range []struct{ expr, test, live string }{
+		{`!Ref Stage`, "test", "live"},
+		{`{Ref: Stage}`, "test", "live"},
+		{`!Sub "${Stage}-${AWS::Region}-${!iot:ClientId}"`, "test-eu-west-1-${iot:ClientId}", "live-eu-west-1-${iot:ClientId}"},
+		{`!Sub ["${a}/${Stage}", {a: !Ref Count}]`, "3/test", "3/live"},
+		{`!Join ["-", [a, !Ref Stage]]`, "a-test", "a-live"},
+		{`!Join ["+", !Ref Zones]`, "a+b+c", "a+b+c"},
+		{`!Select [1, !Ref Zones]`, "b", "b"},
+		{`!Select ["0", !Split [":", !GetAtt Other.Arn]]`, "arn", "arn"},
+		{`Fn::Select: ["5", {"Fn::Split": [":", {"Fn::GetAtt": [Other, Arn]}]}]`, "other-q", "other-q"},
+		{`!FindInMap [Sizes, !Ref Stage, name]`, "small", "big"},
+		{`!If [Live, yes, no]`, "no", "yes"},
+		{`!If [NotLive, yes, no]`, "yes", "no"},
+		{`!If [Both, yes, no]`, "no", "yes"},
+		{`!If [Either, yes, no]`, "yes", "yes"},
+		{`!If [Live, !Ref "AWS::Partition", !GetAtt Other.QueueName]`, "other-q", "aws"},
+		{`!Ref Other`, "https://sqs.eu-west-1.amazonaws.com/111122223333/other-q", "https://sqs.eu-west-1.amazonaws.com/111122223333/other-q"},
+		{`!ImportValue other-stack`, "imported", "imported"},
+		{`Fn::ImportValue: !Sub "other-${AWS::StackName}"`, "error", "error"},
+		{`!Base64 abc`, "YWJj", "YWJj"},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			if !strings.Contains(text, tc.old) {
-				t.Fatalf("the template has no %q", tc.old)
+		for stage, want := range map[string]string{"test": tc.test, "live": tc.live} {
+			r, err := loadHead(t, `
+Resources:
+  Other: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub "other-q"}}
+  Q:
+    Type: AWS::SQS::Queue
+    Properties:
+      Tags:
+        - Key: k
+          Value:
+            `+tc.expr+"\n", map[string]string{"Stage": stage})
+			if want == "error" {
+				if err == nil {
+					t.Errorf("%s: accepted", tc.expr)
+				}
+				continue
 			}
-			broken := strings.Replace(text, tc.old, tc.with, 1)
-			_, err := Load([]byte(broken), "device.yaml", Location{Parameters: map[string]string{
-				"PreProvisioningHookArn": "arn:aws:lambda:us-east-1:123456789012:function:claim",
-			}})
-			var p *problem.Problem
-			if !errors.As(err, &p) || p.Code != problem.CodeBadConfig || p.Remedy == "" {
-				t.Fatalf("got %v", err)
+			if err != nil {
+				t.Errorf("%s: %v", tc.expr, err)
+				continue
 			}
-			if !strings.Contains(p.Error(), tc.says) || !strings.Contains(p.Where, "device.yaml") {
-				t.Fatalf("%q does not say %q", p, tc.says)
+			if got := r.resources["Q"].props.get("Tags").list()[0].get("Value").str(); got != want {
+				t.Errorf("%s in %s: %q, want %q", tc.expr, stage, got, want)
 			}
-		})
+		}
 	}
 }
 
-// TestPolicySize: AWS refuses documents beyond 2,048 characters.
-func TestPolicySize(t *testing.T) {
-	text := strings.Replace(string(deploy.DeviceTemplate), "shadow/name/ledger/get\"", "shadow/name/"+strings.Repeat("x", 1500)+"/get\"", 1)
-	_, err := Load([]byte(text), "device.yaml", Location{Parameters: map[string]string{"PreProvisioningHookArn": "arn:aws:lambda:us-east-1:123456789012:function:claim"}})
-	if err == nil || !strings.Contains(err.Error(), "2048") {
+// TestConditions: a resource whose condition is false is not there, and AWS::NoValue leaves a property out.
+func TestConditions(t *testing.T) {
+	text := `
+Resources:
+  Dead: {Type: AWS::SQS::Queue, Condition: Live}
+  Q:
+    Type: AWS::SQS::Queue
+    DependsOn: [Dead]
+    Properties:
+      VisibilityTimeout: !If [Live, 30, !Ref "AWS::NoValue"]
+      RedrivePolicy: !If [Live, {deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 3}, !Ref "AWS::NoValue"]
+Outputs:
+  D: {Condition: Live, Value: !Ref Dead}
+`
+	for stage, keys := range map[string]int{"test": 0, "live": 2} {
+		r, err := loadHead(t, text, map[string]string{"Stage": stage})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.resources["Dead"].made != (stage == "live") || len(r.resources["Q"].props.keys) != keys {
+			t.Errorf("%s: %v, %v", stage, r.resources["Dead"].made, r.resources["Q"].props.keys)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	queue := func(props string) string {
+		return "Resources:\n  Q: {Type: AWS::SQS::Queue, Properties: {" + props + "}}\n"
+	}
+	for _, tc := range []struct {
+		name, text, says string
+		params           map[string]string
+	}{
+		{"value that is not allowed", queue(""), "none of test, live", map[string]string{"Stage": "prod"}},
+		{"number out of range", queue(""), "above 9", map[string]string{"Count": "12"}},
+		{"no number", queue(""), "no number", map[string]string{"Count": "x"}},
+		{"unknown parameter", queue(""), "no parameter Stages", map[string]string{"Stages": "x"}},
+		{"no resources", "Resources: {}\n", "no Resources", nil},
+		{"unknown section", "Transform: x\n" + queue(""), "Transform", nil},
+		{"null", queue("QueueName: "), "a value is missing", nil},
+		{"list for a value", queue("QueueName: [a]"), "single value", nil},
+		{"no boolean", queue("FifoQueue: yes"), "true or false", nil},
+		{"nested property", queue("RedrivePolicy: {deadLetterTargetArn: x}"), "lacks the property maxReceiveCount", nil},
+		{"name that is no name", queue("QueueName: a b"), "does not match", nil},
+		{"missing map", queue("QueueName: !FindInMap [Sizes, test, nothing]"), "Sizes.test.nothing", nil},
+		{"select beyond", queue(`QueueName: !Select [7, !Ref Zones]`), "index 7", nil},
+		{"list in a Sub", queue(`QueueName: !Sub "${Zones}"`), "is a list", nil},
+		{"Sub not closed", queue(`QueueName: !Sub "${Stage"`), "not closed", nil},
+		{"itself", queue(`Tags: [{Key: a, Value: !GetAtt Q.Arn}]`), "Q -> Q", nil},
+		{"DependsOn nothing", "Resources:\n  Q: {Type: AWS::SQS::Queue, DependsOn: P}\n", "no resource \"P\"", nil},
+		{"dependence in a ring", "Resources:\n  P: {Type: AWS::SQS::Queue, DependsOn: Q}\n  Q: {Type: AWS::SQS::Queue, DependsOn: P}\n", "P -> Q -> P", nil},
+		{"not made", "Resources:\n  P: {Type: AWS::SQS::Queue, Condition: Live}\n  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: !Ref P}}\n", "condition is false", nil},
+		{"no such condition", "Resources:\n  P: {Type: AWS::SQS::Queue, Condition: Alive}\n", "no condition", nil},
+		{"unknown attribute of a resource", "Resources:\n  P: {Type: AWS::SQS::Queue, Properteis: {}}\n", "Properteis", nil},
+		{"no type", "Resources:\n  P: {Properties: {}}\n", "no Type", nil},
+		{"output of nothing", queue("") + "Outputs:\n  O: {Value: !Ref P}\n", "neither a parameter", nil},
+		{"alias", "Resources:\n  Q: {Type: AWS::SQS::Queue, Properties: {Tags: &a [], RedriveAllowPolicy: *a}}\n", "aliases", nil},
+	} {
+		_, err := loadHead(t, tc.text, tc.params)
+		var p *problem.Problem
+		if !errors.As(err, &p) || !strings.HasPrefix(p.Where, "t.yaml") || !strings.Contains(p.What, tc.says) {
+			t.Errorf("%s: %v, want %q", tc.name, err, tc.says)
+		}
+	}
+	if _, err := loadTemplate([]byte("Conditions:\n  A: !Not [!Condition B]\n  B: !Not [!Condition A]\nResources:\n  Q: {Type: AWS::SQS::Queue}\n"), "t.yaml", Location{}); err == nil || !strings.Contains(err.Error(), "depends on itself") {
+		t.Errorf("conditions in a ring: %v", err)
+	}
+}
+
+func TestJobTemplateSettings(t *testing.T) {
+	s, err := Load([]byte(`
+Resources:
+  J:
+    Type: AWS::IoT::JobTemplate
+    Properties:
+      JobTemplateId: j
+      Description: d
+      Document: '{"a":1}'
+      JobExecutionsRolloutConfig:
+        ExponentialRolloutRate: {BaseRatePerMinute: 10, IncrementFactor: 1.5, RateIncreaseCriteria: {NumberOfSucceededThings: 4}}
+      TimeoutConfig: {InProgressTimeoutInMinutes: 60}
+`), "t.yaml", Location{})
+	if err != nil {
 		t.Fatal(err)
 	}
+	want := `{"jobExecutionsRolloutConfig":{"exponentialRolloutRate":{"baseRatePerMinute":10,"incrementFactor":1.5,` +
+		`"rateIncreaseCriteria":{"numberOfSucceededThings":4}}},"timeoutConfig":{"inProgressTimeoutInMinutes":60}}`
+	if j := s.JobTemplates["j"]; string(j.Settings) != want || j.Document != `{"a":1}` || j.Description != "d" {
+		t.Fatalf("%+v\n%s", j, j.Settings)
+	}
+}
+
+// body is AWS's own example of a fleet provisioning template, with every function in it.
+const body = `{
+	"Parameters": {"Serial": {"Type": "String"}, "Place": {"Type": "String", "Default": "Seattle"}},
+	"Mappings": {"Places": {"Seattle": {"url": "https://example.aws"}}},
+	"Resources": {
+		"thing": {"Type": "AWS::IoT::Thing", "OverrideSettings": {"AttributePayload": "MERGE", "ThingGroups": "DO_NOTHING"}, "Properties": {
+			"ThingName": {"Fn::Join": ["_", ["T", {"Ref": "Serial"}]]},
+			"AttributePayload": {"half": {"Fn::Select": [1, {"Fn::Split": ["-", {"Ref": "Serial"}]}]}, "sub": {"Fn::Sub": "${Serial}@${!x}"}},
+			"ThingGroups": ["g", {"Ref": "Place"}], "BillingGroup": "b"}},
+		"certificate": {"Type": "AWS::IoT::Certificate", "Properties": {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}}},
+		"policy": {"Type": "AWS::IoT::Policy", "Properties": {"PolicyDocument": {"Version": "2012-10-17",
+			"Statement": [{"Effect": "Allow", "Action": ["iot:Publish"], "Resource": ["arn:aws:iot:us-east-1:123456789012:topic/foo/bar"]}]}}}
+	},
+	"DeviceConfiguration": {"url": {"Fn::FindInMap": ["Places", {"Ref": "Place"}, "url"]}}
+}`
+
+func TestProvisioningBody(t *testing.T) {
+	tmpl, err := ParseTemplate([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pl, err := tmpl.Plan(map[string]string{"Serial": "a-b", "AWS::IoT::Certificate::Id": "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(pl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"Thing":"T_a-b","ThingType":"","Attributes":{"half":"b","sub":"a-b@${x}"},"Groups":["g","Seattle"],"BillingGroup":"b","Policies":null,` +
+		`"Documents":["{\"Statement\":[{\"Action\":[\"iot:Publish\"],\"Effect\":\"Allow\",\"Resource\":[\"arn:aws:iot:us-east-1:123456789012:topic/foo/bar\"]}],` +
+		`\"Version\":\"2012-10-17\"}"],"Inactive":false,"Device":{"url":"https://example.aws"},"Override":{"AttributePayload":"MERGE","ThingGroups":"DO_NOTHING"}}`
+	if string(got) != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	for name, given := range map[string]map[string]string{
+		"missing": {}, "not asked for": {"Serial": "a-b", "Other": "x"}, "not in the map": {"Serial": "a-b", "Place": "Rome"}, "nothing to select": {"Serial": "ab"},
+	} {
+		if _, err := tmpl.Plan(given); !errors.Is(err, ErrParameters) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, bad := range []struct{ old, with string }{
+		{`"Type": "AWS::IoT::Thing"`, `"Type": "AWS::IoT::Things"`},
+		{`"BillingGroup": "b"`, `"BilingGroup": "b"`},
+		{`"MERGE"`, `"MEGRE"`},
+		{`"Fn::Select"`, `"Fn::Selct"`},
+		{`"Places", {`, `"Plac", {`},
+		{`"Ref": "Serial"`, `"Ref": "Serials"`},
+		{`"Version": "2012-10-17",`, `"Version": "2012-10-18",`},
+		{`{"Ref": "AWS::IoT::Certificate::Id"}`, `"x"`},
+		{`"Type": "String"`, `"Type": "Number"`},
+		{`"Mappings"`, `"Mapping"`},
+		{`"DeviceConfiguration": {`, `"DeviceConfiguration": {"nested": {},`},
+	} {
+		text := strings.Replace(body, bad.old, bad.with, 1)
+		if text == body {
+			t.Fatalf("nothing to replace: %s", bad.old)
+		}
+		if _, err := ParseTemplate([]byte(text)); err == nil {
+			t.Errorf("%s was accepted", bad.with)
+		}
+	}
+}
+
+// FuzzProvisioningBody: whatever is accepted can be evaluated, or says that the parameters are wrong.
+func FuzzProvisioningBody(f *testing.F) {
+	f.Add(body, "a-b")
+	f.Add(`{"Resources":{"certificate":{"Type":"AWS::IoT::Certificate","Properties":{"CertificateId":{"Ref":"AWS::IoT::Certificate::Id"}}}}}`, "x")
+	f.Fuzz(func(t *testing.T, text, serial string) {
+		tmpl, err := ParseTemplate([]byte(text))
+		if err != nil {
+			return
+		}
+		given := map[string]string{"AWS::IoT::Certificate::Id": "c"}
+		for k := range tmpl.body.Parameters {
+			given[k] = serial
+		}
+		if _, err := tmpl.Plan(given); err != nil && !errors.Is(err, ErrParameters) {
+			t.Fatalf("%v", err)
+		}
+	})
 }
