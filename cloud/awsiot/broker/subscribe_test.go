@@ -107,10 +107,26 @@ func TestMatching(t *testing.T) {
 			filter, topic string
 			want          bool
 		}{
-			{"x/#", "x", false}, {"x/#", "x/", true}, {"x/#", "x/y/z", true}, {"x/+", "x/y", true}, {"x/+", "x/y/z", false},
-			{"x/+", "x", false}, {"+", "x", true}, {"+/y", "x/y", true}, {"#", "x/y", true}, {"#", "$aws/x", false}, {"+/x", "$aws/x", false},
-			{"$aws/+", "$aws/x", true}, {"$aws/x/#", "$aws/x/y", true}, {"x", "x", true}, {"x", "X", false}, {"/x", "x", false}, {"+/x", "/x", true},
-			{"$share/g/x/#", "x", false}, {"$share/g/x/#", "x/y", true}, {"$share/g/#", "$aws/x", false},
+			{"x/#", "x", false},
+			{"x/#", "x/", true},
+			{"x/#", "x/y/z", true},
+			{"x/+", "x/y", true},
+			{"x/+", "x/y/z", false},
+			{"x/+", "x", false},
+			{"+", "x", true},
+			{"+/y", "x/y", true},
+			{"#", "x/y", true},
+			{"#", "$aws/x", false},
+			{"+/x", "$aws/x", false},
+			{"$aws/+", "$aws/x", true},
+			{"$aws/x/#", "$aws/x/y", true},
+			{"x", "x", true},
+			{"x", "X", false},
+			{"/x", "x", false},
+			{"+/x", "/x", true},
+			{"$share/g/x/#", "x", false},
+			{"$share/g/x/#", "x/y", true},
+			{"$share/g/#", "$aws/x", false},
 		} {
 			cl, _ := c.dial(fmt.Sprint("x", i), cert, 4)
 			cl.sub(tc.filter)
@@ -136,7 +152,9 @@ func TestQoS(t *testing.T) {
 			published byte
 			want      byte
 		}{
-			{filters(0, "a"), 1, 0}, {filters(1, "b"), 0, 0}, {filters(1, "c"), 1, 1},
+			{filters(0, "a"), 1, 0},
+			{filters(1, "b"), 0, 0},
+			{filters(1, "c"), 1, 1},
 			{append(filters(0, "d"), filters(1, "+")...), 1, 1},
 		} {
 			if got := cl.subscribeAll(tc.subs...); got[0] != tc.subs[0].Qos {
