@@ -3,6 +3,8 @@ package rules
 // Rule is a topic rule.
 type Rule struct {
 	Name        string
+	Description string
+	SQL         string // as it was written
 	Query       *Query
 	Actions     []Action
 	ErrorAction *Action // nil: none

@@ -8,13 +8,14 @@ import (
 // Topic is the topic of a republish action: text with substitution templates, as in "unit/${topic(2)}/state". Two $ at
 // the start stand for one: so a reserved topic is written.
 type Topic struct {
+	text  string
 	parts []expr
 	looks bool
 }
 
 // ParseTopic reads the topic of a republish action. Errors are *SQLError, counted within the topic.
 func ParseTopic(text string) (*Topic, error) {
-	t := &Topic{}
+	t := &Topic{text: text}
 	rest, at := text, 0
 	if strings.HasPrefix(rest, "$$") {
 		rest, at = rest[1:], 1
@@ -63,6 +64,9 @@ func parseExpr(text string) (x expr, looks bool, err error) {
 	}
 	return x, p.looks, nil
 }
+
+// String returns the topic as it was written.
+func (t *Topic) String() string { return t.text }
 
 // make fills the templates in. What is undefined leaves nothing.
 func (t *Topic) make(in RuleInput) (string, error) {
