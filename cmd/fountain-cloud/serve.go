@@ -8,8 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,13 +21,15 @@ import (
 	"fountain/agent/beverage"
 	"fountain/cloud/awsiot"
 	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/control"
+	"fountain/cloud/awsiot/objects"
+	"fountain/cloud/awsiot/provision"
 	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/console"
 	"fountain/cloud/ingest"
 	"fountain/cloud/store"
 	"fountain/deploy"
 	"fountain/internal/atomicfile"
-	"fountain/internal/localhttp"
 	"fountain/internal/logkey"
 	"fountain/internal/problem"
 	"fountain/sync/wire"
@@ -42,7 +42,8 @@ const (
 	lockFile      = "lock"
 )
 
-// Endpoints is what endpoints.json says. Paths are absolute. HTTPS and Control are empty while nothing answers there.
+// Endpoints is what endpoints.json says. Paths are absolute. HTTPS is the devices' HTTPS interface, Control what
+// "aws iot --endpoint-url" takes.
 type Endpoints struct {
 	MQTT      string `json:"mqtt"`
 	HTTPS     string `json:"https"`
@@ -55,10 +56,10 @@ type Endpoints struct {
 }
 
 type serveFlags struct {
-	dir, mqtt, http, template, region, account, role string
-	ledger                                           time.Duration
-	dropEvery                                        int64
-	verbose                                          bool
+	dir, mqtt, http, https, control, template, region, account, role, allow string
+	ledger                                                                  time.Duration
+	dropEvery                                                               int64
+	verbose                                                                 bool
 }
 
 func serveCommand(stderr io.Writer) *cobra.Command {
@@ -75,6 +76,9 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 	fl.StringVar(&f.dir, "dir", "", "directory of everything the cloud keeps (needed)")
 	fl.StringVar(&f.mqtt, "mqtt", "127.0.0.1:8883", "address of MQTT over TLS; port 0 picks one")
 	fl.StringVar(&f.http, "http", "127.0.0.1:8080", "address of the console; port 0 picks one")
+	fl.StringVar(&f.https, "https", "127.0.0.1:0", "address of the devices' HTTPS interface; port 0 picks one")
+	fl.StringVar(&f.control, "control", "127.0.0.1:0", "address of the AWS control plane, for aws iot --endpoint-url; port 0 picks one")
+	fl.StringVar(&f.allow, "allow-list", "", "file of the serials that may be claimed, one a line; without it every serial may, once")
 	fl.StringVar(&f.template, "template", "", "CloudFormation template instead of the built-in one")
 	fl.StringVar(&f.region, "region", "us-east-1", "AWS region to pretend")
 	fl.StringVar(&f.account, "account", "123456789012", "AWS account to pretend")
@@ -119,18 +123,12 @@ func serve(ctx context.Context, f serveFlags, stderr io.Writer) (err error) {
 	if err := db.AllOffline(ctx, time.Now().UnixMilli()); err != nil {
 		return err
 	}
-	mqttAddr, err := localhttp.Listen(f.mqtt, "--mqtt")
+	ls, err := f.listen()
 	if err != nil {
 		return err
 	}
-	defer mqttAddr.Close() // closed by the broker; again does no harm
-	httpAddr, err := localhttp.Listen(f.http, "--http")
-	if err != nil {
-		return err
-	}
-	defer httpAddr.Close() // closed by the server; again does no harm
-	hosts := hostsOf(f.mqtt)
-	ca, err := authority.Open(dir, hosts...)
+	defer ls.close() // closed by their servers; again does no harm
+	ca, err := authority.Open(dir, append(hostsOf(f.mqtt), hostsOf(f.https)...)...)
 	if err != nil {
 		return err
 	}
@@ -138,15 +136,15 @@ func serve(ctx context.Context, f serveFlags, stderr io.Writer) (err error) {
 		return err
 	}
 	s := &server{db: db, log: log}
-	if err := s.wire(f, stack, ca); err != nil {
+	if err := s.wire(f, dir, stack, ca, ls); err != nil {
 		return err
 	}
 	e := Endpoints{
-		MQTT: "localhost:" + port(mqttAddr), Console: "http://localhost:" + port(httpAddr),
+		MQTT: ls.mqtt.local(), HTTPS: "https://" + ls.https.local(), Console: "http://" + ls.console.local(), Control: "http://" + ls.control.local(),
 		CA: filepath.Join(dir, authority.FileCA), ClaimCert: filepath.Join(dir, authority.FileClaimCert), ClaimKey: filepath.Join(dir, authority.FileClaimKey),
 		Template: template,
 	}
-	return s.run(ctx, mqttAddr, httpAddr, hostsOf(f.http), func() error {
+	return s.run(ctx, ls, func() error {
 		b, err := json.MarshalIndent(e, "", "  ")
 		if err != nil {
 			return err
@@ -154,7 +152,7 @@ func serve(ctx context.Context, f serveFlags, stderr io.Writer) (err error) {
 		if err := atomicfile.Write(endpoints, append(b, '\n'), 0o644); err != nil {
 			return notWritable(endpoints, err)
 		}
-		log.Info("cloud is ready", slog.String("mqtt", e.MQTT), slog.String("console", e.Console), logkey.Path, endpoints)
+		log.Info("cloud is ready", slog.String("mqtt", e.MQTT), slog.String("console", e.Console), slog.String("control", e.Control), logkey.Path, endpoints)
 		return nil
 	})
 }
@@ -245,29 +243,6 @@ func openDir(dir string) (abs string, unlock func(), err error) {
 	return abs, func() { _ = l.Close() }, nil // closing unlocks
 }
 
-// hostsOf lists the names under which a listener may be called beside localhost.
-func hostsOf(addr string) []string {
-	var out []string
-	if host, _, err := net.SplitHostPort(addr); err == nil && host != "" {
-		out = append(out, host)
-		if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
-			return out
-		}
-	}
-	if name, err := os.Hostname(); err == nil { // open to the network: also by the machine's name
-		out = append(out, name)
-	}
-	return out
-}
-
-func port(l net.Listener) string {
-	_, p, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		panic(err) // a TCP listener has a port
-	}
-	return p
-}
-
 // server is the running cloud.
 type server struct {
 	db      *store.SQLite
@@ -275,17 +250,29 @@ type server struct {
 	broker  *awsiot.Core
 	ingest  *ingest.Ingest
 	console *console.Console
+	http    *control.Control
 }
 
-// wire connects rule engine, ingest, ledger and console.
-func (s *server) wire(f serveFlags, st *stack.Stack, ca *authority.Authority) error {
+// wire connects rule engine, ingest, ledger, console and the HTTP side.
+func (s *server) wire(f serveFlags, dir string, st *stack.Stack, ca *authority.Authority, ls *listeners) error {
 	catalogue, err := beverage.Default()
+	if err != nil {
+		return err
+	}
+	files, err := objects.New(objects.Config{
+		Dir: filepath.Join(dir, "objects"), Region: st.Region, Secret: ca.Secret("objects"),
+		BaseURL: func() string { return "https://" + ls.https.local() },
+	})
+	if err != nil {
+		return err
+	}
+	hook, err := s.hook(f.allow)
 	if err != nil {
 		return err
 	}
 	var accepted atomic.Int64
 	cfg := awsiot.Config{
-		Stack: st, Authority: ca, Store: s.db, Log: s.log,
+		Stack: st, Authority: ca, Store: s.db, Hook: hook, Objects: files, Log: s.log,
 		Deliver: func(ctx context.Context, m awsiot.QueueMessage) error {
 			if m.Error {
 				return s.ingest.HandleDead(ctx, m.Body)
@@ -303,6 +290,9 @@ func (s *server) wire(f serveFlags, st *stack.Stack, ca *authority.Authority) er
 		cfg.DropAccepted = func(_, _ string) bool { return accepted.Add(1)%f.dropEvery == 0 }
 	}
 	if s.broker, err = awsiot.New(cfg); err != nil {
+		return err
+	}
+	if s.http, err = s.broker.HTTP(ls.endpoint, files); err != nil {
 		return err
 	}
 	s.console, err = console.New(console.Config{
@@ -324,23 +314,31 @@ func (s *server) wire(f serveFlags, st *stack.Stack, ca *authority.Authority) er
 	return nil
 }
 
+// hook decides who may claim.
+func (s *server) hook(allow string) (provision.Hook, error) {
+	once := provision.ClaimOnce{Registry: s.db}
+	if allow == "" {
+		s.log.Warn("there is no allow list (--allow-list): whoever holds the claim certificate may claim any serial, once")
+		return once, nil
+	}
+	list := provision.AllowList{Path: allow}
+	return provision.Hooks{list, once}, list.Check()
+}
+
 // run serves until ctx ends: first no more messages, then the queue is committed, then the pages end.
-func (s *server) run(ctx context.Context, mqtt, web net.Listener, hosts []string, ready func() error) error {
+func (s *server) run(ctx context.Context, ls *listeners, ready func() error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	drain, stopIngest := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopIngest()
-	h := &http.Server{
-		Handler: localhttp.Protect(s.console.Handler(), hosts...), ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	web := []*webServer{
+		s.web(ls.console, s.console.Handler()), s.web(ls.control, s.http.Handler()), s.web(ls.https, s.http.DeviceHandler()),
 	}
-	g.Go(func() error { return s.broker.Serve(mqtt) })
+	web[2].TLSConfig = s.http.TLS()
+	g.Go(func() error { return s.broker.Serve(ls.mqtt.l) })
 	g.Go(func() error { return s.ingest.Run(drain) })
-	g.Go(func() error {
-		if err := h.Serve(web); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
+	for _, w := range web {
+		g.Go(w.serve)
+	}
 	g.Go(func() error {
 		<-ctx.Done()
 		err := s.broker.Close()
@@ -348,7 +346,10 @@ func (s *server) run(ctx context.Context, mqtt, web net.Listener, hosts []string
 		s.console.Close()
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 		defer cancel()
-		return errors.Join(err, h.Shutdown(stop))
+		for _, w := range web {
+			err = errors.Join(err, w.Shutdown(stop))
+		}
+		return err
 	})
 	g.Go(ready)
 	err := g.Wait()

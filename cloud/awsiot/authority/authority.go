@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -197,6 +198,13 @@ func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
 	return pool
+}
+
+// Secret derives a secret for one purpose; it stays the same as long as the authority does.
+func (a *Authority) Secret(purpose string) []byte {
+	mac := hmac.New(sha256.New, a.key.D.Bytes())
+	_, _ = mac.Write([]byte(purpose)) // never fails
+	return mac.Sum(nil)
 }
 
 // PEM is the authority's certificate, which units pin.
