@@ -192,7 +192,11 @@ type evaluator struct {
 	params   map[string]string
 	mappings map[string]map[string]map[string]any
 	trial    bool
+	calls    int
 }
+
+// maxCalls bounds the work of one evaluation: nested functions can multiply without end in a few hundred bytes.
+const maxCalls = 10_000
 
 func (e *evaluator) resource(pl *Plan, kind string, props map[string]any) (err error) {
 	optional := func(key string, to *string) { // the first error stays
@@ -211,7 +215,7 @@ func (e *evaluator) resource(pl *Plan, kind string, props map[string]any) (err e
 		case "INACTIVE":
 			pl.Inactive = true
 		default:
-			return errors.Join(err, errors.New("Status must be ACTIVE or INACTIVE"))
+			return errors.Join(err, fmt.Errorf("%q is no Status: want ACTIVE or INACTIVE", status))
 		}
 	case "AWS::IoT::Policy":
 		var name string
@@ -312,6 +316,9 @@ func (e *evaluator) text(v any) (string, error) {
 }
 
 func (e *evaluator) call(fn string, arg any) (string, error) {
+	if e.calls++; e.calls > maxCalls {
+		return "", errors.New("the template calls too many functions")
+	}
 	args, _ := arg.([]any)
 	switch fn {
 	case "Ref":

@@ -240,12 +240,8 @@ func (r *resolver) outputs(n *yaml.Node) error {
 			switch key.Value {
 			case "Value", "Export", "Description":
 			case "Condition":
-				made, err := r.decide(x.Value, x.Line)
-				if err != nil {
+				if _, err := r.decide(x.Value, x.Line); err != nil {
 					return err
-				}
-				if !made {
-					continue
 				}
 			default:
 				return r.errorf(key.Line, "output %s: there is no %s", k.Value, key.Value)
