@@ -166,7 +166,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 	if a.boot, err = record.BootID(); err != nil {
 		return nil, err
 	}
-	if a.store, err = store.Open(filepath.Join(cfg.State, storeDir), store.Options{
+	if a.store, err = store.Open(filepath.Join(cfg.State, StoreDir), store.Options{
 		Board: boardOf(deps.Board), OnDamage: a.damaged, Yield: func(ctx context.Context) error { return a.yield.Idle(ctx) },
 		Belongs: belongs, Check: deps.CheckStore,
 	}); err != nil {
@@ -179,6 +179,9 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 	}()
 	for _, d := range a.store.Damages() {
 		a.damaged(d)
+	}
+	if n := a.store.Stats().Rejected; n > 0 {
+		a.board.Set(alarm.Alarm{Name: alarm.RecordRefused, Evidence: fmt.Sprintf("%d set aside before the start", n)})
 	}
 	if err := a.identify(); err != nil {
 		return nil, err

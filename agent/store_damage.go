@@ -12,8 +12,8 @@ import (
 	"fountain/internal/logkey"
 )
 
-// storeDir is the pour buffer's directory in the state directory.
-const storeDir = "pours"
+// StoreDir is the pour buffer's directory in the state directory.
+const StoreDir = "pours"
 
 // belongs tells whether a body rescued from a damaged file is the record of its place: a record names it.
 func belongs(log string, seq uint64, body []byte) bool {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -84,21 +86,36 @@ func (r *rotating) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// old is the path of the i-th file that was put aside.
+func (r *rotating) old(i int) string { return r.path + "." + strconv.Itoa(i) }
+
 func (r *rotating) rotate() error {
 	_ = r.f.Close() // every write has been checked
 	keep := max(r.rot.Keep, 1)
-	old := func(i int) string { return r.path + "." + strconv.Itoa(i) }
-	_ = os.Remove(old(keep)) // may not exist
+	_ = os.Remove(r.old(keep)) // may not exist
 	for i := keep - 1; i >= 1; i-- {
-		_ = os.Rename(old(i), old(i+1)) // may not exist
+		_ = os.Rename(r.old(i), r.old(i+1)) // may not exist
 	}
-	if err := os.Rename(r.path, old(1)); err != nil {
+	if err := os.Rename(r.path, r.old(1)); err != nil {
 		return err
 	}
 	for i := 1; i <= keep && r.rot.MaxAge > 0; i++ {
-		if fi, err := os.Stat(old(i)); err == nil && r.now().Sub(fi.ModTime()) > r.rot.MaxAge {
-			_ = os.Remove(old(i)) // the next rotation tries again
+		if fi, err := os.Stat(r.old(i)); err == nil && r.now().Sub(fi.ModTime()) > r.rot.MaxAge {
+			_ = os.Remove(r.old(i)) // the next rotation tries again
 		}
 	}
 	return r.open()
+}
+
+// dropOld removes every file that was put aside.
+func (r *rotating) dropOld() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs []error
+	for i := 1; i <= max(r.rot.Keep, 1); i++ {
+		if err := os.Remove(r.old(i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -38,6 +38,7 @@ const usage = `fountaind is the agent of one dispenser: it pours, keeps the reco
 Usage:
   fountaind --config FILE --state DIR [--rig sim|FILE] [--endpoints FILE]
   fountaind check-config FILE [--print]
+  fountaind store restore FILE --state DIR [--force]
 
 Examples:
   fountaind --config /etc/fountain/fountaind.yaml --state /var/lib/fountain --rig /etc/fountain/rig.yaml
@@ -71,14 +72,17 @@ func main() {
 	os.Exit(code)
 }
 
-func run(ctx context.Context, args, environ []string, _ io.Reader, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) == 2 && args[0] == verifyStore {
 		return store.CheckFile(args[1], stdout)
 	}
 	var err error
-	if len(args) > 0 && args[0] == "check-config" {
+	switch {
+	case len(args) > 0 && args[0] == "check-config":
 		err = checkConfig(args[1:], environ, stdout, stderr)
-	} else {
+	case len(args) > 0 && args[0] == "store":
+		err = storeCommand(args[1:], stdin, stdout)
+	default:
 		var o options
 		if o, err = parse(args, stdout); err == nil {
 			err = serve(ctx, o, environ, stderr)
@@ -174,7 +178,7 @@ func serve(ctx context.Context, o options, environ []string, stderr io.Writer) (
 	defer guard.Close() // the guard shuts MASTER
 	tried = true
 	a, err := agent.New(ctx, agent.Config{State: o.state, Run: o.run, Rig: hardware.kind, Config: cfg},
-		agent.Deps{Guard: guard, Log: log, Level: level, Open: hardware.open, Loop: hardware.loop, CheckStore: checkStore(log)})
+		agent.Deps{Guard: guard, Log: log, Level: level, Open: hardware.open, Loop: hardware.loop, CheckStore: checkStore(log), Shed: shedders(out)})
 	if err != nil {
 		return err
 	}
