@@ -149,6 +149,7 @@ type cuts interface {
 type scene struct {
 	name    string
 	history func(*stage)
+	copies  bool     // the life backs up and restores
 	damaged bool     // the history damaged a file
 	wrong   wrong    // planted in the life whose power is cut
 	caught  []string // by these: enough cuts were made
@@ -178,6 +179,7 @@ var scenes = []scene{
 		s.live(life{Pours: 20, KillIn: "append", KillAt: 80})
 		s.spoil(filepath.Join(s.dir, stateFile))
 	}},
+	{name: "backing up and restoring", copies: true},
 	{name: "on another board", history: func(s *stage) { s.live(life{Pours: 15, Board: "old"}) }},
 }
 
@@ -276,7 +278,7 @@ func (s *stage) begin(sc scene) life {
 	if _, err := s.notes.WriteString("power on"); err != nil {
 		s.t.Fatal(err)
 	}
-	return life{Pours: 25, Damaged: sc.damaged, Wrong: sc.wrong, Board: "board"}
+	return life{Pours: 25, Copies: sc.copies, Damaged: sc.damaged, Wrong: sc.wrong, Board: "board"}
 }
 
 // noteSteps lists the steps after which there was a promise, by kinds of promises.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -35,6 +36,7 @@ type life struct {
 	Trace  string   // keep the calls with the promises in this file
 	Alone  bool     // there is no ledger: the receiver has what it was sent
 	Keep   bool     // nothing is delivered
+	Copies bool     // backs up and restores between pours
 
 	Damaged bool  // the directory was damaged: that is no fault
 	Wrong   wrong // what it does wrong: the negative controls
@@ -52,7 +54,7 @@ const (
 )
 
 // What the child is doing, for the page of memory.
-var phases = []string{"start", "open", "intent", "append", "roll", "read", "acknowledge", "retire", "setting", "renew", "backup", "close"}
+var phases = []string{"start", "open", "intent", "append", "roll", "read", "acknowledge", "retire", "setting", "renew", "backup", "restore", "close"}
 
 const segmentOfLives = 6 // records: it rolls often
 
@@ -167,11 +169,7 @@ func (l *life) live(t *teller) error {
 		return err
 	}
 	t.doing("close")
-	if err := s.Close(); err != nil {
-		return err
-	}
-	t.note("closed")
-	return nil
+	return v.s.Close()
 }
 
 func (v *living) run() error {
@@ -248,6 +246,54 @@ func (v *living) chores(n int) (err error) {
 		if err = v.s.Renew(); err == nil {
 			v.notef("renewed %s", v.s.Log())
 		}
+	}
+	if v.Copies && v.rnd.IntN(12) == 0 && err == nil {
+		if err = v.backUp(); err == nil && v.rnd.IntN(2) == 0 {
+			err = v.restore()
+		}
+	}
+	return err
+}
+
+func (v *living) backUp() (err error) {
+	v.doing("backup")
+	f, err := os.Create(v.Dir + ".backup.new")
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(v.s.Backup(context.Background(), f, nil), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(v.Dir+".backup.new", v.Dir+".backup")
+}
+
+// restore puts the backup, which has everything, in the place of the store. A new log begins.
+func (v *living) restore() error {
+	v.doing("restore")
+	v.notef("renew %s", v.s.Log())
+	if err := v.s.Close(); err != nil {
+		return err
+	}
+	f, err := os.Open(v.Dir + ".backup")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := Restore(v.Dir, f, false); err != nil {
+		return err
+	}
+	if v.s, err = Open(v.Dir, v.options()); err != nil {
+		return err
+	}
+	v.notef("renewed %s", v.s.Log())
+	return removeReplaced(v.Dir)
+}
+
+// removeReplaced makes room: lives restore often.
+func removeReplaced(dir string) error {
+	list, err := filepath.Glob(dir + ".re*-*")
+	for _, path := range list {
+		err = errors.Join(err, os.RemoveAll(path))
 	}
 	return err
 }

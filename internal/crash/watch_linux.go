@@ -21,8 +21,8 @@ const (
 	Pretend               // it does not happen, and the program is told that it did: a disk that lies
 )
 
-// ops are the calls by number. Plain writes count only above eightBytes: the runtime wakes its poller by writing less, and
-// would wait for itself.
+// ops are the calls by number. Plain writes count only above eightBytes, since the runtime wakes its poller by writing less
+// and would wait for itself, and not to the standard files: a dying program has to say why.
 var ops = []struct {
 	nr uint32
 	op Op
@@ -40,7 +40,10 @@ var ops = []struct {
 	{unix.SYS_WRITE, Write},
 }
 
-const eightBytes = 8
+const (
+	eightBytes = 8
+	stderr     = 2
+)
 
 // seccompNotif and seccompResp are struct seccomp_notif and seccomp_notif_resp of linux/seccomp.h.
 type seccompNotif struct {
@@ -129,7 +132,7 @@ func listen() (fd int, err error) {
 
 // filter is the program the kernel runs at each call: struct seccomp_data has the number at 0 and the arguments from 16.
 func filter() []unix.SockFilter {
-	const thirdArg = 16 + 8*2
+	const firstArg, thirdArg = 16, 16 + 8*2
 	load := func(off uint32) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: off}
 	}
@@ -144,7 +147,14 @@ func filter() []unix.SockFilter {
 		case unix.SYS_OPENAT:
 			then = []unix.SockFilter{load(thirdArg), {Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: unix.O_CREAT, Jf: 1}, then[0], ret(unix.SECCOMP_RET_ALLOW)}
 		case unix.SYS_WRITE:
-			then = []unix.SockFilter{load(thirdArg), {Code: unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K, K: eightBytes, Jf: 1}, then[0], ret(unix.SECCOMP_RET_ALLOW)}
+			then = []unix.SockFilter{
+				load(firstArg),
+				{Code: unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K, K: stderr, Jf: 3},
+				load(thirdArg),
+				{Code: unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K, K: eightBytes, Jf: 1},
+				then[0],
+				ret(unix.SECCOMP_RET_ALLOW),
+			}
 		}
 		isNot.Jf = uint8(len(then))
 		prog = append(append(prog, isNot), then...)
