@@ -49,7 +49,7 @@ func root(stdout, stderr io.Writer, args []string) *cobra.Command {
 	c.SetErr(stderr)
 	c.SetArgs(args)
 	c.CompletionOptions.DisableDefaultCmd = true
-	c.AddCommand(serveCommand(stderr), consumptionCommand(stdout), unitCommand(stdout))
+	c.AddCommand(serveCommand(stderr), consumptionCommand(stdout), thingsCommand(stdout), recallCommand(stdout))
 	strict(c)
 	return c
 }

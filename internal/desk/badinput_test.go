@@ -59,7 +59,7 @@ var wrongUse = []bad{
 	{name: "cloud/account", cmd: "fountain-cloud serve --dir c --account 12", code: 2, where: "--account 12", to: "give 12 digits"},
 	{name: "cloud/region", cmd: "fountain-cloud serve --dir c --region moon", code: 2, where: "--region moon", to: "give one such as us-east-1"},
 	{name: "cloud/ledger", cmd: "fountain-cloud serve --dir c --ledger-interval 0s", code: 2, where: "--ledger-interval", to: "give a duration"},
-	{name: "cloud/release nothing", cmd: "fountain-cloud unit release", code: 2, where: "fountain-cloud unit release", to: "see fountain-cloud unit release --help"},
+	{name: "cloud/release nothing", cmd: "fountain-cloud things release", code: 2, where: "fountain-cloud things release", to: "see fountain-cloud things release --help"},
 	{name: "cloud/no data", cmd: "fountain-cloud consumption export --dir {dir}/c", code: 2, where: "{dir}/c/cloud.db", to: "give --dir the directory of fountain-cloud serve"},
 	{name: "desk/unknown flag", cmd: "fountain-desk --colour", code: 2, where: "-colour", to: "see fountain-desk --help"},
 	{name: "desk/argument", cmd: "fountain-desk now", code: 2, where: "now", to: "see fountain-desk --help"},
@@ -233,7 +233,8 @@ func shortDir(t *testing.T) string {
 func TestHelp(t *testing.T) {
 	for _, c := range []string{
 		"fountaind", "fountaind check-config", "fountain-guard", "fountain-plant", "fountain-ui", "fountain-desk", "fountain-cloud", "fountain-cloud serve",
-		"fountain-cloud consumption tail", "fountain-cloud consumption export", "fountain-cloud unit list", "fountain-cloud unit release",
+		"fountain-cloud consumption tail", "fountain-cloud consumption export", "fountain-cloud things list", "fountain-cloud things release",
+		"fountain-cloud things decommission", "fountain-cloud recall add", "fountain-cloud recall remove", "fountain-cloud recall list",
 		"fountainctl", "fountainctl status", "fountainctl brands", "fountainctl pour", "fountainctl watch",
 	} {
 		t.Run(c, func(t *testing.T) {

@@ -118,6 +118,10 @@ func userProperties(v string) (out []broker.UserProperty, err error) {
 	if err != nil {
 		return nil, invalid("userProperties are not base64")
 	}
+	var text string
+	if json.Unmarshal(b, &text) == nil { // SDKs encode a text that is JSON already once more
+		b = []byte(text)
+	}
 	var all []map[string]string
 	if err := json.Unmarshal(b, &all); err != nil {
 		return nil, invalid("userProperties are no list of objects: %v", err)

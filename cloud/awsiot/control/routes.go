@@ -1,5 +1,8 @@
 package control
 
+// ownOp marks what AWS does not have: on AWS these are the business of the pre-provisioning hook's own table.
+const ownOp = "fountain:"
+
 // routes lists every operation served, by plane. Method and path are AWS's.
 func (c *Control) routes() map[string][]route {
 	return map[string][]route{
@@ -18,6 +21,9 @@ func (c *Control) routes() map[string][]route {
 			{"ListPrincipalThingsV2", "GET", "/principals/things-v2", c.listPrincipalThingsV2},
 			{"ListThingGroupsForThing", "GET", "/things/{thingName}/thing-groups", c.listGroupsForThing},
 			{"GetThingConnectivityData", "POST", "/things/{thingName}/connectivity-data", c.connectivity},
+
+			{ownOp + "ReleaseSerial", "POST", "/fountain/serials/{serial}/release", c.releaseSerial},
+			{ownOp + "DescribeUnit", "GET", "/fountain/things/{thingName}", c.describeUnit},
 
 			{"CreateThingType", "POST", "/thing-types/{thingTypeName}", c.createType},
 			{"DescribeThingType", "GET", "/thing-types/{thingTypeName}", c.describeType},
