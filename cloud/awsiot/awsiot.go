@@ -74,6 +74,7 @@ type Core struct {
 	*broker.Broker
 	cfg       Config
 	who       *identity.Source
+	rules     *rules.Engine
 	shadows   *shadow.Service
 	jobs      *jobs.Service
 	provision *provision.Service
@@ -98,7 +99,10 @@ func New(cfg Config) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{Broker: b, cfg: cfg, who: who, shadows: shadow.New(cfg.Store, b.Publish, cfg.Log)}
+	engine.Republish = func(topic string, qos byte, payload []byte) error {
+		return b.Inject(context.Background(), "", broker.Message{Topic: topic, QoS: qos, Payload: payload})
+	}
+	c := &Core{Broker: b, cfg: cfg, who: who, rules: engine, shadows: shadow.New(cfg.Store, b.Publish, cfg.Log)}
 	if err := c.startJobs(cfg); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
@@ -134,6 +138,9 @@ func (c *Core) Close() error {
 	c.stop()
 	return c.Broker.Close()
 }
+
+// RuleCounts returns the figures of every rule that ran or was asked for, by name.
+func (c *Core) RuleCounts() map[string]rules.Counts { return c.rules.Counts() }
 
 // Jobs is the job service, for REST.
 func (c *Core) Jobs() *jobs.Service { return c.jobs }

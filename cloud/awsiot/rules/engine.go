@@ -149,6 +149,9 @@ func (e *Engine) run(ctx context.Context, r *Rule, seen string, in In) error {
 	if len(failures) == 0 {
 		return nil
 	}
+	if ctx.Err() != nil { // the cloud is going: better not acknowledged than dead
+		return fmt.Errorf("rule %s: %s: %w", r.Name, failures[0].Action, ctx.Err())
+	}
 	e.Log.Warn("rule failed", logkey.Rule, r.Name, logkey.Topic, in.Topic, logkey.Thing, in.ClientID,
 		logkey.Action, failures[0].Action, logkey.Err, failures[0].Message)
 	if r.ErrorAction == nil {

@@ -79,7 +79,7 @@ func Load(template []byte, where string, loc Location) (*Stack, error) {
 			}
 		}
 	}
-	return s, nil
+	return s, s.checkRings(r)
 }
 
 // TemplateName returns the name of the only provisioning template, or an error when there is none or several.

@@ -258,3 +258,48 @@ func FuzzProvisioningBody(f *testing.F) {
 		}
 	})
 }
+
+// ruleTemplate is a stack with one rule that publishes again.
+const ruleTemplate = `
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: sts:AssumeRole, Principal: {Service: iot.amazonaws.com}}]}
+      Policies:
+        - PolicyName: p
+          PolicyDocument: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: iot:Publish, Resource: !Sub "arn:aws:iot:${AWS::Region}:${AWS::AccountId}:topic/out/*"}]}
+  Rule:
+    Type: AWS::IoT::TopicRule
+    Properties:
+      RuleName: again
+      TopicRulePayload:
+        AwsIotSqlVersion: "2016-03-23"
+        Sql: SELECT * FROM 'in/+'
+        Actions: [{Republish: {RoleArn: !GetAtt Role.Arn, Topic: "out/${topic(2)}", Qos: 1}}]
+`
+
+func TestRepublishRule(t *testing.T) {
+	s, err := Load([]byte(ruleTemplate), "t.yaml", Location{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := s.Rules["again"].Actions; len(a) != 1 || a[0].Topic.String() != "out/${topic(2)}" || a[0].QoS != 1 {
+		t.Fatalf("%+v", a)
+	}
+	for _, tc := range []struct{ old, with, says string }{
+		{`"out/${topic(2)}"`, `"in/${topic(2)}"`, "in a ring"},
+		{`"out/${topic(2)}"`, `"${topic()}"`, "in a ring"},
+		{`"out/${topic(2)}"`, `"$$aws/rules/again/x"`, "in a ring"},
+		{`FROM 'in/+'`, `FROM '#'`, "in a ring"},
+		{`"out/${topic(2)}"`, `"out/${topik(2)}"`, "character 7"},
+		{`Action: iot:Publish`, `Action: sqs:SendMessage`, "does not allow iot:Publish"},
+		{`Qos: 1`, `Qos: 2`, "between 0 and 1"},
+		{`Republish: {`, `Repuplish: {`, "Repuplish"},
+		{`Sql: SELECT`, `RuleDisabled: maybe, Sql: SELECT`, "not YAML"},
+	} {
+		if _, err := Load([]byte(strings.Replace(ruleTemplate, tc.old, tc.with, 1)), "t.yaml", Location{}); err == nil || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: %v, want %q", tc.with, err, tc.says)
+		}
+	}
+}
