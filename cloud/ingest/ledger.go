@@ -38,6 +38,12 @@ type pace struct {
 // reportAfter is how long after it connected a unit has reported what it has, at the latest.
 const reportAfter = 15 * time.Second
 
+// How long after a question that did not move a mark it is asked again.
+const (
+	askAgainAfter = 24 * time.Hour
+	askAgainSoon  = time.Hour
+)
+
 func (l *ledger) unit(thing string) *pace {
 	p := l.units[thing]
 	if p == nil {
@@ -214,7 +220,8 @@ func (l *ledger) state(ctx context.Context, thing string) (state, gaps string, e
 
 // compare looks for records that the unit was told are committed and the store does not have: it was restored from a
 // backup. The unit is asked for them. If that does not move the mark, the unit has them no more and passed over them:
-// it is not asked a second time from there.
+// it is not asked again from there for a while. Not for ever, because the backup may be of the time between the asking
+// and the answer.
 func (l *ledger) compare(ctx context.Context, thing string, marks []store.Mark) (_ []store.Mark, asked bool, _ error) {
 	raw, err := l.cfg.Ledger.ReportedShadow(ctx, thing, wire.LedgerShadow)
 	if err != nil {
@@ -231,7 +238,11 @@ func (l *ledger) compare(ctx context.Context, thing string, marks []store.Mark) 
 		if k >= 0 {
 			mark = marks[k]
 		}
-		vain := mark.Restore != 0 && mark.AskedAt == mark.Upto
+		patience := askAgainAfter
+		if r.Acked > mark.Last { // a hole within a log is left by damage; what is above the newest, hardly ever
+			patience = askAgainSoon
+		}
+		vain := mark.Restore != 0 && mark.AskedAt == mark.Upto && time.Since(time.Unix(int64(mark.Restore), 0)) < patience
 		if r == nil || r.Acked <= mark.Upto || r.Restore != mark.Restore && mark.Restore != 0 || vain {
 			continue
 		}

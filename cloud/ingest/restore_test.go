@@ -55,6 +55,35 @@ func TestRestoredCloudAsksAgain(t *testing.T) {
 	})
 }
 
+// The backup is of the time between the asking and the answer: the question is asked once more, though not at once.
+func TestRestoredToBeforeTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, s := newMemory(), &shadows{}
+		i := start(t, m, s)
+		i.mustHandle(t, body("u1", record("u1", "a", 1)))
+		time.Sleep(time.Second)
+		s.says(wire.LedgerReport{"a": {Last: 9, Acked: 9}})
+		i.Connected("u1")
+		time.Sleep(time.Second)
+		w := s.all()
+		first := w[len(w)-1].ack["a"].Restore
+		s.says(wire.LedgerReport{"a": {Last: 9, Acked: 9, Restore: first}}) // it answered, and that is forgotten
+		i.Connected("u1")
+		time.Sleep(time.Minute)
+		w = s.all()
+		if a := w[len(w)-1].ack["a"]; a.Restore != first {
+			t.Errorf("asked again at once: %+v", a)
+		}
+		time.Sleep(askAgainSoon)
+		i.Connected("u1")
+		time.Sleep(time.Minute)
+		w = s.all()
+		if a := w[len(w)-1].ack["a"]; a.Restore <= first {
+			t.Errorf("never asked again: %+v", a)
+		}
+	})
+}
+
 // The report of a unit that has just connected comes a moment after the ledger was written for it.
 func TestReportIsLookedAtLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
