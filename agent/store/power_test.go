@@ -181,10 +181,11 @@ const diskSize = 16 << 20
 func cutDisk(t *testing.T, n int, sc scene, rnd *rand.Rand) *faults {
 	t.Helper()
 	dir := t.TempDir()
-	empty, err := crash.Ext4(t.Context(), dir, diskSize)
+	empty, err := crash.Ext4(t.Context(), diskSize)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer empty.Close()
 	d, err := crash.NewDisk(dir, "ext4", "data=ordered", empty)
 	if err != nil {
 		t.Fatal(err)

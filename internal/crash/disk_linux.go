@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -127,15 +128,19 @@ func (f *notesFile) Write(_ context.Context, _ fs.FileHandle, data []byte, _ int
 	return uint32(len(data)), 0
 }
 
-// NewDisk makes a disk of the image, which holds a file system of that type, and mounts it. dir is for its mount points.
-// Steps count from here on.
-func NewDisk(dir, fsType, options string, image []byte) (_ *Disk, err error) {
+// NewDisk makes a disk of an image, which holds a file system of that type, and mounts it; the image itself is left as it
+// is. dir is for the mount points. Steps count from here on.
+func NewDisk(dir, fsType, options string, from io.Reader) (_ *Disk, err error) {
+	image, err := io.ReadAll(from)
+	if err != nil {
+		return nil, fmt.Errorf("make a disk: %w", err)
+	}
 	d := &Disk{Mount: filepath.Join(dir, "mnt")}
 	fuseDir := filepath.Join(dir, "fuse")
 	if err := errors.Join(os.Mkdir(d.Mount, 0o700), os.Mkdir(fuseDir, 0o700)); err != nil {
 		return nil, fmt.Errorf("make a disk: %w", err)
 	}
-	blocks := &Blocks{start: append([]byte(nil), image...)}
+	blocks := &Blocks{start: image}
 	d.root = &diskRoot{blocks: blocks, image: &imageFile{blocks: blocks, now: append([]byte(nil), image...)}}
 	forever := time.Hour
 	d.server, err = fs.Mount(fuseDir, d.root, &fs.Options{
@@ -239,18 +244,21 @@ func MountImage(image int, at, fsType, options string) error {
 	return errors.New("find a loop device: all are busy")
 }
 
-// Ext4 makes an image of that many bytes with an empty file system, by mkfs.ext4.
-func Ext4(ctx context.Context, dir string, size int64) ([]byte, error) {
-	path := filepath.Join(dir, "image")
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
+// Ext4 makes an image in memory of that many bytes, with an empty file system, by mkfs.ext4.
+func Ext4(ctx context.Context, size int64) (*os.File, error) {
+	fd, err := unix.MemfdCreate("ext4", unix.MFD_CLOEXEC)
+	if err != nil {
 		return nil, fmt.Errorf("make an image: %w", err)
 	}
-	if err := os.Truncate(path, size); err != nil {
-		return nil, fmt.Errorf("make an image: %w", err)
+	f := os.NewFile(uintptr(fd), "ext4")
+	if err := f.Truncate(size); err != nil {
+		return nil, errors.Join(fmt.Errorf("make an image: %w", err), f.Close())
 	}
-	cmd := exec.CommandContext(ctx, "mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4", "-m", "0", "-O", "^fast_commit", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", path)
+	cmd := exec.CommandContext(ctx, "mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4", "-m", "0", "-O", "^fast_commit",
+		"-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", "/proc/self/fd/3")
+	cmd.ExtraFiles = []*os.File{f}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("make an image: mkfs.ext4: %w: %s", err, out)
+		return nil, errors.Join(fmt.Errorf("make an image: mkfs.ext4: %w: %s", err, out), f.Close())
 	}
-	return os.ReadFile(path)
+	return f, nil
 }

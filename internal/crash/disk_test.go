@@ -41,10 +41,11 @@ func TestDisk(t *testing.T) {
 		return
 	}
 	dir := t.TempDir()
-	image, err := Ext4(t.Context(), t.TempDir(), 16<<20)
+	image, err := Ext4(t.Context(), 16<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer image.Close()
 	d, err := NewDisk(dir, "ext4", "data=ordered", image)
 	if err != nil {
 		t.Fatal(err)
