@@ -71,10 +71,15 @@ func (s *Service) wakeUp() {
 
 // tick does what is due and returns when the next thing is; zero when nothing is in sight.
 func (s *Service) tick(ctx context.Context) (next time.Time, err error) {
-	now := time.Now()
+	now := time.Now().UnixMilli()
 	var jobs []string
+	late := false // an execution is
 	if err := s.cfg.Store.ReadJobs(ctx, func(tx *store.JobsTx) (err error) {
-		jobs, err = tx.DueJobs(ctx, now.UnixMilli(), chunk)
+		if jobs, err = tx.DueJobs(ctx, now, chunk); err != nil {
+			return err
+		}
+		due, err := tx.DueExecutions(ctx, now, 1)
+		late = len(due) > 0
 		return err
 	}); err != nil {
 		return next, err
@@ -83,8 +88,8 @@ func (s *Service) tick(ctx context.Context) (next time.Time, err error) {
 	for _, id := range jobs {
 		failed = errors.Join(failed, s.advanceAll(ctx, id)) // one that cannot go on must not stop the others
 	}
-	for more := true; more && failed == nil; {
-		more, failed = s.timeOut(ctx)
+	for late && failed == nil {
+		late, failed = s.timeOut(ctx)
 	}
 	if failed != nil {
 		return next, failed
