@@ -22,9 +22,7 @@ type parameter struct {
 var parameterName = regexp.MustCompile(`^[a-zA-Z0-9]{1,255}$`)
 
 func (r *resolver) parameters(n *yaml.Node) error {
-	known := map[string]bool{}
 	for k, v := range pairs(n) {
-		known[k.Value] = true
 		p := parameter{name: k.Value, line: k.Line, limits: map[string]float64{}}
 		p.value, p.given = r.loc.Parameters[k.Value]
 		if !parameterName.MatchString(p.name) {
@@ -41,11 +39,6 @@ func (r *resolver) parameters(n *yaml.Node) error {
 			return err
 		}
 		r.params[p.name] = value
-	}
-	for _, name := range sortedKeys(r.loc.Parameters) {
-		if !known[name] {
-			return r.errorf(0, "the template has no parameter %s", name)
-		}
 	}
 	return nil
 }

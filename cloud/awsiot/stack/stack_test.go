@@ -119,7 +119,6 @@ func TestRefusals(t *testing.T) {
 		{"value that is not allowed", queue(""), "none of test, live", map[string]string{"Stage": "prod"}},
 		{"number out of range", queue(""), "above 9", map[string]string{"Count": "12"}},
 		{"no number", queue(""), "no number", map[string]string{"Count": "x"}},
-		{"unknown parameter", queue(""), "no parameter Stages", map[string]string{"Stages": "x"}},
 		{"no resources", "Resources: {}\n", "no Resources", nil},
 		{"unknown section", "Transform: x\n" + queue(""), "Transform", nil},
 		{"null", queue("QueueName: "), "a value is missing", nil},

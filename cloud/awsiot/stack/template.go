@@ -10,11 +10,11 @@ import (
 	"fountain/internal/problem"
 )
 
-// Location is where a stack is said to be deployed, and the values of the template's parameters.
+// Location is where a stack is said to be deployed, and the values of parameters.
 type Location struct {
-	Region     string // default us-east-1
-	Account    string // default 123456789012
-	Parameters map[string]string
+	Region     string            // default us-east-1
+	Account    string            // default 123456789012
+	Parameters map[string]string // a template need not have all of them
 	Exports    map[string]string // what other stacks export, for Fn::ImportValue
 }
 
