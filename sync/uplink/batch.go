@@ -3,6 +3,7 @@ package uplink
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"fountain/sync/wire"
@@ -150,23 +151,26 @@ func (r *run) missing() (*batch, error) {
 	return b, nil
 }
 
-// control returns a record beside the suspect, a different one each time it did not help.
+// control returns a record to compare the suspect with, another one each time it did not help: first those that were
+// accepted before, then those that follow.
 func (r *run) control() (*batch, error) {
-	const choice = 8 // neighbours to try in turn
+	const choice = 4 // neighbours on either side
 	s := &r.u.suspect
-	entries, err := r.u.src.Read(s.last+1, choice, choice*r.room())
-	if err != nil {
-		return nil, fmt.Errorf("read log from %d: %w", s.last+1, err)
+	var all []Entry
+	for _, from := range []uint64{max(r.u.src.Oldest(), s.first-min(s.first, choice)), s.last + 1} {
+		entries, err := r.u.src.Read(from, choice, choice*r.room())
+		if err != nil {
+			return nil, fmt.Errorf("read log from %d: %w", from, err)
+		}
+		all = append(all, slices.DeleteFunc(entries, func(e Entry) bool {
+			bad, _ := unfit(e.Body)
+			return bad || from < s.first && e.Seq >= s.first
+		})...)
 	}
-	if len(entries) == 0 {
+	if len(all) == 0 {
 		return nil, nil
 	}
-	e := entries[s.tries%len(entries)]
-	if bad, _ := unfit(e.Body); bad {
-		s.tries++
-		return nil, nil
-	}
-	return &batch{entries: []Entry{e}, full: true, control: true}, nil
+	return &batch{entries: []Entry{all[s.tries%len(all)]}, full: true, control: true}, nil
 }
 
 // room is what the records of one message and their brackets may take.
