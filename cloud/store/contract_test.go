@@ -42,6 +42,10 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 		"rigs stay apart":   contractRigs,
 		"quarantine":        contractQuarantine,
 		"registry":          contractRegistry,
+		"entries":           contractEntries,
+		"seed":              contractSeed,
+		"links":             contractLinks,
+		"expired":           contractExpired,
 		"shadows":           contractShadows,
 		"retained messages": contractRetained,
 		"jobs":              contractJobs,
@@ -268,7 +272,7 @@ func contractRegistry(t *testing.T, s Store) {
 	if _, err := s.CertificateByToken(ctx, ""); !errors.Is(err, ErrNotFound) {
 		t.Fatalf("the empty token found something: %v", err)
 	}
-	if err := errors.Join(s.SetPresence(ctx, "u1", true, 10), s.SetPresence(ctx, "u1", false, 11), s.SetPresence(ctx, "u1", true, 12)); err != nil {
+	if err := errors.Join(s.SetPresence(ctx, "u1", true, 10), s.SetPresences(ctx, []Presence{{"u1", false, 11}, {"never", true, 11}, {"u1", true, 12}})); err != nil {
 		t.Fatal(err)
 	}
 	if th := must[Thing](t)(s.Thing(ctx, "u1")); th.FirstConnected != 10 || !th.Online || th.Changed != 12 {

@@ -43,6 +43,13 @@ type Thing struct {
 	Changed        int64 // when Online last changed
 }
 
+// Presence is a thing that connected or went away at a time.
+type Presence struct {
+	Thing  string
+	Online bool
+	At     int64
+}
+
 // Registration binds a pending certificate to a thing.
 type Registration struct {
 	CertificateID string
@@ -167,6 +174,8 @@ type Things interface {
 	DeleteThing(ctx context.Context, name string, expected int64) error
 	// SetPresence records that a thing connected or went away.
 	SetPresence(ctx context.Context, thing string, online bool, at int64) error
+	// SetPresences records many in order, in one transaction: a fleet that comes back does not keep pours waiting.
+	SetPresences(ctx context.Context, changes []Presence) error
 	// AllOffline is called at start: nobody is connected yet.
 	AllOffline(ctx context.Context, at int64) error
 }

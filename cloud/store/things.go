@@ -102,14 +102,23 @@ func (s *db) DeleteThing(ctx context.Context, name string, expected int64) error
 
 // SetPresence implements Things.
 func (s *db) SetPresence(ctx context.Context, thing string, online bool, at int64) error {
-	first := int64(0)
-	if online {
-		first = at
-	}
-	return s.write(ctx, "record presence of "+thing, func(tx conn) error {
-		_, err := tx.exec(ctx, `UPDATE things SET online = ?, changed = ?, first_connected = CASE WHEN first_connected = 0 THEN ? ELSE first_connected END WHERE name = ?`,
-			flag(online), at, first, thing)
-		return err
+	return s.SetPresences(ctx, []Presence{{thing, online, at}})
+}
+
+// SetPresences implements Things.
+func (s *db) SetPresences(ctx context.Context, changes []Presence) error {
+	return s.write(ctx, "record presence", func(tx conn) error {
+		for _, p := range changes {
+			first := int64(0)
+			if p.Online {
+				first = p.At
+			}
+			if _, err := tx.exec(ctx, `UPDATE things SET online = ?, changed = ?, first_connected = CASE WHEN first_connected = 0 THEN ? ELSE first_connected END WHERE name = ?`,
+				flag(p.Online), p.At, first, p.Thing); err != nil {
+				return fmt.Errorf("%s: %w", p.Thing, err)
+			}
+		}
+		return nil
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"fountain/cloud/store"
 	"fountain/internal/logkey"
 )
 
@@ -82,10 +83,14 @@ func (b *Broker) tell() {
 			return
 		}
 		b.tellMu.Unlock()
+		changes := make([]store.Presence, len(batch))
+		for i, p := range batch {
+			changes[i] = store.Presence{Thing: p.Thing, Online: p.Online, At: p.At.UnixMilli()}
+		}
+		if err := b.cfg.Store.SetPresences(b.storeContext(), changes); err != nil {
+			b.log.Error("cannot record presence", logkey.Count, len(batch), logkey.Err, err)
+		}
 		for _, p := range batch {
-			if err := b.cfg.Store.SetPresence(b.storeContext(), p.Thing, p.Online, p.At.UnixMilli()); err != nil {
-				b.log.Error("cannot record presence", logkey.Thing, p.Thing, logkey.Err, err)
-			}
 			if b.cfg.OnPresence != nil {
 				b.cfg.OnPresence(p)
 			}

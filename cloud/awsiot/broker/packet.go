@@ -138,7 +138,8 @@ func encodePublish(m *Message, version byte, id uint16, retain bool, now time.Ti
 			p.User = append(p.User, packets.UserProperty{Key: u.Name, Val: u.Value})
 		}
 		if m.Expiry > 0 {
-			p.MessageExpiryInterval = uint32(max(1, (m.Expiry-now.Sub(m.Time))/time.Second))
+			left := m.Expiry - now.Sub(m.Time) + time.Second - 1 // begun seconds count
+			p.MessageExpiryInterval = uint32(max(1, left/time.Second))
 		}
 	}
 	return encode(pk)
