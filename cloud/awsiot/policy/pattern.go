@@ -37,6 +37,18 @@ func (s *statement) compile(text string, who *Principal) ([]rune, bool) {
 	return out, true
 }
 
+// plainLength is how much of a pattern stands for itself.
+func plainLength(text string) int {
+	n := len(text)
+	if i := strings.IndexAny(text, "*?"); i >= 0 {
+		n = i
+	}
+	if i := strings.Index(text[:n], "${"); i >= 0 {
+		n = i
+	}
+	return n
+}
+
 // plain puts variables in and keeps wildcards as characters.
 func (s *statement) plain(text string, who *Principal) (string, bool) {
 	if s.literal {

@@ -8,6 +8,8 @@
 // and refuses only what it could not evaluate: nothing that stands in a document is ever ignored.
 package policy
 
+import "strings"
+
 // Action is what a connection or a request asks leave for.
 type Action string
 
@@ -125,7 +127,7 @@ func Decide(policies []*Policy, arn string, who Principal, act Action, name stri
 
 func (s *statement) names(act Action) bool {
 	for _, a := range s.actions {
-		if a == string(act) || matchFold(a, string(act)) {
+		if strings.EqualFold(a, string(act)) || strings.ContainsAny(a, "*?") && matchFold(a, string(act)) {
 			return true
 		}
 	}
@@ -137,7 +139,7 @@ func (s *statement) covers(want string, who *Principal) bool {
 		if res == "*" {
 			return true
 		}
-		if want == "" {
+		if want == "" || !strings.HasPrefix(want, res[:plainLength(res)]) {
 			continue
 		}
 		if pattern, ok := s.compile(res, who); ok && match(pattern, want) {
