@@ -60,12 +60,13 @@ type Config struct {
 
 	// Ingest takes Basic Ingest; ok is false when the topic is none. An error closes the connection before PUBACK.
 	Ingest func(ctx context.Context, topic, clientID string, payload []byte) (ok bool, err error)
-	// Published is told of every message that subscribers may get, lifecycle events and answers of services included,
-	// but for those to one connection only. May be nil.
+	// Published is told of every message that subscribers may get, lifecycle events and what services publish included:
+	// of a client's before its PUBACK, of the cloud's own in order and soon. May be nil.
 	Published func(ctx context.Context, topic, clientID string, payload []byte)
 	// OnPresence is called in order for one thing; it must not block for long. May be nil.
 	OnPresence func(Presence)
-	// OnDenied is a test seam: it is told the reason of every connection this side closes. May be nil.
+	// OnDenied is a test seam: it is told the reason of every request this side refuses, most of which end the connection.
+	// May be nil.
 	OnDenied func(clientID, reason string)
 	// ConnectBurst is how many CONNECTs of one client id may come at once; after that it is one a second, as AWS allows.
 	// 0 means DefaultConnectBurst.
@@ -98,9 +99,8 @@ type Broker struct {
 	known     map[string]*acquaintance
 	wg        sync.WaitGroup // connections, and what runs beside them
 
-	tellMu  sync.Mutex
-	told    []Presence
-	telling bool
+	arrivals line[Presence]
+	ruled    line[*Message] // what the cloud itself published, on its way to the rules
 }
 
 // acquaintance is what is remembered of a client id for an hour.
@@ -128,8 +128,8 @@ func New(cfg Config) (*Broker, error) {
 		b.log = slog.New(slog.DiscardHandler)
 	}
 	b.tls = b.tlsConfig()
-	b.wg.Add(1)
-	go b.watch()
+	b.arrivals.work, b.ruled.work = b.tell, b.rule
+	b.wg.Go(b.watch)
 	return b, nil
 }
 
@@ -194,6 +194,8 @@ func (b *Broker) Close() error {
 	}
 	b.mu.Unlock()
 	b.wg.Wait()
+	b.arrivals.close()
+	b.ruled.close()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range b.sessions {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"fountain/cloud/store"
@@ -57,43 +58,74 @@ func (c *conn) host() string {
 
 // presence records and tells in order that a thing came or went. It does not wait for the store.
 func (b *Broker) presence(p Presence) {
-	if p.Thing == "" {
-		return
-	}
-	b.tellMu.Lock()
-	defer b.tellMu.Unlock()
-	b.told = append(b.told, p)
-	if !b.telling {
-		b.telling = true
-		b.wg.Add(1)
-		go b.tell()
+	if p.Thing != "" {
+		b.arrivals.add(p)
 	}
 }
 
-// tell works off what presence queued and ends when there is no more.
-func (b *Broker) tell() {
-	defer b.wg.Done()
+// tell works off what presence queued.
+func (b *Broker) tell(batch []Presence) {
+	changes := make([]store.Presence, len(batch))
+	for i, p := range batch {
+		changes[i] = store.Presence{Thing: p.Thing, Online: p.Online, At: p.At.UnixMilli()}
+	}
+	if err := b.cfg.Store.SetPresences(b.storeContext(), changes); err != nil {
+		b.log.Error("cannot record presence", logkey.Count, len(batch), logkey.Err, err)
+	}
+	for _, p := range batch {
+		if b.cfg.OnPresence != nil {
+			b.cfg.OnPresence(p)
+		}
+	}
+}
+
+// line is work that is done in order, beside whoever adds to it, by a goroutine that lives only while there is some.
+type line[T any] struct {
+	work func(batch []T)
+
+	mu     sync.Mutex
+	queue  []T
+	idle   chan struct{} // closed when the goroutine ends; nil while there is none
+	closed bool
+}
+
+// add puts v at the end.
+func (l *line[T]) add(v T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.queue = append(l.queue, v)
+	if l.idle == nil {
+		l.idle = make(chan struct{})
+		go l.run(l.idle)
+	}
+}
+
+func (l *line[T]) run(idle chan struct{}) {
+	defer close(idle)
 	for {
-		b.tellMu.Lock()
-		batch := b.told
-		b.told = nil
+		l.mu.Lock()
+		batch := l.queue
+		l.queue = nil
 		if len(batch) == 0 {
-			b.telling = false
-			b.tellMu.Unlock()
+			l.idle = nil
+			l.mu.Unlock()
 			return
 		}
-		b.tellMu.Unlock()
-		changes := make([]store.Presence, len(batch))
-		for i, p := range batch {
-			changes[i] = store.Presence{Thing: p.Thing, Online: p.Online, At: p.At.UnixMilli()}
-		}
-		if err := b.cfg.Store.SetPresences(b.storeContext(), changes); err != nil {
-			b.log.Error("cannot record presence", logkey.Count, len(batch), logkey.Err, err)
-		}
-		for _, p := range batch {
-			if b.cfg.OnPresence != nil {
-				b.cfg.OnPresence(p)
-			}
-		}
+		l.mu.Unlock()
+		l.work(batch)
+	}
+}
+
+// close takes no more and waits until what is there is done.
+func (l *line[T]) close() {
+	l.mu.Lock()
+	l.closed = true
+	idle := l.idle
+	l.mu.Unlock()
+	if idle != nil {
+		<-idle
 	}
 }

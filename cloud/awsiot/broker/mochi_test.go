@@ -1,8 +1,10 @@
 package broker_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -250,4 +252,54 @@ func TestPaho(t *testing.T) {
 	if strings.Contains(c.denials(), "CLIENT_ERROR") {
 		t.Error(c.denials())
 	}
+}
+
+// TestDup: AWS ignores the flag, with any QoS.
+func TestDup(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, _ := c.certificate(allowAll)
+		cl, _ := c.dial("x", cert, 4)
+		watch, _ := c.dial("watch", cert, 4)
+		watch.sub("t")
+		for q := range byte(2) {
+			pk := publishPacket("t", "x", qos(q))
+			pk.FixedHeader.Dup, pk.PacketID = true, uint16(q)
+			cl.send(pk)
+			if q > 0 {
+				cl.next(packets.Puback)
+			}
+			if pk := watch.next(packets.Publish); pk.FixedHeader.Dup {
+				t.Error("DUP was passed on")
+			}
+		}
+	})
+}
+
+// TestRuleThatAsksAgain: a rule may publish to the service whose answer it was given.
+func TestRuleThatAsksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c *cloud
+		var lock sync.Mutex
+		c = newCloud(t, func(cfg *broker.Config) {
+			cfg.Published = func(ctx context.Context, topic, _ string, _ []byte) {
+				if topic == "answer/1" {
+					if err := c.b.Inject(ctx, "", broker.Message{Topic: "$aws/ask/2"}); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+		c.b.Handle(serves(func(r broker.Request) bool {
+			lock.Lock()
+			defer lock.Unlock()
+			c.b.Publish("answer/"+r.Topic[len(r.Topic)-1:], nil)
+			return true
+		}))
+		cert, _ := c.certificate(allowAll)
+		cl, _ := c.dial("x", cert, 4)
+		cl.sub("answer/+")
+		cl.send(publishPacket("$aws/ask/1", ""))
+		cl.wants("answer/1 ")
+		cl.wants("answer/2 ")
+	})
 }

@@ -135,8 +135,16 @@ func (b *Broker) take(ctx context.Context, from *conn, id *identity, m *Message)
 	return nil
 }
 
-// route gives a message to the rules and to whoever is subscribed. clientID is the publisher's, empty for the cloud.
+// route gives a client's message to whoever is subscribed and to the rules.
 func (b *Broker) route(m *Message, clientID string) {
+	b.distribute(m, clientID)
+	if b.cfg.Published != nil {
+		b.cfg.Published(b.ctx, m.Topic, clientID, m.Payload)
+	}
+}
+
+// distribute gives a message to whoever is subscribed. clientID is the publisher's, empty for the cloud.
+func (b *Broker) distribute(m *Message, clientID string) {
 	subscribers, shared := b.topics.match(m.Topic)
 	for s, sub := range subscribers {
 		if sub.noLocal && s.id == clientID {
@@ -148,9 +156,6 @@ func (b *Broker) route(m *Message, clientID string) {
 	}
 	for _, group := range shared {
 		b.routeShared(m, group)
-	}
-	if b.cfg.Published != nil {
-		b.cfg.Published(b.ctx, m.Topic, clientID, m.Payload)
 	}
 }
 
@@ -177,9 +182,21 @@ func (b *Broker) receives(s *session, topic string) bool {
 	return b.may(id, policy.Receive, topic) == nil
 }
 
-// Publish sends a message of the cloud to the rules and to whoever is subscribed.
+// Publish sends a message of the cloud to whoever is subscribed, and to the rules. A service may call it while it holds
+// its locks: the rules come later, because one of them may publish to the service again.
 func (b *Broker) Publish(topic string, payload []byte) {
-	b.route(&Message{Topic: topic, Payload: payload, QoS: 1, Time: time.Now()}, "")
+	m := &Message{Topic: topic, Payload: payload, QoS: 1, Time: time.Now()}
+	b.distribute(m, "")
+	if b.cfg.Published != nil {
+		b.ruled.add(m)
+	}
+}
+
+// rule works off what Publish queued for the rules.
+func (b *Broker) rule(batch []*Message) {
+	for _, m := range batch {
+		b.cfg.Published(b.ctx, m.Topic, "", m.Payload)
+	}
 }
 
 // Inject publishes as the HTTPS interface does: limits, services, rules, retaining and delivery are those of an MQTT
