@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,6 +114,17 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
+// contentOf is everything that a backup holds.
+func contentOf(b []byte) (string, error) {
+	var all strings.Builder
+	_, err := ReadBackup(bytes.NewReader(b), func(name string, r io.Reader) error {
+		all.WriteString(name + "\n")
+		_, err := io.Copy(&all, r)
+		return err
+	})
+	return all.String(), err
+}
+
 // A backup with a byte missing or another one is refused, and what is there stays.
 func TestDamagedBackupIsRefused(t *testing.T) {
 	home := t.TempDir()
@@ -130,12 +142,16 @@ func TestDamagedBackupIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	whole, err := contentOf(b)
+	if err != nil {
+		t.Fatal(err)
+	}
 	step := len(b)/60 + 1
 	for at := 0; at < len(b); at += step {
 		try("cut", b[:at])
 		other := slices.Clone(b)
 		other[at] ^= 0x10
-		if _, err := ReadBackup(bytes.NewReader(other), nil); err == nil && at > 10 { // the head of gzip says when and where it was made
+		if got, err := contentOf(other); err == nil && got != whole { // a bit that pads the stream means nothing
 			t.Errorf("byte %d changed, unnoticed", at)
 		}
 	}

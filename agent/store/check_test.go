@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,7 @@ func TestCheckChild(t *testing.T) {
 	case hit && os.Getenv(childMode+"_HOW") == "loops":
 		fmt.Println(began)
 		for {
+			runtime.Gosched()
 		}
 	case hit && os.Getenv(childMode+"_HOW") == "dies":
 		fmt.Println(began)

@@ -83,6 +83,7 @@ func (s *Store) recover() error {
 	if err := removeLeftovers(s.dir); err != nil {
 		return notWritable(s.dir, err)
 	}
+	s.findBallast()
 	segs, err := listSegments(s.dir)
 	if err == nil {
 		err = flushLeft(s.dir, segs)

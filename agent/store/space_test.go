@@ -313,4 +313,8 @@ func TestSpacePolicy(t *testing.T) {
 	if sp, _, err := s.MakeRoom(t.Context(), none); err != nil || !sp.Ballast {
 		t.Errorf("no new ballast: %+v %v", sp, err)
 	}
+	closeNow(t, s)
+	if s = open(t, s.dir, o); !s.Space().Ballast || len(s.Damages()) > 0 {
+		t.Error("the ballast is not found again")
+	}
 }
