@@ -40,6 +40,7 @@ type cloud struct {
 	db     *store.SQLite
 	auth   *authority.Authority
 	broker *awsiot.Core
+	cfg    awsiot.Config
 	queue  chan awsiot.QueueMessage
 	seen   chan awsiot.Presence
 
@@ -89,6 +90,7 @@ func newCloud(t *testing.T, change ...func(*awsiot.Config)) *cloud {
 	if c.broker, err = awsiot.New(cfg); err != nil {
 		t.Fatal(err)
 	}
+	c.cfg = cfg
 	t.Cleanup(func() {
 		if err := errors.Join(c.broker.Close(), c.db.Close()); err != nil {
 			t.Error(err)
