@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -155,4 +156,24 @@ func TestNoReasonStrings(t *testing.T) {
 	if ack := cl.next(packets.Puback); ack.ReasonCode != 0x87 || ack.Properties.ReasonString != "" {
 		t.Errorf("%+v", ack)
 	}
+}
+
+// TestDeactivatedInHandshake: what changes between the handshake and CONNECT counts.
+func TestDeactivatedInHandshake(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, id := c.certificate(allowAll)
+		cl, err := c.open(cert, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // with TLS 1.3 the server is done after the client
+		if err := c.db.SetCertificateStatus(t.Context(), id, store.CertInactive, now()); err != nil {
+			t.Fatal(err)
+		}
+		cl.send(connectPacket("x"))
+		if ack := cl.next(packets.Connack); ack.ReasonCode != 0x87 {
+			t.Errorf("0x%02x", ack.ReasonCode)
+		}
+		cl.ends()
+	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"fountain/cloud/awsiot/authority"
 	"fountain/cloud/awsiot/policy"
+	"fountain/cloud/store"
 	"fountain/internal/logkey"
 	"fountain/sync/wire"
 )
@@ -121,6 +122,12 @@ func (c *conn) enter(pk *packets.Packet) (present bool, f *fault) {
 		return false, faultf(ReasonAuth, codeNotAuthorized, "%v", err)
 	}
 	c.identity.Store(id)
+	if id.cert.Status != store.CertActive { // changed since the handshake
+		return false, faultf(ReasonAuth, codeNotAuthorized, "certificate %s is %s", id.cert.ID[:12], id.cert.Status)
+	}
+	if pk.ReservedBit != 0 {
+		return false, faultf(reasonClient, codeMalformed, "the reserved flag of CONNECT is set")
+	}
 	if err := wire.CheckClientID(p.ClientIdentifier); err != nil && !(assigned && p.Clean) {
 		return false, faultf(reasonClient, codeClientID, "%v", err)
 	}
