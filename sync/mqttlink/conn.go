@@ -245,6 +245,13 @@ func (c *Conn) send(ctx context.Context, bulk bool, topic string, qos byte, payl
 		return result
 	}
 	token := c.client.Publish(topic, qos, false, payload)
+	select {
+	case <-token.Done():
+		if err := token.Error(); err != nil && c.client.IsConnectionOpen() {
+			c.abort(err) // paho gave up on a line that stands still; what is sent next must not go before this
+		}
+	default:
+	}
 	go func() {
 		if err := c.await(ctx, token); err != nil {
 			result <- fmt.Errorf("publish to %s: %w", topic, err)

@@ -45,7 +45,7 @@ func NewPace(drainRate float64) (*Pace, error) {
 	if drainRate < 1 || drainRate > 80 {
 		return nil, fmt.Errorf("sync.drain_rate is %g messages a second: 1 to 80 are allowed", drainRate)
 	}
-	return &Pace{rate.NewLimiter(rate.Limit(drainRate), 4)}, nil // 4: a late wake-up catches up
+	return &Pace{rate.NewLimiter(rate.Limit(drainRate), 8)}, nil // 8: a late wake-up catches up
 }
 
 // take takes the right to send one message, or says how long it takes until there is one.
