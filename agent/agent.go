@@ -29,6 +29,7 @@ import (
 	"fountain/internal/build"
 	"fountain/internal/logkey"
 	"fountain/internal/problem"
+	"fountain/sync/jobs"
 	"fountain/sync/wire"
 )
 
@@ -89,6 +90,7 @@ type Agent struct {
 	menu      *menu
 	recalls   *recalls
 	remote    *remote
+	jobs      *jobs.Jobs
 	loglevel  *logLevel
 	board     *alarm.Board
 	store     *store.Store
@@ -111,18 +113,21 @@ type Agent struct {
 	setup     *setup
 	ops       *ops
 
-	serial  string
-	boot    string
-	thing   atomic.Pointer[string]
-	started time.Time
-	known   func() bool                   // the wall clock can be believed
-	shown   atomic.Pointer[config.Unit]   // what counts of the screen's keys now
-	present atomic.Pointer[config.Config] // what counts of all that may change while it runs, and what will after a restart
-	stocked atomic.Bool                   // every cartridge slot was read once
-	uiAlive atomic.Int64                  // wall clock of the last PUT /v1/ui/alive, ns
+	serial    string
+	boot      string
+	thing     atomic.Pointer[string]
+	started   time.Time
+	restarted string                        // why it was: wire.RestartFirst …
+	known     func() bool                   // the wall clock can be believed
+	shown     atomic.Pointer[config.Unit]   // what counts of the screen's keys now
+	present   atomic.Pointer[config.Config] // what counts of all that may change while it runs, and what will after a restart
+	stocked   atomic.Bool                   // every cartridge slot was read once
+	uiAlive   atomic.Int64                  // wall clock of the last PUT /v1/ui/alive, ns
 
 	startup  []*wire.Record    // interrupted records made by New
 	marked   map[string]uint64 // log -> seq up to which the saved inventory has it; owned by fold's caller
+	leaving  atomic.Bool       // no pour begins any more: the agent is about to end
+	leave    chan struct{}     // closed: it ends, to be started anew
 	refold   chan struct{}     // one signal: the inventory has changes to save
 	rewatch  chan struct{}     // one signal: alarms are to be judged now
 	retend   chan struct{}     // one signal: so are those of care
@@ -146,7 +151,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 	deps.Log = slog.New(tee{Handler: deps.Log.Handler(), ring: logs})
 	a := &Agent{
 		cfg: cfg, deps: deps, log: deps.Log, logs: logs, known: func() bool { return clockQuality() != record.ClockUnknown }, board: alarm.New(nil), started: time.Now(),
-		refold: make(chan struct{}, 1), rewatch: make(chan struct{}, 1), retend: make(chan struct{}, 1), marked: map[string]uint64{},
+		leave: make(chan struct{}), refold: make(chan struct{}, 1), rewatch: make(chan struct{}, 1), retend: make(chan struct{}, 1), marked: map[string]uint64{},
 	}
 	a.shown.Store(&cfg.Config.Unit)
 	rig := a.openRig(ctx)
@@ -184,6 +189,9 @@ func New(ctx context.Context, cfg Config, deps Deps) (_ *Agent, err error) {
 		a.board.Set(alarm.Alarm{Name: alarm.RecordRefused, Evidence: fmt.Sprintf("%d set aside before the start", n)})
 	}
 	if err := a.identify(); err != nil {
+		return nil, err
+	}
+	if err := a.begin(); err != nil {
 		return nil, err
 	}
 	a.audit = openAudit(cfg.State, a.log)
@@ -228,6 +236,7 @@ func (a *Agent) wire() (err error) {
 	a.loglevel = newLogLevel(a.deps.Level)
 	a.remote = openRemote(a)
 	a.cloud = newCloud(a)
+	a.jobs = newJobs(a)
 	a.view = newView(a)
 	a.yield = yield{a.machine.Quiet}
 	a.wear = a.openWear()
@@ -287,6 +296,8 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 	outer.Go(func() error { return a.housekeep(octx) })
 	outer.Go(func() error { return a.keepRoom(octx) })
 	outer.Go(func() error { return a.cloud.run(octx) })
+	outer.Go(func() error { return a.jobs.Run(octx) })
+	outer.Go(func() error { return a.left(octx) })
 	err := outer.Wait()
 	stopJournal() // a store that still fails is not tried again
 	_ = inner.Wait()
@@ -294,8 +305,10 @@ func (a *Agent) Run(ctx context.Context, ready func()) error {
 		a.log.Warn("save inventory", slog.Any(logkey.Err, ferr)) // folded again at the next start
 	}
 	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		a.ends(nil)
 		return nil
 	}
+	a.ends(err)
 	return err
 }
 

@@ -71,11 +71,13 @@ type cloud struct {
 	again   []string                     // logs of which records were released
 	release chan struct{}                // one signal: there are such logs
 	pace    *uplink.Pace                 // all of them send at
+	conn    *mqttlink.Conn               // the present one; nil: offline
+	moved   chan struct{}                // closed when conn changes
 	change  chan struct{}
 }
 
 func newCloud(a *Agent) *cloud {
-	c := &cloud{a: a, now: api.Cloud{State: cloudOff}, sources: map[string]*logSource{}, uplinks: map[[2]string]*uplink.Uplink{}, release: make(chan struct{}, 1), change: make(chan struct{})}
+	c := &cloud{a: a, now: api.Cloud{State: cloudOff}, sources: map[string]*logSource{}, uplinks: map[[2]string]*uplink.Uplink{}, release: make(chan struct{}, 1), change: make(chan struct{}), moved: make(chan struct{})}
 	if id, err := provision.LoadIdentity(c.dir()); err == nil {
 		c.identity(id.Thing)
 	}
@@ -225,11 +227,41 @@ func (c *cloud) uplink(ctx context.Context, conn *mqttlink.Conn) error {
 	if err != nil {
 		return err
 	}
+	c.switchTo(conn)
+	defer c.switchTo(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.drain(ctx, conn, shadows) })
 	g.Go(func() error { return c.a.recalls.serve(ctx, shadows) })
 	g.Go(func() error { return c.a.remote.serve(ctx, shadows) })
+	g.Go(func() error { return c.a.health(ctx, shadows) })
+	g.Go(func() error { return c.a.jobs.Serve(ctx, conn) })
 	return g.Wait()
+}
+
+// switchTo notes the present connection.
+func (c *cloud) switchTo(conn *mqttlink.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn = conn
+	close(c.moved)
+	c.moved = make(chan struct{})
+}
+
+// connection returns the present connection, or waits for one.
+func (c *cloud) connection(ctx context.Context) (*mqttlink.Conn, error) {
+	for {
+		c.mu.Lock()
+		conn, change := c.conn, c.moved
+		c.mu.Unlock()
+		if conn != nil {
+			return conn, nil
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 func (c *cloud) uplinkConfig() uplink.Config {

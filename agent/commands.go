@@ -26,6 +26,9 @@ func (c commands) Start(ctx context.Context, req api.StartPour) (api.Pour, error
 	if alarm, ok := c.a.board.Blocking(); ok && c.a.machine.State().Fault == "" { // else the machine says it better
 		return api.Pour{}, &problem.Problem{Code: problem.CodeUnavailable, Where: alarm.Code(), What: alarm.What, Remedy: alarm.Remedy, Retry: true}
 	}
+	if c.a.leaving.Load() {
+		return api.Pour{}, &problem.Problem{Code: problem.CodeUnavailable, Where: "unit", What: "the agent is starting anew", Remedy: "try again in a moment", Retry: true}
+	}
 	if most := c.a.cfg.Config.Pour.MaxML; most > 0 && float64(req.TargetUL) > most*1000 {
 		return api.Pour{}, &problem.Problem{
 			Code: problem.CodeBadRequest, Where: "target_ul", What: ml(req.TargetUL) + " are more than this unit pours at once",

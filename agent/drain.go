@@ -73,6 +73,20 @@ func (c *cloud) uplinkOf(log string) (*uplink.Uplink, error) {
 	if up := c.uplinks[key]; up != nil {
 		return up, nil
 	}
+	pace, err := c.common()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Pace = pace
+	up, err := uplink.New(cfg, src)
+	if err == nil {
+		c.uplinks[key] = up
+	}
+	return up, err
+}
+
+// common is the pace that all bulk messages share; called with mu held.
+func (c *cloud) common() (*uplink.Pace, error) {
 	if c.pace == nil {
 		pace, err := uplink.NewPace(float64(c.a.present.Load().Sync.DrainRate))
 		if err != nil {
@@ -80,12 +94,18 @@ func (c *cloud) uplinkOf(log string) (*uplink.Uplink, error) {
 		}
 		c.pace = pace
 	}
-	cfg.Pace = c.pace
-	up, err := uplink.New(cfg, src)
-	if err == nil {
-		c.uplinks[key] = up
+	return c.pace, nil
+}
+
+// take waits until one more bulk message may be sent.
+func (c *cloud) take(ctx context.Context) error {
+	c.mu.Lock()
+	pace, err := c.common()
+	c.mu.Unlock()
+	if err != nil {
+		return err
 	}
-	return up, err
+	return pace.Wait(ctx)
 }
 
 // setPace changes the pace of all uplinks at once.

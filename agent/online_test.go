@@ -3,11 +3,17 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,10 +22,12 @@ import (
 	"fountain/agent/config"
 	"fountain/cloud/awsiot"
 	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/objects"
 	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/store"
 	"fountain/deploy"
 	"fountain/hal/rigfile"
+	"fountain/sync/wire"
 )
 
 // localCloud is the real cloud/awsiot in the unit's bubble, with the policies of the template it is deployed with.
@@ -35,12 +43,17 @@ type localCloud struct {
 	denied  []string
 	offline bool
 	conns   []net.Conn
-	sunk    int // messages of Basic Ingest
+	sunk    int                        // messages of Basic Ingest
+	records map[string]map[uint64]bool // log -> seqs that have come
+
+	pipes *pipes
+	files *httptest.Server                                  // where objects are read and written
+	spoil func(w http.ResponseWriter, r *http.Request) bool // a fault of theirs; true: it has answered
 }
 
 func newLocalCloud(t *testing.T, dir string) *localCloud {
 	t.Helper()
-	c := &localCloud{t: t, dir: dir}
+	c := &localCloud{t: t, dir: dir, records: map[string]map[uint64]bool{}}
 	st, err := stack.Load(deploy.DeviceTemplate, deploy.DeviceTemplateName, stack.Location{
 		Parameters: map[string]string{"PreProvisioningHookArn": "arn:aws:lambda:us-east-1:123456789012:function:claim"},
 	})
@@ -57,14 +70,16 @@ func newLocalCloud(t *testing.T, dir string) *localCloud {
 	if err := auth.EnsureClaim(t.Context(), dir, st.ClaimPolicy, c.db); err != nil {
 		t.Fatal(err)
 	}
+	kept, err := objects.New(objects.Config{
+		Dir: filepath.Join(dir, "objects"), Region: "us-east-1", Secret: []byte("of this test"), BaseURL: func() string { return "https://" + storageHost },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.store(kept)
 	c.core, err = awsiot.New(awsiot.Config{
-		Stack: st, Authority: auth, Store: c.db, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Deliver: func(context.Context, awsiot.QueueMessage) error {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.sunk++
-			return nil
-		},
+		Stack: st, Authority: auth, Store: c.db, Objects: kept, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Deliver: func(_ context.Context, m awsiot.QueueMessage) error { return c.take(m.Body) },
 		OnDenied: func(id, reason string) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -75,6 +90,7 @@ func newLocalCloud(t *testing.T, dir string) *localCloud {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		c.files.Close()
 		if err := errors.Join(c.core.Close(), c.db.Close()); err != nil {
 			t.Error(err)
 		}
@@ -85,8 +101,96 @@ func newLocalCloud(t *testing.T, dir string) *localCloud {
 	return c
 }
 
+// storageHost is a name that httptest's certificate has.
+const storageHost = "example.com"
+
+// pipes is a listener in memory.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// store serves the objects that job documents point at, and writes down whom a unit has to trust.
+func (c *localCloud) store(kept http.Handler) {
+	c.pipes = &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	c.files = &httptest.Server{Listener: c.pipes, Config: &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c.mu.Lock()
+			spoil := c.spoil
+			c.mu.Unlock()
+			if spoil == nil || !spoil(w, r) {
+				kept.ServeHTTP(w, r)
+			}
+		}), ErrorLog: log.New(io.Discard, "", 0),
+	}}
+	c.files.StartTLS()
+	ca, err := os.ReadFile(filepath.Join(c.dir, authority.FileCA))
+	if err == nil {
+		ca = append(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.files.Certificate().Raw})...)
+		err = os.WriteFile(filepath.Join(c.dir, trustedFile), ca, 0o600)
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// trustedFile holds the roots of the cloud and of its storage.
+const trustedFile = "trusted.pem"
+
+// take takes what the rule made of a message of consumption.
+func (c *localCloud) take(body []byte) error {
+	var m struct {
+		Batch []byte `json:"batch"`
+	}
+	if err := json.Unmarshal(body, &m); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sunk++
+	for _, item := range wire.DecodeBatch(m.Batch) {
+		if r := item.Record; r != nil {
+			if c.records[r.Log] == nil {
+				c.records[r.Log] = map[uint64]bool{}
+			}
+			c.records[r.Log][r.Seq] = true
+		}
+	}
+	return nil
+}
+
+// seqs counts the different records of a log that have come; forget begins anew.
+func (c *localCloud) seqs(log string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.records[log])
+}
+
+func (c *localCloud) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.records = map[string]map[uint64]bool{}
+}
+
 // dial connects a unit, in memory.
-func (c *localCloud) dial(context.Context, string, string) (net.Conn, error) {
+func (c *localCloud) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.offline {
@@ -94,6 +198,15 @@ func (c *localCloud) dial(context.Context, string, string) (net.Conn, error) {
 	}
 	near, far := net.Pipe()
 	c.conns = append(c.conns, near)
+	if strings.HasPrefix(addr, storageHost) {
+		select {
+		case c.pipes.conns <- far:
+		case <-c.pipes.closed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		return near, nil
+	}
 	go c.core.ServeConn(far)
 	return near, nil
 }
@@ -111,7 +224,7 @@ func (c *localCloud) down(off bool) {
 
 func (c *localCloud) config(cfg *config.Config) {
 	cfg.Cloud = config.Cloud{
-		Enabled: true, MQTT: "localhost:8883", CA: filepath.Join(c.dir, authority.FileCA), Template: "fountain-unit",
+		Enabled: true, MQTT: "localhost:8883", CA: filepath.Join(c.dir, trustedFile), Template: "fountain-unit",
 		ClaimCert: filepath.Join(c.dir, authority.FileClaimCert), ClaimKey: filepath.Join(c.dir, authority.FileClaimKey),
 	}
 	cfg.Sync = config.Sync{DrainRate: 80, Linger: 10 * time.Millisecond, Rule: "fountain_consumption", Window: 20, LedgerInterval: time.Minute}

@@ -212,7 +212,7 @@ func newVirtual(t *testing.T, dir string, rig *rigfile.Rig, edit func(*config.Co
 		func(ctx context.Context) error { a.journal.run(context.WithoutCancel(ctx)); return nil },
 	}
 	if dial != nil {
-		parts = append(parts, a.cloud.run)
+		parts = append(parts, a.cloud.run, a.jobs.Run)
 	}
 	for _, part := range parts {
 		wg.Go(func() { errs <- part(ctx) })

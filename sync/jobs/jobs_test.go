@@ -22,7 +22,7 @@ func TestJobsAreDoneInOrderAndReported(t *testing.T) {
 			"good": &runner{run: func(_ context.Context, k *Task) (map[string]string, error) {
 				ran = append(ran, k.ID)
 				time.Sleep(time.Second)
-				long := map[string]string{"found": strings.Repeat("é", 300)}
+				long := map[string]string{"found": strings.Repeat("é", 300), "": "x", "none": "", "a key.": "two\nlines"}
 				for i := range 20 {
 					long[fmt.Sprintf("k%02d", i)] = "v"
 				}

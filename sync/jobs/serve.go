@@ -9,8 +9,11 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"fountain/internal/logkey"
 	"fountain/sync/wire"
@@ -97,9 +100,6 @@ func (j *Jobs) finish(details map[string]string, err error) {
 		if errors.Is(err, ErrNever) {
 			e.Status = wire.JobRejected
 		}
-		if e.Details == nil {
-			e.Details = map[string]string{}
-		}
 		e.Details["reason"] = cut(err.Error())
 	}
 	if err := j.save(); err != nil { // reported all the same; after a crash it is done once more
@@ -107,27 +107,41 @@ func (j *Jobs) finish(details map[string]string, err error) {
 	}
 }
 
-// clip keeps details within the quota: 10 pairs of 128 characters, room left for the reason.
+// clip makes details that the service takes: 10 pairs, room left for the reason, of 128 characters, none of them a control
+// character, nothing empty, keys of letters, digits, ':', '_' and '-'.
 func clip(details map[string]string) map[string]string {
-	var out map[string]string
-	for i, k := range slices.Sorted(maps.Keys(details)) {
-		if i == wire.MaxStatusDetails-1 {
+	out := map[string]string{}
+	for _, k := range slices.Sorted(maps.Keys(details)) {
+		v := cut(details[k])
+		if k = cut(strings.Map(inKey, k)); k == "" || v == "" {
+			continue
+		}
+		if len(out) == wire.MaxStatusDetails-1 {
 			break
 		}
-		if out == nil {
-			out = map[string]string{}
-		}
-		out[cut(k)] = cut(details[k])
+		out[k] = v
 	}
 	return out
 }
 
-func cut(s string) string {
-	r := []rune(s)
-	if len(r) <= wire.MaxDetailKey {
-		return s
+func inKey(r rune) rune {
+	if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || r == ':' || r == '-' {
+		return r
 	}
-	return string(r[:wire.MaxDetailKey-1]) + "…"
+	return '_'
+}
+
+func cut(s string) string {
+	r := []rune(strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.C, r) {
+			return ' '
+		}
+		return r
+	}, s))
+	if len(r) > wire.MaxDetailKey {
+		r = append(r[:wire.MaxDetailKey-1], '…')
+	}
+	return string(r)
 }
 
 // Serve works on one connection until it is lost or ctx ends. It returns nil when the connection does not grant jobs:
@@ -258,25 +272,31 @@ func (j *Jobs) see(ctx context.Context, s *session, e entry, w *work) error {
 // report sets the final status. The error says that it has to be tried again.
 func (j *Jobs) report(ctx context.Context, s *session, e entry, version int64) error {
 	up := wire.UpdateJob{Status: e.Status, StatusDetails: e.Details, ExpectedVersion: &version, ExecutionNumber: &e.Number}
-	err := s.update(ctx, e.ID, up)
-	switch {
-	case refused(err, wire.JobVersionMismatch): // somebody else updated it meanwhile
+	err := j.update(ctx, s, e.ID, up)
+	if refused(err, wire.JobVersionMismatch) { // somebody else updated it meanwhile
 		ex, derr := s.describe(ctx, e.ID, e.Number)
 		if derr != nil || ex == nil {
 			return derr // the next step sees that it is gone
 		}
 		up.ExpectedVersion = &ex.VersionNumber
-		err = s.update(ctx, e.ID, up)
-	case refused(err, wire.JobInvalidRequest, wire.JobInvalidJSON) && up.StatusDetails != nil:
-		j.cfg.Log.Error("the cloud refuses the details of a job", slog.String(logkey.Session, e.ID), slog.Any(logkey.Err, err))
-		up.StatusDetails = nil
-		err = s.update(ctx, e.ID, up)
+		err = j.update(ctx, s, e.ID, up)
 	}
 	if err == nil || gone(err) {
 		j.settle()
 		return nil
 	}
 	return fmt.Errorf("report job %s: %w", e.ID, err)
+}
+
+// update reports, without details if the service does not like them.
+func (j *Jobs) update(ctx context.Context, s *session, id string, up wire.UpdateJob) error {
+	err := s.update(ctx, id, up)
+	if refused(err, wire.JobInvalidRequest, wire.JobInvalidJSON) && len(up.StatusDetails) > 0 {
+		j.cfg.Log.Error("the cloud refuses the details of a job", slog.String(logkey.Session, id), slog.Any(logkey.Err, err))
+		up.StatusDetails = nil
+		err = s.update(ctx, id, up)
+	}
+	return err
 }
 
 // refused says that the service refused with one of these codes.
@@ -329,7 +349,7 @@ func (j *Jobs) take(ctx context.Context, s *session, ex *wire.JobExecution) erro
 		return nil
 	}
 	step := minutes(run.Limit() + StepMargin)
-	err = s.update(ctx, e.ID, wire.UpdateJob{
+	err = j.update(ctx, s, e.ID, wire.UpdateJob{
 		Status: wire.JobInProgress, StatusDetails: clip(map[string]string{"operation": doc.Operation, "step": e.Step}),
 		ExpectedVersion: &ex.VersionNumber, ExecutionNumber: &e.Number, StepTimeout: &step,
 	})

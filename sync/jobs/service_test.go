@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -255,7 +256,7 @@ func (s *service) update(id string, payload []byte, accept func(any), reject fun
 		case *up.ExpectedVersion != e.VersionNumber:
 			reject(wire.JobVersionMismatch, state)
 			return
-		case len(up.StatusDetails) > wire.MaxStatusDetails:
+		case len(up.StatusDetails) > wire.MaxStatusDetails || empty(up.StatusDetails):
 			reject(wire.JobInvalidRequest, nil)
 			return
 		}
@@ -348,3 +349,13 @@ func await(t *testing.T, what string, limit time.Duration, ok func() bool) {
 }
 
 func doc(op string) string { return fmt.Sprintf(`{"v":1,"operation":%q}`, op) }
+
+// empty tells of a detail that the service does not take.
+func empty(details map[string]string) bool {
+	for k, v := range details {
+		if k == "" || v == "" || strings.ContainsAny(k, " .") || strings.ContainsAny(v, "\n\t") {
+			return true
+		}
+	}
+	return false
+}
