@@ -173,7 +173,9 @@ func (r *rig) ask(topic, payload string) message {
 			r.t.Errorf("%s: %v", topic, err)
 		}
 		got = append(got, m)
-	}, Reply: func(topic string, _ []byte) { r.t.Errorf("jobs answer whether subscribed or not, but %s was a Reply", topic) }})
+	}, Reply: func(topic string, _ []byte) {
+		r.t.Errorf("jobs answer whether subscribed or not, but %s was a Reply", topic)
+	}})
 	if !ok || len(got) != 1 {
 		r.t.Fatalf("%s: served %v, %d answers", topic, ok, len(got))
 	}

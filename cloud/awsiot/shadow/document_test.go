@@ -88,7 +88,7 @@ func TestShadowSemantics(t *testing.T) {
 		{name: "version is text", updates: []string{`{"state":{},"version":"1"}`}, state: `{}`, code: 400},
 		{name: "long token", updates: []string{`{"state":{},"clientToken":"` + strings.Repeat("x", 65) + `"}`}, state: `{}`, code: 400},
 		{name: "too deep", updates: []string{`{"state":{"desired":` + strings.Repeat(`{"a":`, 9) + `1` + strings.Repeat(`}`, 9) + `}}`}, state: `{}`, code: 400},
-			} {
+	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var blob []byte
 			version := int64(0)
