@@ -120,7 +120,7 @@ func (p *plan) addCertificate(s scope, r resource) error {
 		p.status = store.CertActive
 	case store.CertActive, store.CertInactive:
 	default:
-		return fmt.Errorf("Status %s is none", p.status)
+		return fmt.Errorf("status %q is none", p.status)
 	}
 	return err
 }
