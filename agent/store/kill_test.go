@@ -29,6 +29,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	crash.Main()
 	for env, main := range map[string]func(string) error{lifeEnv: liveFromEnv, openEnv: openFromEnv} {
 		if value := os.Getenv(env); value != "" {
 			if err := main(value); err != nil {

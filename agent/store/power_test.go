@@ -21,11 +21,11 @@ import (
 func powerCuts() int {
 	switch {
 	case long():
-		return 700
+		return 1500
 	case testing.Short():
-		return 14
+		return len(scenes)
 	}
-	return 70
+	return 5 * len(scenes)
 }
 
 // fileCuts is what a traced life did to its files, after a history that is on the disk for good.
@@ -108,7 +108,7 @@ func layFiles(dir, state string, left []crash.Left) error {
 
 // TestPowerLossFiles cuts the power of a store at every kind of moment, by the calls it makes: what was not flushed may be
 // there, torn at 512 bytes, or missing. Nothing durable is lost, the store opens within 2 s, tells no damage, and goes on.
-// 70 cuts, 700 with FOUNTAIN_LONG.
+// 5 cuts a scene, 1,500 in all with FOUNTAIN_LONG.
 func TestPowerLossFiles(t *testing.T) {
 	inPlace := slices.DeleteFunc(slices.Clone(scenes), func(sc scene) bool { return sc.copies }) // Files knows one directory
 	cutScenes(t, powerCuts(), inPlace, cutFiles)

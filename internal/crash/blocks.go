@@ -14,10 +14,16 @@ type Blocks struct {
 }
 
 type blockStep struct {
-	off   int64
-	data  []byte // a write
-	flush bool
-	note  string
+	Off   int64
+	Data  []byte // a write
+	Flush bool
+	Told  string
+}
+
+// savedBlocks is Blocks as it goes from one process to another.
+type savedBlocks struct {
+	Start []byte
+	Steps []blockStep
 }
 
 func (b *Blocks) add(s blockStep) {
@@ -27,7 +33,7 @@ func (b *Blocks) add(s blockStep) {
 }
 
 // Note notes a promise: everything before it must hold what it says.
-func (b *Blocks) Note(what string) { b.add(blockStep{note: what}) }
+func (b *Blocks) Note(what string) { b.add(blockStep{Told: what}) }
 
 // Len is the number of steps; a cut comes after any number of them.
 func (b *Blocks) Len() int {
@@ -41,8 +47,8 @@ func (b *Blocks) Notes(n int) (out []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range b.steps[:n] {
-		if s.note != "" {
-			out = append(out, s.note)
+		if s.Told != "" {
+			out = append(out, s.Told)
 		}
 	}
 	return out
@@ -53,7 +59,7 @@ func (b *Blocks) After(note string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, s := range b.steps {
-		if s.note == note {
+		if s.Told == note {
 			return i + 1
 		}
 	}
@@ -65,10 +71,10 @@ func (b *Blocks) Counts() (writes, flushes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range b.steps {
-		if s.data != nil {
+		if s.Data != nil {
 			writes++
 		}
-		if s.flush {
+		if s.Flush {
 			flushes++
 		}
 	}
@@ -83,20 +89,20 @@ func (b *Blocks) Cut(n int, rnd *rand.Rand) []byte {
 	put := func(off int64, data []byte) { copy(disk[off:], data) }
 	flushed := 0
 	for i, s := range b.steps[:n] {
-		if s.flush {
+		if s.Flush {
 			flushed = i
 		}
 	}
 	for _, s := range b.steps[:flushed] {
-		put(s.off, s.data)
+		put(s.Off, s.Data)
 	}
 	fate := fates(rnd)
 	for _, s := range b.steps[flushed:n] {
 		switch fate() {
 		case kept:
-			put(s.off, s.data)
+			put(s.Off, s.Data)
 		case torn:
-			tear(rnd, s.off, s.data, put)
+			tear(rnd, s.Off, s.Data, put)
 		}
 	}
 	return disk

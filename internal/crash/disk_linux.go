@@ -3,7 +3,9 @@
 package crash
 
 import (
+	"bufio"
 	"context"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
@@ -13,8 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hanwen/go-fuse/v2/fs"
-	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,8 +24,10 @@ type Disk struct {
 	Mount string   // where its file system is
 	Notes *os.File // what is written here is a promise, in order with the writes; for the program under test to inherit
 
-	server *fuse.Server
-	root   *diskRoot
+	fuse    string // where its image is
+	server  *exec.Cmd
+	ask     io.WriteCloser
+	answers *bufio.Reader
 }
 
 // Private says how to start a process with a mount namespace of its own.
@@ -46,116 +48,23 @@ func CanDisk() error {
 	return nil
 }
 
-// diskRoot is the FUSE directory that holds the two files.
-type diskRoot struct {
-	fs.Inode
-	image  *imageFile
-	blocks *Blocks
-}
-
-func (r *diskRoot) OnAdd(ctx context.Context) {
-	r.AddChild("disk", r.NewPersistentInode(ctx, r.image, fs.StableAttr{Mode: fuse.S_IFREG}), false)
-	r.AddChild("notes", r.NewPersistentInode(ctx, &notesFile{blocks: r.blocks}, fs.StableAttr{Mode: fuse.S_IFREG}), false)
-}
-
-// imageFile is the disk's content. The kernel sends it one write or flush at a time: loop devices have one worker.
-type imageFile struct {
-	fs.Inode
-	blocks *Blocks
-	now    []byte
-}
-
-var (
-	_ fs.NodeOpener    = (*imageFile)(nil)
-	_ fs.NodeReader    = (*imageFile)(nil)
-	_ fs.NodeWriter    = (*imageFile)(nil)
-	_ fs.NodeFsyncer   = (*imageFile)(nil)
-	_ fs.NodeGetattrer = (*imageFile)(nil)
-	_ fs.NodeSetattrer = (*imageFile)(nil)
-	_ fs.NodeWriter    = (*notesFile)(nil)
-)
-
-func (f *imageFile) Open(context.Context, uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	return nil, fuse.FOPEN_DIRECT_IO, 0
-}
-
-func (f *imageFile) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	out.Mode, out.Size = fuse.S_IFREG|0o600, uint64(len(f.now))
-	return 0
-}
-
-func (f *imageFile) Setattr(ctx context.Context, h fs.FileHandle, _ *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
-	return f.Getattr(ctx, h, out)
-}
-
-func (f *imageFile) Read(_ context.Context, _ fs.FileHandle, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
-	f.blocks.mu.Lock()
-	defer f.blocks.mu.Unlock()
-	if off >= int64(len(f.now)) {
-		return fuse.ReadResultData(nil), 0
-	}
-	return fuse.ReadResultData(dest[:copy(dest, f.now[off:])]), 0
-}
-
-func (f *imageFile) Write(_ context.Context, _ fs.FileHandle, data []byte, off int64) (uint32, syscall.Errno) {
-	if off+int64(len(data)) > int64(len(f.now)) {
-		return 0, syscall.ENOSPC
-	}
-	f.blocks.mu.Lock()
-	defer f.blocks.mu.Unlock()
-	copy(f.now[off:], data)
-	f.blocks.steps = append(f.blocks.steps, blockStep{off: off, data: append([]byte(nil), data...)})
-	return uint32(len(data)), 0
-}
-
-func (f *imageFile) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
-	f.blocks.add(blockStep{flush: true})
-	return 0
-}
-
-// notesFile takes promises.
-type notesFile struct {
-	fs.Inode
-	blocks *Blocks
-}
-
-func (f *notesFile) Open(context.Context, uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	return nil, fuse.FOPEN_DIRECT_IO, 0
-}
-
-func (f *notesFile) Write(_ context.Context, _ fs.FileHandle, data []byte, _ int64) (uint32, syscall.Errno) {
-	f.blocks.Note(string(data))
-	return uint32(len(data)), 0
-}
-
 // NewDisk makes a disk of an image, which holds a file system of that type, and mounts it; the image itself is left as it
-// is. dir is for the mount points. Steps count from here on.
-func NewDisk(dir, fsType, options string, from io.Reader) (_ *Disk, err error) {
-	image, err := io.ReadAll(from)
-	if err != nil {
+// is. dir is for the mount points. Steps count from here on. The program calls Main first.
+func NewDisk(dir, fsType, options string, image *os.File) (_ *Disk, err error) {
+	d := &Disk{Mount: filepath.Join(dir, "mnt"), fuse: filepath.Join(dir, "fuse")}
+	if err := errors.Join(os.Mkdir(d.Mount, 0o700), os.Mkdir(d.fuse, 0o700)); err != nil {
 		return nil, fmt.Errorf("make a disk: %w", err)
 	}
-	d := &Disk{Mount: filepath.Join(dir, "mnt")}
-	fuseDir := filepath.Join(dir, "fuse")
-	if err := errors.Join(os.Mkdir(d.Mount, 0o700), os.Mkdir(fuseDir, 0o700)); err != nil {
-		return nil, fmt.Errorf("make a disk: %w", err)
-	}
-	blocks := &Blocks{start: image}
-	d.root = &diskRoot{blocks: blocks, image: &imageFile{blocks: blocks, now: append([]byte(nil), image...)}}
-	forever := time.Hour
-	d.server, err = fs.Mount(fuseDir, d.root, &fs.Options{
-		EntryTimeout: &forever, AttrTimeout: &forever,
-		MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "crash", MaxWrite: 1 << 20, DisableXAttrs: true, SingleThreaded: true},
-	})
-	if err != nil {
+	if err := d.startServer(image); err != nil {
 		return nil, fmt.Errorf("make a disk: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			_ = d.server.Unmount() // the process's end unmounts too
+			_ = d.server.Process.Kill() // everything goes with it
+			_ = d.server.Wait()
 		}
 	}()
-	fd, err := unix.Open(filepath.Join(fuseDir, "disk"), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(filepath.Join(d.fuse, imageName), unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make a disk: %w", err)
 	}
@@ -163,19 +72,85 @@ func NewDisk(dir, fsType, options string, from io.Reader) (_ *Disk, err error) {
 	if err := MountImage(fd, d.Mount, fsType, options); err != nil {
 		return nil, err
 	}
-	notes, err := unix.Open(filepath.Join(fuseDir, "notes"), unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	notes, err := unix.Open(filepath.Join(d.fuse, notesName), unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("make a disk: %w", err), unix.Unmount(d.Mount, 0))
+		return nil, fmt.Errorf("make a disk: %w", err)
 	}
-	d.Notes = os.NewFile(uintptr(notes), "notes")
+	d.Notes = os.NewFile(uintptr(notes), notesName)
 	if err := syncFS(d.Mount); err != nil { // what mounting wrote
 		return nil, err
 	}
-	blocks.mu.Lock()
-	defer blocks.mu.Unlock()
-	copy(blocks.start, d.root.image.now)
-	blocks.steps = nil
-	return d, nil
+	return d, d.tell(beginSteps)
+}
+
+// startServer starts the process that answers for the image. It is another one than those that use the disk, and has the
+// mounts nowhere, or a kill would leave it waiting for itself when the kernel takes its mounts down.
+func (d *Disk) startServer(image *os.File) error {
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	dev := os.NewFile(uintptr(fd), "fuse")
+	defer dev.Close() // the server's alone: when it ends, nobody waits for answers
+	d.server = exec.Command(os.Args[0])
+	d.server.Env = append(os.Environ(), serveEnv+"=1")
+	d.server.ExtraFiles = []*os.File{image, dev}
+	d.server.Stderr = os.Stderr
+	d.server.SysProcAttr = Private()
+	if d.ask, err = d.server.StdinPipe(); err != nil {
+		return err
+	}
+	out, err := d.server.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	d.answers = bufio.NewReader(out)
+	if err := d.server.Start(); err != nil {
+		return err
+	}
+	if err := d.answered(); err != nil { // it has a namespace of its own by now
+		return err
+	}
+	options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0,max_read=%d", fd, maxWrite)
+	if err := unix.Mount("crash", d.fuse, "fuse.crash", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
+		return err
+	}
+	return d.tell(beginServing)
+}
+
+// tell gives the server an order and waits until it is done.
+func (d *Disk) tell(order string) error {
+	if _, err := fmt.Fprintln(d.ask, order); err != nil {
+		return fmt.Errorf("tell the disk to %s: %w", order, err)
+	}
+	return d.answered()
+}
+
+func (d *Disk) answered() error {
+	if line, err := d.answers.ReadString('\n'); err != nil || line != "ok\n" {
+		return fmt.Errorf("the disk answers %q: %w", line, err)
+	}
+	return nil
+}
+
+// Close takes everything down and returns what happened until then. What mounting and unmounting write is left out: a
+// superblock torn there is the file system's own affair.
+func (d *Disk) Close() (*Blocks, error) {
+	err := d.tell(endSteps)
+	err = errors.Join(err, d.Notes.Close(), unix.Unmount(d.Mount, 0))
+	if err == nil {
+		err = unix.Unmount(d.fuse, 0)
+	}
+	if err != nil {
+		_ = d.server.Process.Kill()
+		_ = d.server.Wait()
+		return nil, fmt.Errorf("take a disk down: %w", err)
+	}
+	var s savedBlocks
+	if err := errors.Join(gob.NewDecoder(d.answers).Decode(&s), d.server.Wait()); err != nil {
+		return nil, fmt.Errorf("take a disk down: %w", err)
+	}
+	return &Blocks{start: s.Start, steps: s.Steps}, nil
 }
 
 func syncFS(path string) error {
@@ -188,23 +163,6 @@ func syncFS(path string) error {
 		return fmt.Errorf("flush %s: %w", path, err)
 	}
 	return nil
-}
-
-// Close takes everything down and returns what happened until then. What mounting and unmounting write is left out: a
-// superblock torn there is the file system's own affair.
-func (d *Disk) Close() (*Blocks, error) {
-	b := d.root.blocks
-	b.mu.Lock()
-	happened := &Blocks{start: b.start, steps: b.steps[:len(b.steps):len(b.steps)]}
-	b.mu.Unlock()
-	err := errors.Join(d.Notes.Close(), unix.Unmount(d.Mount, 0))
-	if err == nil {
-		err = d.server.Unmount()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("take a disk down: %w", err)
-	}
-	return happened, nil
 }
 
 // MountImage attaches an open image to a free loop device, which lets go of it by itself after the last use, and mounts

@@ -4,10 +4,13 @@ package crash
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +36,83 @@ func alone(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	return false
+}
+
+// Nothing is left of a disk whose process is killed while it is written to.
+func TestDiskDiesWithItsProcess(t *testing.T) {
+	if err := CanDisk(); err != nil {
+		t.Skip("the disk whose power is cut needs root, /dev/fuse and loop devices: ", err)
+	}
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	cmd.Env = append(os.Environ(), childEnv+"="+dir, childEnv+"_DOES=disk")
+	cmd.SysProcAttr = Private()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	loop := ""
+	all, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range all {
+		if b, err := os.ReadFile(path); err == nil && strings.Contains(string(b), dir) {
+			loop = path
+		}
+	}
+	if loop == "" {
+		t.Fatalf("no loop device among %v", all)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		b, err := os.ReadFile(loop) // gone, or another's by now
+		if err != nil || !strings.Contains(string(b), imageName) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("left behind: %s: %s", loop, b)
+		}
+	}
+}
+
+// writeForEver makes a disk and keeps it busy.
+func writeForEver(dir string) error {
+	image, err := Ext4(context.Background(), 16<<20)
+	if err != nil {
+		return err
+	}
+	d, err := NewDisk(dir, "ext4", "", image)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(d.Mount, "file"))
+	if err != nil {
+		return err
+	}
+	for n := int64(0); ; n++ {
+		if _, err := f.WriteAt(make([]byte, 64<<10), n%8*64<<10); err != nil {
+			return err
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		if _, err := d.Notes.WriteString("synced"); err != nil {
+			return err
+		}
+		if n == 3 {
+			fmt.Println("busy")
+		}
+	}
 }
 
 // What was flushed is on the disk after the cut, what was not may be; a disk whose flushes are ignored loses it.

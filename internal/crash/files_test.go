@@ -70,10 +70,10 @@ func TestBlocksCut(t *testing.T) {
 	for i := range data {
 		data[i] = 1
 	}
-	b.add(blockStep{data: data[:1]})
+	b.add(blockStep{Data: data[:1]})
 	b.Note("promised")
-	b.add(blockStep{flush: true})
-	b.add(blockStep{data: data})
+	b.add(blockStep{Flush: true})
+	b.add(blockStep{Data: data})
 	rnd := rand.New(rand.NewPCG(1, 1))
 	var got []string
 	for range 400 {

@@ -17,6 +17,7 @@ import (
 const childEnv = "FOUNTAIN_CRASH_TEST_CHILD"
 
 func TestMain(m *testing.M) {
+	Main()
 	if dir := os.Getenv(childEnv); dir != "" {
 		if err := child(dir, os.Getenv(childEnv+"_DOES")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -29,6 +30,9 @@ func TestMain(m *testing.M) {
 
 // child replaces a file as one should, watched.
 func child(dir, does string) error {
+	if does == "disk" {
+		return writeForEver(dir)
+	}
 	files, err := NewFiles(dir)
 	if err != nil {
 		return err
