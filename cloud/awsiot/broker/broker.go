@@ -75,8 +75,9 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// DefaultConnectBurst lets a restarted or taken-over client back in; a client that reconnects in a loop is refused.
-const DefaultConnectBurst = 5
+// DefaultConnectBurst lets a client in again that restarts, is taken over or is driven by tests; one that reconnects in a
+// loop is refused.
+const DefaultConnectBurst = 10
 
 // Broker is the running broker. Make it with New, feed it with Serve or ServeConn, end it with Close.
 type Broker struct {
@@ -348,8 +349,8 @@ func (b *Broker) Connection(clientID string) (Connection, bool) {
 }
 
 // Disconnect ends a client's connection with API_INITIATED_DISCONNECT, as iot-data's DeleteConnection does, and waits
-// until it is gone. cleanSession also ends its session, preventWill keeps the will from being sent. It reports whether
-// there was a connection or, with cleanSession, a session.
+// until it is gone; a service must not call it for its own requester. cleanSession also ends its session, preventWill
+// keeps the will from being sent. It reports whether there was a connection or, with cleanSession, a session.
 func (b *Broker) Disconnect(clientID string, cleanSession, preventWill bool) bool {
 	b.mu.Lock()
 	c, s := b.live[clientID], b.sessions[clientID]
