@@ -49,9 +49,6 @@ func (r *resolver) resolve(n *yaml.Node) (node, error) {
 		m := map[string]node{}
 		out := node{v: m, line: n.Line}
 		for k, v := range pairs(n) {
-			if _, twice := m[k.Value]; twice {
-				return node{}, r.errorf(k.Line, "key %s appears twice", k.Value)
-			}
 			x, err := r.resolve(v)
 			if err != nil {
 				return node{}, err
@@ -64,7 +61,7 @@ func (r *resolver) resolve(n *yaml.Node) (node, error) {
 		}
 		return out, nil
 	}
-	return node{}, r.errorf(n.Line, "aliases are not understood by CloudFormation")
+	return node{}, r.errorf(n.Line, "this is neither a value nor a list nor a mapping")
 }
 
 func (r *resolver) items(n *yaml.Node) (node, error) {

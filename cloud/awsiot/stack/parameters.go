@@ -49,6 +49,9 @@ func (r *resolver) parameter(p *parameter, n *yaml.Node) error {
 		case "Type":
 			p.kind = v.Value
 		case "Default":
+			if name, _ := functionOf(v); name != "" || v.Kind != yaml.ScalarNode {
+				return r.errorf(v.Line, "parameter %s: Default must be a plain value", p.name)
+			}
 			if !p.given {
 				p.value, p.given = v.Value, true
 			}

@@ -119,6 +119,8 @@ func TestRefusals(t *testing.T) {
 		{"value that is not allowed", queue(""), "none of test, live", map[string]string{"Stage": "prod"}},
 		{"number out of range", queue(""), "above 9", map[string]string{"Count": "12"}},
 		{"no number", queue(""), "no number", map[string]string{"Count": "x"}},
+		{"section that is a list", "Outputs: []\n" + queue(""), "section Outputs must be a mapping", nil},
+		{"key twice", queue("QueueName: a, QueueName: b"), "appears twice", nil},
 		{"no resources", "Resources: {}\n", "no Resources", nil},
 		{"unknown section", "Transform: x\n" + queue(""), "Transform", nil},
 		{"null", queue("QueueName: "), "a value is missing", nil},
@@ -144,6 +146,19 @@ func TestRefusals(t *testing.T) {
 		var p *problem.Problem
 		if !errors.As(err, &p) || !strings.HasPrefix(p.Where, "t.yaml") || !strings.Contains(p.What, tc.says) {
 			t.Errorf("%s: %v, want %q", tc.name, err, tc.says)
+		}
+	}
+	for text, says := range map[string]string{
+		"Parameters: {A: {Type: String, Default: !Ref B}}\n":               "plain value",
+		"Parameters: {A: {Type: Strin, Default: a}}\n":                     "Strin",
+		"Parameters: {A: {Type: String}}\n":                                "no value",
+		"Parameters: {A: {Type: String, Default: a, Defalt: b}}\n":         "Defalt",
+		"Parameters: {A: {Type: String, Default: ab, MaxLength: 1}}\n":     "longer than 1",
+		"Parameters: {A: {Type: String, Default: a, AllowedPattern: b}}\n": "does not match b",
+		"AWSTemplateFormatVersion: '2010-09-10'\n":                         "2010-09-09",
+	} {
+		if _, err := loadTemplate([]byte(text+"Resources:\n  Q: {Type: AWS::SQS::Queue}\n"), "t.yaml", Location{}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", text, err, says)
 		}
 	}
 	if _, err := loadTemplate([]byte("Conditions:\n  A: !Not [!Condition B]\n  B: !Not [!Condition A]\nResources:\n  Q: {Type: AWS::SQS::Queue}\n"), "t.yaml", Location{}); err == nil || !strings.Contains(err.Error(), "depends on itself") {
@@ -301,4 +316,19 @@ func TestRepublishRule(t *testing.T) {
 			t.Errorf("%s: %v, want %q", tc.with, err, tc.says)
 		}
 	}
+}
+
+// FuzzLoad: whatever stands in a template, loading ends with a stack or with a place and a remedy.
+func FuzzLoad(f *testing.F) {
+	f.Add(head + ruleTemplate)
+	f.Add(head + "Resources:\n  Q: {Type: AWS::SQS::Queue, DependsOn: [Q], Condition: Live, Properties: !If [Live, {QueueName: !Sub ['${a}', {a: !Select [0, !Split [',', 'x']]}]}, !Ref 'AWS::NoValue']}\n")
+	f.Add("Resources: {P: {Type: AWS::IoT::Policy, Properties: {PolicyDocument: {Version: '2012-10-17', Statement: {Effect: Deny, Action: '*', Resource: '*'}}}}}")
+	f.Add("Resources: {J: {Type: AWS::IoT::JobTemplate, Properties: {JobTemplateId: j, Description: d, Document: '{}', TimeoutConfig: {InProgressTimeoutInMinutes: 1}}}}")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := Load([]byte(text), "t.yaml", Location{})
+		var p *problem.Problem
+		if err != nil && (!errors.As(err, &p) || p.Remedy == "" || !strings.HasPrefix(p.Where, "t.yaml")) || err == nil && s == nil {
+			t.Fatalf("%v", err)
+		}
+	})
 }

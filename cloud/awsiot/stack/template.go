@@ -80,6 +80,9 @@ func loadTemplate(text []byte, where string, loc Location) (*resolver, error) {
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
 		return nil, r.errorf(0, "the template is no mapping")
 	}
+	if err := r.checkKeys(doc.Content[0]); err != nil {
+		return nil, err
+	}
 	sections, err := r.sections(doc.Content[0])
 	if err != nil {
 		return nil, err
@@ -129,12 +132,32 @@ func (r *resolver) sections(root *yaml.Node) (map[string]*yaml.Node, error) {
 		default:
 			return nil, r.errorf(k.Line, "section %s is not understood by the local cloud", k.Value)
 		}
-		if out[k.Value] != nil {
-			return nil, r.errorf(k.Line, "section %s appears twice", k.Value)
+		if k.Value != "AWSTemplateFormatVersion" && k.Value != "Description" && (v.Kind != yaml.MappingNode || v.Tag != "!!map") {
+			return nil, r.errorf(v.Line, "section %s must be a mapping", k.Value)
 		}
 		out[k.Value] = v
 	}
 	return out, nil
+}
+
+// checkKeys refuses what YAML allows and CloudFormation does not: aliases, and keys that appear twice.
+func (r *resolver) checkKeys(n *yaml.Node) error {
+	if n.Kind == yaml.AliasNode {
+		return r.errorf(n.Line, "aliases are not understood by CloudFormation")
+	}
+	seen := map[string]bool{}
+	for k := range pairs(n) {
+		if seen[k.Value] {
+			return r.errorf(k.Line, "key %s appears twice", k.Value)
+		}
+		seen[k.Value] = true
+	}
+	for _, c := range n.Content {
+		if err := r.checkKeys(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pairs ranges over the keys and values of a mapping.
@@ -159,9 +182,6 @@ func pairsOf(n *yaml.Node) []*yaml.Node {
 // declare takes a resource in without resolving it.
 func (r *resolver) declare(k, n *yaml.Node) error {
 	res := &resource{id: k.Value, line: k.Line, made: true, uses: map[string]int{}}
-	if r.resources[res.id] != nil {
-		return r.errorf(k.Line, "resource %s appears twice", res.id)
-	}
 	condition := ""
 	for key, v := range pairs(n) {
 		switch key.Value {

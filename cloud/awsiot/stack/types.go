@@ -92,13 +92,19 @@ var types = map[string]resourceType{
 		name: "FunctionName", attributes: map[string]string{"Arn": arn("lambda:{region}:{account}:function:{name}")},
 		props: object("Code!", object("S3Bucket", text, "S3Key", text, "S3ObjectVersion", text, "ZipFile", text, "ImageUri", text),
 			"Role!", text, "Handler", text, "FunctionName", matching(`[a-zA-Z0-9_-]+`, 64), "Description", text,
-			"Runtime", oneOf("provided.al2023", "provided.al2"), "Architectures", listOf(oneOf("arm64", "x86_64")),
+			"Runtime", oneOf(runtimes...), "Architectures", listOf(oneOf("arm64", "x86_64")),
 			"MemorySize", integer(128, 10240), "Timeout", integer(1, 900), "Environment", object("Variables", free),
 			"PackageType", oneOf("Zip", "Image"), "ReservedConcurrentExecutions", integer(0, 1e6), "Tags", tags),
 	},
 	"AWS::Lambda::Permission": {
 		props: object("Action!", text, "FunctionName!", text, "Principal!", text, "SourceArn", text, "SourceAccount", text),
 	},
+}
+
+// runtimes are those of Lambda that a new function may have; ours are Go and take provided.al2023.
+var runtimes = []string{
+	"provided.al2023", "provided.al2", "nodejs24.x", "nodejs22.x", "nodejs20.x", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10",
+	"java25", "java21", "java17", "java11", "java8.al2", "dotnet10", "dotnet8", "ruby3.4", "ruby3.3", "ruby3.2",
 }
 
 // ruleAction is what a topic rule does. The local cloud runs Sqs and Republish.
