@@ -179,6 +179,11 @@ func TestVariables(t *testing.T) {
 	}
 }
 
+type act struct {
+	action Action
+	name   string
+}
+
 // TestHTTPS: shadow and job actions are about things, a named shadow is THING/SHADOW.
 func TestHTTPS(t *testing.T) {
 	p, err := ParseJSON("p", document(
@@ -216,6 +221,19 @@ func TestHTTPS(t *testing.T) {
 	} {
 		if got := Allowed([]*Policy{p}, testARN, Principal{}, tc.act, tc.name); got != tc.want {
 			t.Errorf("%s %s: %v", tc.act, tc.name, got)
+		}
+	}
+	moved, err := ParseJSON("p", document(
+		`{"Effect":"Allow","Action":["iotjobsdata:DescribeJobExecution","iotjobsdata:Update*"],"Resource":["`+testARN+`topic/$aws/things/t1"]}`,
+		`{"Effect":"Allow","Action":"iotjobsdata:*","Resource":["`+testARN+`thing/t2"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for a, want := range map[act]bool{
+		{DescribeJob, "t1"}: true, {UpdateJob, "t1"}: true, {StartNextJob, "t1"}: false, {StartNextJob, "t2"}: true, {DescribeJob, "t3"}: false, {GetShadow, "t2"}: false, {Publish, "$aws/things/t1"}: false,
+	} {
+		if got := Allowed([]*Policy{moved}, testARN, Principal{}, a.action, a.name); got != want {
+			t.Errorf("%s %s: %v", a.action, a.name, got)
 		}
 	}
 	narrow, err := ParseJSON("p", document(`{"Effect":"Allow","Action":"iot:ListRetainedMessages","Resource":"`+testARN+`topic/*"}`))

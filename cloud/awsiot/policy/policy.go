@@ -23,7 +23,9 @@ const (
 )
 
 // Actions of IoT policies over HTTPS with a certificate. On MQTT the same is granted by topic. The name of a shadow
-// action is "THING", or "THING/SHADOW" for a named shadow; of a job action and of ListNamedShadows "THING".
+// action is "THING", or "THING/SHADOW" for a named shadow; of a job action and of ListNamedShadows "THING". The guide
+// writes job actions with iot: and, later, with iotjobsdata:, and in its example for devices about the resource
+// topic/$aws/things/THING: both are taken.
 const (
 	GetShadow        Action = "iot:GetThingShadow"
 	UpdateShadow     Action = "iot:UpdateThingShadow"
@@ -44,6 +46,14 @@ var kinds = map[Action]string{
 	GetPendingJobs: "thing", StartNextJob: "thing", DescribeJob: "thing", UpdateJob: "thing",
 	GetRetained: "topic", ListRetained: "",
 }
+
+// jobActions are those that AWS moved to a prefix of their own.
+var jobActions = map[Action]bool{GetPendingJobs: true, StartNextJob: true, DescribeJob: true, UpdateJob: true}
+
+const (
+	jobPrefix   = "iotjobsdata:"
+	thingTopics = "topic/$aws/things/"
+)
 
 // mqtt lists the actions that mean something on MQTT, the only ones our templates may grant.
 var mqtt = map[Action]bool{Connect: true, Publish: true, RetainPublish: true, Subscribe: true, Receive: true}
@@ -101,9 +111,12 @@ func Allowed(policies []*Policy, arn string, who Principal, act Action, name str
 
 // Decide is Allowed with the reason.
 func Decide(policies []*Policy, arn string, who Principal, act Action, name string) Decision {
-	want := ""
+	var want []string
 	if kind := kinds[act]; kind != "" {
-		want = arn + kind + "/" + name
+		want = append(want, arn+kind+"/"+name)
+	}
+	if jobActions[act] {
+		want = append(want, arn+thingTopics+name)
 	}
 	var d Decision
 	for _, p := range policies {
@@ -126,24 +139,34 @@ func Decide(policies []*Policy, arn string, who Principal, act Action, name stri
 }
 
 func (s *statement) names(act Action) bool {
+	moved := ""
+	if jobActions[act] {
+		moved = jobPrefix + strings.TrimPrefix(string(act), "iot:")
+	}
 	for _, a := range s.actions {
-		if strings.EqualFold(a, string(act)) || strings.ContainsAny(a, "*?") && matchFold(a, string(act)) {
+		if sameAction(a, string(act)) || moved != "" && sameAction(a, moved) {
 			return true
 		}
 	}
 	return false
 }
 
-func (s *statement) covers(want string, who *Principal) bool {
+func sameAction(pattern, act string) bool {
+	return strings.EqualFold(pattern, act) || strings.ContainsAny(pattern, "*?") && matchFold(pattern, act)
+}
+
+func (s *statement) covers(want []string, who *Principal) bool {
 	for _, res := range s.resources {
 		if res == "*" {
 			return true
 		}
-		if want == "" || !strings.HasPrefix(want, res[:plainLength(res)]) {
-			continue
-		}
-		if pattern, ok := s.compile(res, who); ok && match(pattern, want) {
-			return true
+		for _, w := range want {
+			if !strings.HasPrefix(w, res[:plainLength(res)]) {
+				continue
+			}
+			if pattern, ok := s.compile(res, who); ok && match(pattern, w) {
+				return true
+			}
 		}
 	}
 	return false
