@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -47,13 +48,14 @@ type cloud struct {
 	db      *store.SQLite
 	in      *ingest.Ingest
 	stop    func() error
+	heard   map[key]bool // by the rule
 	stored  map[key][]byte
 	effects map[key]int // what anybody who counts pours has been told
 	order   []key       // of commits
 }
 
 func newCloud(w *world) *cloud {
-	c := &cloud{t: w.t, w: w, dir: w.t.TempDir(), stored: map[key][]byte{}, effects: map[key]int{}}
+	c := &cloud{t: w.t, w: w, dir: w.t.TempDir(), heard: map[key]bool{}, stored: map[key][]byte{}, effects: map[key]int{}}
 	c.start()
 	return c
 }
@@ -80,7 +82,7 @@ func (c *cloud) start() {
 	core, err := awsiot.New(awsiot.Config{
 		Stack: st, Authority: c.auth, Store: db, Log: log,
 		Deliver:      func(ctx context.Context, m awsiot.QueueMessage) error { return c.deliver(ctx, in, m) },
-		DropAccepted: func(string, string) bool { return c.w.fault("accepted then lost", 5) },
+		DropAccepted: func(string, string) bool { return c.w.how != pahosWay && c.w.fault("accepted then lost", 5) },
 		OnPresence: func(p awsiot.Presence) {
 			if p.Online {
 				in.Connected(p.Thing)
@@ -117,6 +119,7 @@ func (c *cloud) end() {
 
 // deliver is slow now and then, longer than a unit has patience for.
 func (c *cloud) deliver(ctx context.Context, in *ingest.Ingest, m awsiot.QueueMessage) error {
+	c.hear(m.Body)
 	if c.w.fault("slow", 3) {
 		select {
 		case <-time.After(time.Duration(c.w.number("slow for", 40_000)) * time.Millisecond):
@@ -125,6 +128,27 @@ func (c *cloud) deliver(ctx context.Context, in *ingest.Ingest, m awsiot.QueueMe
 		}
 	}
 	return in.Handle(ctx, m.Body)
+}
+
+func (c *cloud) hear(body []byte) {
+	var m struct {
+		Batch []byte `json:"batch"`
+	}
+	c.must(json.Unmarshal(body, &m))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, it := range wire.DecodeBatch(m.Batch) {
+		if it.Err == nil {
+			c.heard[key{it.Record.Log, it.Record.Seq}] = true
+		}
+	}
+}
+
+// has says whether the store has a record, and whether the rule has ever seen it.
+func (c *cloud) has(k key) (stored, heard bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stored[k] != nil, c.heard[k]
 }
 
 func (c *cloud) committed(ps []store.Pour) {
@@ -136,12 +160,6 @@ func (c *cloud) committed(ps []store.Pour) {
 		c.effects[k]++
 		c.order = append(c.order, k)
 	}
-}
-
-func (c *cloud) has(k key) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.stored[k] != nil
 }
 
 // accept serves the far end of a line; false when nobody is there.

@@ -152,27 +152,26 @@ func (u *unit) outbox(ctx context.Context, publish func(topic string, payload []
 
 // paho sends with paho's defaults: it reconnects by itself and completes tokens when it does.
 func (u *unit) paho(ctx context.Context) {
-	o := mqtt.NewClientOptions().AddBroker("tcp://localhost:8883").SetClientID(u.id.Thing).SetConnectRetry(true)
+	o := mqtt.NewClientOptions().AddBroker("tcp://localhost:8883").SetClientID(u.id.Thing)
 	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return u.dial(ctx, "", "") })
 	c := mqtt.NewClient(o)
-	c.Connect()
 	defer c.Disconnect(0)
+	for token := c.Connect(); token.Wait() && token.Error() != nil && ctx.Err() == nil; token = c.Connect() {
+		time.Sleep(time.Second)
+	}
 	_ = u.outbox(ctx, func(topic string, payload []byte) error { // ends with ctx
 		for {
 			token := c.Publish(topic, 1, false, payload)
 			select {
 			case <-token.Done():
+				if token.Error() == nil {
+					return nil
+				}
+			case <-time.After(time.Minute): // it does not always complete
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			if token.Error() == nil {
-				return nil
-			}
-			select { // not connected yet
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+			time.Sleep(time.Second)
 		}
 	})
 }

@@ -99,8 +99,12 @@ func (p *pours) SetAcked(upto uint64) error {
 	p.acked = max(was, upto)
 	p.mu.Unlock()
 	for seq := was + 1; seq <= upto; seq++ {
-		if !p.u.w.cloud.has(key{p.name, seq}) {
+		stored, heard := p.u.w.cloud.has(key{p.name, seq})
+		if !stored {
 			p.u.w.blame(&p.u.w.early, "%s: record %d is taken for stored and is not", p.name, seq)
+		}
+		if !heard {
+			p.u.w.blame(&p.u.w.unheard, "%s: record %d is taken for delivered and never arrived", p.name, seq)
 		}
 	}
 	return nil

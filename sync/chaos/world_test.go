@@ -49,6 +49,7 @@ type world struct {
 	cuts    int
 	counts  map[string]int
 
+	unheard  tally // taken for delivered and never arrived
 	early    tally // taken for stored and not
 	lost     tally // not in the store in the end
 	doubled  tally // told twice to whoever counts
