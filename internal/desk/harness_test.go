@@ -147,10 +147,19 @@ func (u *Unit) awaitReady(t *testing.T) {
 // hold starts a pour and beats until ctx ends or the agent is gone; it returns once flow was counted.
 func (u *Unit) hold(ctx context.Context, t *testing.T, id beverage.ID, ml int64) (pour string, released <-chan struct{}) {
 	t.Helper()
-	c := u.client(t)
-	l, p, err := c.Lease(ctx, api.StartPour{Beverage: id, TargetUL: ml * 1000, Mode: api.ModeHold, Source: wire.SourceService})
+	pour, released, err := u.tryHold(ctx, t, id, ml)
 	if err != nil {
 		t.Fatalf("start a pour: %v", err)
+	}
+	return pour, released
+}
+
+// tryHold is hold of a unit that may not be able to.
+func (u *Unit) tryHold(ctx context.Context, t *testing.T, id beverage.ID, ml int64) (pour string, released <-chan struct{}, err error) {
+	t.Helper()
+	l, p, err := u.client(t).Lease(ctx, api.StartPour{Beverage: id, TargetUL: ml * 1000, Mode: api.ModeHold, Source: wire.SourceService})
+	if err != nil {
+		return "", nil, err
 	}
 	done := make(chan struct{})
 	go func() {
@@ -169,7 +178,7 @@ func (u *Unit) hold(ctx context.Context, t *testing.T, id beverage.ID, ml int64)
 			}
 		}
 	}()
-	return p.ID, done
+	return p.ID, done, nil
 }
 
 // flowing waits until the cup holds at least ul. It returns false when the unit's pour ends before.
