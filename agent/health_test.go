@@ -30,6 +30,7 @@ func TestHealthIsReportedSparingly(t *testing.T) {
 		if h := rep.Health; h.State != api.UnitReady || h.Restart != wire.RestartFirst || h.Rig != RigSim || h.SW == "" || h.Clock == "" || h.Disk == "" {
 			t.Errorf("%s", raw)
 		}
+		c.valid(thing, wire.UnitShadow)
 		if len(rep.Inventory.Slots) != len(v.a.planogram.Slots) || rep.Inventory.Slots["s01"] != 100 {
 			t.Errorf("inventory %v", rep.Inventory)
 		}

@@ -19,6 +19,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
 	"fountain/agent/config"
 	"fountain/cloud/awsiot"
 	"fountain/cloud/awsiot/authority"
@@ -247,6 +249,26 @@ func (c *localCloud) reported(thing, name string, into any) {
 	}
 	if err != nil {
 		c.t.Fatal(err)
+	}
+}
+
+// valid asserts that what a unit has reported is what the schema says.
+func (c *localCloud) valid(thing, name string) {
+	c.t.Helper()
+	s, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "sync", "wire", "schemas", name+".schema.json"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	raw, err := c.core.ReportedShadow(c.t.Context(), thing, name)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(`{"reported":` + string(raw) + `}`))
+	if err == nil {
+		err = s.Validate(doc)
+	}
+	if err != nil {
+		c.t.Errorf("shadow %s: %s: %v", name, raw, err)
 	}
 }
 

@@ -143,6 +143,7 @@ func TestRecallSticks(t *testing.T) {
 			c.desire(thing, wire.RecallShadow, `null`)
 			c.desire(thing, wire.RecallShadow, bad)
 			v.await("it is refused", 5*time.Second, func() bool { return c.refused(thing) != "" })
+			c.valid(thing, wire.RecallShadow)
 			if !recalled(id)() {
 				t.Errorf("%s made it %q", bad, v.blocked(id))
 			}

@@ -74,6 +74,7 @@ func TestConfigShadow(t *testing.T) {
 		awaitReport("it is refused", func(st wire.ConfigReport, applied string) bool {
 			return len(st.Refused) == 2 && st.Refused[0].Key == "pour.max_ml" && st.Refused[1].Key == "rig" && st.Version > good.Version
 		})
+		c.valid(thing, wire.ConfigShadow)
 		if s := v.a.view.Snapshot(); s.Language != "de" {
 			t.Errorf("a refused document made the screen %s", s.Language)
 		}

@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// JobDocumentV is the version of our job documents: {"v":1,"operation":"…", …} (docs/CLOUD.md, schemas/job.schema.json).
+// JobDocumentV is the version of our job documents: {"v":1,"operation":"…", …} (docs/REMOTE.md, schemas/job.schema.json).
 const JobDocumentV = 1
 
 // Operations of our job documents.
