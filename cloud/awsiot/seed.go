@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"fountain/cloud/awsiot/jobs"
 	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/store"
 )
@@ -29,6 +30,15 @@ func seed(ctx context.Context, st *stack.Stack, reg store.Registry) error {
 		seeds = append(seeds, store.Seed{Kind: store.KindTemplate, Name: name, Body: t.Text, Settings: settings(store.TemplateSettings{
 			Description: t.Description, Enabled: true, RoleARN: t.RoleARN, HookARN: t.HookARN, HookVersion: t.HookVersion, Type: "FLEET_PROVISIONING",
 		})})
+	}
+	for _, name := range slices.Sorted(maps.Keys(st.JobTemplates)) {
+		t := st.JobTemplates[name]
+		jt := jobs.Template{Document: t.Document}
+		if err := json.Unmarshal(t.Settings, &jt.Settings); err != nil {
+			return fmt.Errorf("job template %s: %w", name, err)
+		}
+		jt.Description = t.Description
+		seeds = append(seeds, store.Seed{Kind: store.KindJobTemplate, Name: name, Settings: settings(jt)})
 	}
 	if err := reg.Seed(ctx, seeds, time.Now().UnixMilli()); err != nil {
 		return fmt.Errorf("put the stack into the store: %w", err)

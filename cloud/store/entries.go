@@ -243,8 +243,8 @@ func seed(ctx context.Context, tx conn, sd Seed, at int64) error {
 	return addBody(ctx, tx, e, Body{Version: e.Last + 1, Text: sd.Body, Created: at}, true, at)
 }
 
-// decodeSettings reads an entry's settings.
-func decodeSettings[T any](e Entry) (v T, err error) {
+// Settings reads an entry's settings.
+func Settings[T any](e Entry) (v T, err error) {
 	if err := json.Unmarshal(e.Settings, &v); err != nil {
 		return v, fmt.Errorf("settings of %s %s: %w", e.Kind, e.Name, err)
 	}
@@ -252,6 +252,6 @@ func decodeSettings[T any](e Entry) (v T, err error) {
 }
 
 // Type, Group and Template read the settings of an entry of that kind.
-func (e Entry) Type() (TypeSettings, error)         { return decodeSettings[TypeSettings](e) }
-func (e Entry) Group() (GroupSettings, error)       { return decodeSettings[GroupSettings](e) }
-func (e Entry) Template() (TemplateSettings, error) { return decodeSettings[TemplateSettings](e) }
+func (e Entry) Type() (TypeSettings, error)         { return Settings[TypeSettings](e) }
+func (e Entry) Group() (GroupSettings, error)       { return Settings[GroupSettings](e) }
+func (e Entry) Template() (TemplateSettings, error) { return Settings[TemplateSettings](e) }

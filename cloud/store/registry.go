@@ -65,10 +65,11 @@ type Registration struct {
 
 // Kinds of Entry.
 const (
-	KindPolicy   = "policy"
-	KindTemplate = "template"
-	KindType     = "type"
-	KindGroup    = "group"
+	KindPolicy      = "policy"
+	KindTemplate    = "template"
+	KindType        = "type"
+	KindGroup       = "group"
+	KindJobTemplate = "jobtemplate"
 )
 
 // OriginStack marks what the CloudFormation template says.

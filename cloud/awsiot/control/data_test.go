@@ -97,6 +97,42 @@ func TestJobs(t *testing.T) {
 	c.iot("DELETE", "/jobs/j1?force=true", nil).ok()
 }
 
+// TestJobTemplates: those of the stack and those made here fill in what a job leaves open.
+func TestJobTemplates(t *testing.T) {
+	c := newCloud(t)
+	c.iot("POST", "/things/a1", nil).ok()
+	tmpl := map[string]any{"description": "d", "document": `{"op":1}`, "timeoutConfig": map[string]any{"inProgressTimeoutInMinutes": 7}}
+	made := c.iot("PUT", "/job-templates/mine", tmpl).ok()
+	if made["jobTemplateArn"] != arn+"jobtemplate/mine" {
+		t.Fatal(made)
+	}
+	c.iot("PUT", "/job-templates/mine", tmpl).fails(409, "ConflictException")
+	c.iot("PUT", "/job-templates/bad", map[string]any{"description": "d"}).fails(400, "InvalidRequestException")
+	c.iot("PUT", "/job-templates/bad", map[string]any{"document": "{}"}).fails(400, "InvalidRequestException")
+	c.iot("PUT", "/job-templates/bad", map[string]any{"description": "d", "document": "{}", "jobExecutionsRolloutConfig": map[string]any{"maximumPerMinute": 100000}}).fails(400, "InvalidRequestException")
+	job := map[string]any{"targets": []string{arn + "thing/a1"}, "jobTemplateArn": arn + "jobtemplate/mine"}
+	c.iot("PUT", "/jobs/j1", job).ok()
+	d := c.iot("GET", "/jobs/j1", nil).ok()
+	if get(d, "job", "timeoutConfig", "inProgressTimeoutInMinutes") != 7.0 || get(d, "job", "description") != "d" {
+		t.Fatal(d)
+	}
+	if doc := c.iot("GET", "/jobs/j1/job-document", nil).ok()["document"]; doc != `{"op":1}` {
+		t.Fatal(doc)
+	}
+	c.iot("PUT", "/job-templates/like", map[string]any{"jobArn": arn + "job/j1", "description": "e"}).ok()
+	if d := c.iot("GET", "/job-templates/like", nil).ok(); d["document"] != `{"op":1}` || d["description"] != "e" || get(d, "timeoutConfig", "inProgressTimeoutInMinutes") != 7.0 {
+		t.Fatal(d)
+	}
+	c.iot("PUT", "/jobs/j2", map[string]any{"targets": []string{arn + "thing/a1"}, "jobTemplateArn": arn + "jobtemplate/none"}).fails(404, "ResourceNotFoundException")
+	ofStack := column(c.iot("GET", "/job-templates", nil).ok()["jobTemplates"], "jobTemplateId")
+	if len(ofStack) < 3 {
+		t.Fatalf("the stack's job templates are not here: %v", ofStack)
+	}
+	c.iot("DELETE", "/job-templates/"+ofStack[0], nil).fails(400, "InvalidRequestException")
+	c.iot("DELETE", "/job-templates/mine", nil).ok()
+	c.iot("GET", "/job-templates/mine", nil).fails(404, "ResourceNotFoundException")
+}
+
 // TestDevice: who shows a certificate may what its policies say, and nothing of the control plane.
 func TestDevice(t *testing.T) {
 	c := newCloud(t)

@@ -12,6 +12,9 @@ func (c *Control) createJob(r *request) (any, error) {
 		return nil, err
 	}
 	in.JobID = r.PathValue("jobId")
+	if err := c.fromTemplate(r, &in); err != nil {
+		return nil, err
+	}
 	return c.cfg.Jobs.CreateJob(r.Context(), in)
 }
 

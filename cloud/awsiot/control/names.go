@@ -15,6 +15,7 @@ var (
 	thingForm     = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,128}$`)
 	policyForm    = regexp.MustCompile(`^[\w+=,.@-]{1,128}$`)
 	templateForm  = regexp.MustCompile(`^[0-9A-Za-z_-]{1,36}$`)
+	jobForm       = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 	attributeForm = regexp.MustCompile(`^[a-zA-Z0-9_.,@/:#-]{1,128}$`)
 	valueForm     = regexp.MustCompile(`^[a-zA-Z0-9_.,@/:#=\[\]-]{0,800}$`)
 	certForm      = regexp.MustCompile(`^[a-f0-9]{64}$`)
