@@ -67,14 +67,6 @@ func (e *Engine) count(rule string, add func(*Counts)) {
 	e.counts[rule] = c
 }
 
-// In is a message that came to the cloud.
-type In struct {
-	Topic     string
-	ClientID  string
-	Principal string // certificate id
-	Payload   []byte
-}
-
 // maxUnknown bounds the counters of rules that do not exist: their names come from units.
 const maxUnknown = 100
 
@@ -93,7 +85,7 @@ func (e *Engine) Ingest(ctx context.Context, topic, clientID string, payload []b
 		}
 		return true, nil
 	}
-	return true, e.run(ctx, r, rest, In{Topic: topic, ClientID: clientID, Payload: payload})
+	return true, e.run(ctx, r, topic, RuleInput{Topic: rest, ClientID: clientID, Payload: payload})
 }
 
 // Published runs every rule whose FROM covers an ordinary topic, or one of the cloud's own events.
@@ -103,7 +95,7 @@ func (e *Engine) Published(ctx context.Context, topic, clientID string, payload 
 		if r.Query.From == "" || !e.Match(r.Query.From, topic) {
 			continue
 		}
-		if err := e.run(ctx, r, topic, In{Topic: topic, ClientID: clientID, Payload: payload}); err != nil {
+		if err := e.run(ctx, r, topic, RuleInput{Topic: topic, ClientID: clientID, Payload: payload}); err != nil {
 			e.Log.Error("rule lost a message", logkey.Rule, name, logkey.Topic, topic, logkey.Err, err)
 		}
 	}
@@ -116,19 +108,19 @@ type failure struct {
 	Message  string `json:"errorMessage"`
 }
 
-// run runs a rule on one message. seen is the topic without Basic Ingest's prefix. An error means the message may be lost:
-// the caller must not acknowledge it.
-func (e *Engine) run(ctx context.Context, r *Rule, seen string, in In) error {
-	if r.Disabled || r.Query.From != "" && !e.Match(r.Query.From, seen) {
+// run runs a rule on one message. topic is with Basic Ingest's prefix, in.Topic without. An error means the message may be
+// lost: the caller must not acknowledge it.
+func (e *Engine) run(ctx context.Context, r *Rule, topic string, in RuleInput) error {
+	if r.Disabled || r.Query.From != "" && !e.Match(r.Query.From, in.Topic) {
 		return nil
 	}
-	if e.Drop != nil && e.Drop(r.Name, in.Topic) {
-		e.Log.Warn("message dropped after acknowledgement, as asked", logkey.Topic, in.Topic)
+	if e.Drop != nil && e.Drop(r.Name, topic) {
+		e.Log.Warn("message dropped after acknowledgement, as asked", logkey.Topic, topic)
 		return nil
 	}
 	e.count(r.Name, func(c *Counts) { c.TopicMatch++ })
-	input := RuleInput{Topic: seen, ClientID: in.ClientID, Principal: in.Principal, Payload: in.Payload, At: time.Now()}
-	result, err := r.Query.Run(input)
+	in.At = time.Now()
+	result, err := r.Query.Run(in)
 	if errors.Is(err, ErrNoMatch) {
 		return nil
 	}
@@ -138,7 +130,7 @@ func (e *Engine) run(ctx context.Context, r *Rule, seen string, in In) error {
 		failures = append(failures, failure{Action: "SQL", Message: err.Error()})
 	} else {
 		for i := range r.Actions {
-			if f := e.act(ctx, &r.Actions[i], input, result); f != nil {
+			if f := e.send(ctx, &r.Actions[i], in, result, false); f != nil {
 				failures = append(failures, *f)
 				e.count(r.Name, func(c *Counts) { c.Failure++ })
 				continue
@@ -152,7 +144,7 @@ func (e *Engine) run(ctx context.Context, r *Rule, seen string, in In) error {
 	if ctx.Err() != nil { // the cloud is going: better not acknowledged than dead
 		return fmt.Errorf("rule %s: %s: %w", r.Name, failures[0].Action, ctx.Err())
 	}
-	e.Log.Warn("rule failed", logkey.Rule, r.Name, logkey.Topic, in.Topic, logkey.Thing, in.ClientID,
+	e.Log.Warn("rule failed", logkey.Rule, r.Name, logkey.Topic, topic, logkey.Thing, in.ClientID,
 		logkey.Action, failures[0].Action, logkey.Err, failures[0].Message)
 	if r.ErrorAction == nil {
 		if err != nil { // AWS counts it and lets it go
@@ -161,19 +153,15 @@ func (e *Engine) run(ctx context.Context, r *Rule, seen string, in In) error {
 		return fmt.Errorf("rule %s: %s: %s", r.Name, failures[0].Action, failures[0].Message)
 	}
 	body := encode(map[string]any{
-		"ruleName": r.Name, "topic": seen, "cloudwatchTraceId": uuid(), "clientId": in.ClientID,
+		"ruleName": r.Name, "topic": in.Topic, "cloudwatchTraceId": uuid(), "clientId": in.ClientID,
 		"base64OriginalPayload": base64.StdEncoding.EncodeToString(in.Payload), "failures": failures,
 	})
-	if f := e.send(ctx, r.ErrorAction, input, body, true); f != nil {
+	if f := e.send(ctx, r.ErrorAction, in, body, true); f != nil {
 		e.count(r.Name, func(c *Counts) { c.ErrorActionFailure++ })
 		return fmt.Errorf("rule %s: error action: %s", r.Name, f.Message)
 	}
 	e.count(r.Name, func(c *Counts) { c.ErrorActionSuccess++ })
 	return nil
-}
-
-func (e *Engine) act(ctx context.Context, a *Action, in RuleInput, result []byte) *failure {
-	return e.send(ctx, a, in, result, false)
 }
 
 func (e *Engine) send(ctx context.Context, a *Action, in RuleInput, body []byte, isError bool) *failure {

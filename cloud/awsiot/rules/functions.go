@@ -45,8 +45,7 @@ func (f *function) checkArgs(name token, at int, x callExpr) error {
 var functions = map[string]*function{
 	"topic":       {least: 0, most: 1, call: topicLevel},
 	"timestamp":   {call: func(m *message, _ []any) any { return numberOf(new(big.Rat).SetInt64(m.At.UnixMilli())) }},
-	"clientid":    {call: func(m *message, _ []any) any { return orElse(m.ClientID, "n/a") }},
-	"principal":   {call: func(m *message, _ []any) any { return orElse(m.Principal, undefined) }},
+	"clientid":    {call: func(m *message, _ []any) any { return clientOf(m) }},
 	"newuuid":     {call: func(*message, []any) any { return uuid() }},
 	"sql_version": {call: func(*message, []any) any { return "2016-03-23" }},
 
@@ -88,11 +87,12 @@ var functions = map[string]*function{
 	"mod":   {least: 2, most: 2, call: func(_ *message, a []any) any { return arithmetic("%", a[0], a[1]) }},
 }
 
-func orElse(s string, other any) any {
-	if s == "" {
-		return other
+// clientOf is the publisher's client id; what did not come over MQTT has none.
+func clientOf(m *message) any {
+	if m.ClientID == "" {
+		return "n/a"
 	}
-	return s
+	return m.ClientID
 }
 
 func count(n int) any { return numberOf(new(big.Rat).SetInt64(int64(n))) }

@@ -49,11 +49,10 @@ func (e *SQLError) Error() string { return fmt.Sprintf("SQL, character %d: %s", 
 
 // RuleInput is one message as a rule sees it.
 type RuleInput struct {
-	Topic     string // without the Basic Ingest prefix
-	ClientID  string
-	Principal string // certificate id
-	Payload   []byte
-	At        time.Time
+	Topic    string // without the Basic Ingest prefix
+	ClientID string
+	Payload  []byte
+	At       time.Time
 }
 
 // ErrNoMatch is returned by Run when WHERE is not true: the rule does nothing.

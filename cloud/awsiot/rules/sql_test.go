@@ -10,7 +10,7 @@ import (
 )
 
 var input = RuleInput{
-	Topic: "c/u1", ClientID: "u1", Principal: "cert", At: time.UnixMilli(1234),
+	Topic: "c/u1", ClientID: "u1", At: time.UnixMilli(1234),
 	Payload: []byte(`{"a":{"b":7,"list":[1,{"k":"v"}]},"c":"x","big":9007199254740993,"f":10.0,"t":true,"n":null,"s":"5","color":"red","temperature":50,"enc":"eyAidGVtcGVyYXR1cmUiOiAzMyB9Cg=="}`),
 }
 
@@ -192,7 +192,6 @@ func TestExpressions(t *testing.T) {
 		{`encode(nothing, 'base64')`, ``},
 		{`decode('YWJj', 'base64')`, `"abc"`},
 		{`decode('%', 'base64')`, `null`},
-		{`principal()`, `"cert"`},
 		{`sql_version()`, `"2016-03-23"`},
 		{`topic(1)`, `"c"`},
 		{`UNDEFINED`, ``},
