@@ -116,7 +116,7 @@ func TestPowerLossFiles(t *testing.T) {
 
 // cutScenes plays the scenes and fails for every fault.
 func cutScenes(t *testing.T, n int, list []scene, cut func(*testing.T, int, scene, *rand.Rand) *faults) {
-	notRaced(t)
+	lives(t)
 	first := seed(t)
 	t.Logf("FOUNTAIN_SEED=%d", first)
 	var all faults
@@ -136,7 +136,7 @@ var mistakes = []scene{
 }
 
 func catchMistakes(t *testing.T, cut func(*testing.T, int, scene, *rand.Rand) *faults) {
-	notRaced(t)
+	lives(t)
 	first := seed(t)
 	for i, sc := range mistakes {
 		f := cut(t, 300, sc, rand.New(rand.NewPCG(first, uint64(i))))

@@ -45,7 +45,8 @@ func CanDisk() error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	return nil
+	_, err := exec.LookPath("mkfs.ext4")
+	return err
 }
 
 // NewDisk makes a disk of an image, which holds a file system of that type, and mounts it; the image itself is left as it

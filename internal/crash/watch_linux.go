@@ -112,6 +112,19 @@ func ioctl(fd int, req uint, p unsafe.Pointer) error {
 	return nil
 }
 
+const listenFlags = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
+	unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+
+// CanWatch says why Watch cannot work here; nil when it can.
+func CanWatch() error {
+	// A filter at no address: a kernel that knows the flags complains about the address.
+	_, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, listenFlags, 0)
+	if e != unix.EFAULT {
+		return fmt.Errorf("seccomp listeners need Linux 5.19 and leave to use them: %w", e)
+	}
+	return nil
+}
+
 // listen installs the filter for all threads of the process.
 func listen() (fd int, err error) {
 	runtime.LockOSThread()
@@ -121,9 +134,7 @@ func listen() (fd int, err error) {
 	}
 	prog := filter()
 	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
-	const flags = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
-		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
-	r, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&fprog)))
+	r, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, listenFlags, uintptr(unsafe.Pointer(&fprog)))
 	if e != 0 {
 		return 0, e
 	}

@@ -97,6 +97,9 @@ func replace(dir string) error {
 
 func runChild(t *testing.T, does string) (out, dir string, err error) {
 	t.Helper()
+	if err := CanWatch(); err != nil {
+		t.Skip("calls cannot be watched here: ", err)
+	}
 	dir = t.TempDir()
 	cmd := exec.Command(os.Args[0], "-test.run=^$")
 	cmd.Env = append(os.Environ(), childEnv+"="+dir, childEnv+"_DOES="+does)
