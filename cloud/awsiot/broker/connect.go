@@ -3,6 +3,7 @@ package broker
 import (
 	"bufio"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -118,8 +119,11 @@ func (c *conn) enter(pk *packets.Packet) (present bool, f *fault) {
 	id, err := c.b.identify(c.b.ctx, authority.ID(leaf.Raw), p.ClientIdentifier, policy.Principal{
 		SourceIP: c.host(), DomainName: state.ServerName, Certificate: policy.CertificateAttributes(leaf),
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		return false, faultf(ReasonAuth, codeNotAuthorized, "%v", err)
+	case err != nil:
+		return false, faultf(reasonFailed, codeUnspecified, "%v", err)
 	}
 	c.identity.Store(id)
 	if id.cert.Status != store.CertActive { // changed since the handshake
