@@ -162,7 +162,7 @@ func (a *lane) plan(l life) life {
 		{in: "acknowledge", most: 25},
 		{in: "retire", most: 12},
 		{in: "setting", most: 12},
-		{in: "renew", most: 4},
+		{in: "reject", most: 6}, {in: "release", most: 12}, {in: "renew", most: 4},
 		{op: crash.Create, most: 8},
 		{op: crash.Rename, most: 6},
 		{op: crash.Unlink, most: 6},
@@ -313,7 +313,7 @@ func TestKill9(t *testing.T) {
 	if len(f.count) > 0 {
 		t.Error(f)
 	}
-	for _, phase := range []string{"open", "intent", "append", "roll", "acknowledge", "retire", "setting", "backup", "restore"} {
+	for _, phase := range []string{"open", "intent", "append", "roll", "acknowledge", "retire", "setting", "reject", "release", "backup", "restore"} {
 		if tell.phase[phase] < max(1, n/200) {
 			t.Errorf("only %d kills during %s: the test proves little there", tell.phase[phase], phase)
 		}

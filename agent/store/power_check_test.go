@@ -60,6 +60,9 @@ func (x *found) look(dir string) error {
 	if x.Records, err = everything(s); err != nil {
 		return err
 	}
+	if x.Held, err = rejectedPlaces(s); err != nil {
+		return err
+	}
 	open, err := s.OpenIntents()
 	if err != nil {
 		return err
@@ -90,7 +93,7 @@ func (x *found) look(dir string) error {
 		return fmt.Errorf("again: %w", err)
 	}
 	want := maps.Clone(x.Records)
-	want[x.Next.key()] = string(bodyOf(x.Next.Log, x.Next.Seq, "after"))
+	want[x.Next.String()] = string(bodyOf(x.Next.Log, x.Next.Seq, "after"))
 	if !maps.Equal(again, want) || len(s.Damages()) > 0 {
 		x.Again = fmt.Sprintf("%d records, want %d, damages %v", len(again), len(want), s.Damages())
 	}
@@ -110,7 +113,7 @@ func everything(s *Store) (map[string]string, error) {
 				break
 			}
 			for _, e := range list {
-				out[place{e.Log, e.Seq}.key()] = string(e.Body)
+				out[place{e.Log, e.Seq}.String()] = string(e.Body)
 				from = e.Seq + 1
 			}
 		}

@@ -18,6 +18,15 @@ type place struct {
 	Seq uint64
 }
 
+func (at place) String() string { return fmt.Sprintf("%s/%d", at.Log, at.Seq) }
+
+func placeOf(s string) (at place) {
+	log, seq, _ := strings.Cut(s, "/")
+	at.Log = log
+	fmt.Sscan(seq, &at.Seq)
+	return at
+}
+
 // faults counts what went wrong, by kind, and keeps the first of each to show.
 type faults struct {
 	count map[string]int
@@ -72,6 +81,7 @@ type promises struct {
 	at      map[place]string  // durable records: the id
 	maybe   map[place]string  // records whose commit was cut
 	last    map[string]uint64 // newest durable record, by log
+	held    map[string]string // rejected records, with their state: reject, rejected, release, released
 	sent    map[place]string  // what the receiver was sent
 	has     map[string]uint64 // what the receiver has, by log
 	mark    map[string]uint64 // durable acknowledgements, by log
@@ -82,7 +92,7 @@ type promises struct {
 func newPromises() *promises {
 	return &promises{
 		begun: map[string]string{}, at: map[place]string{}, maybe: map[place]string{},
-		sent: map[place]string{}, last: map[string]uint64{}, has: map[string]uint64{}, mark: map[string]uint64{}, settled: true,
+		held: map[string]string{}, sent: map[place]string{}, last: map[string]uint64{}, has: map[string]uint64{}, mark: map[string]uint64{}, settled: true,
 	}
 }
 
@@ -127,6 +137,13 @@ func (p *promises) hear(line string) {
 		} else {
 			p.has[at.Log] = max(p.has[at.Log], upto)
 		}
+	case "reject", "rejected", "release", "released":
+		p.held[rest] = word
+		if at = placeOf(rest); word == "release" && p.mark[at.Log] >= at.Seq {
+			p.mark[at.Log] = at.Seq - 1
+		}
+	case "held":
+		p.holds(&p.faults, strings.Split(rest, ","))
 	case "setting":
 		p.setting[1], p.settled = rest, false
 	case "set":
@@ -154,6 +171,23 @@ func (p *promises) opened(log string, last, acked uint64, damages int) {
 	}
 	p.cutShort(func(at place) bool { return at.Log == log && at.Seq <= last })
 	p.log, p.renewed = log, false
+}
+
+// holds judges what is in quarantine, and takes it as settled.
+func (p *promises) holds(f *faults, list []string) {
+	for at, state := range p.held {
+		there := slices.Contains(list, at)
+		switch {
+		case state == "rejected" && !there:
+			f.add(isLost, "%s is not in quarantine", at)
+		case state == "released" && there:
+			f.add(isBackward, "%s, released, is in quarantine", at)
+		case there:
+			p.held[at] = "rejected"
+		default:
+			p.held[at] = "released"
+		}
+	}
 }
 
 // cutShort settles appends whose life ended in the middle: those that the store has count from here on.
@@ -273,14 +307,13 @@ type found struct {
 	Again    string // opening a second time differs
 	Damages  []string
 	Logs     []LogState
-	Records  map[string]string // "log seq" to body
+	Records  map[string]string // by place, as text
+	Held     []string          // places in quarantine
 	Intents  []string
 	Setting  string
 	Next     place // of a pour after the cut
 	OpenedMS float64
 }
-
-func (at place) key() string { return fmt.Sprintf("%s %d", at.Log, at.Seq) }
 
 // check compares what is left after a power cut with what was promised before it. damaged says that files were damaged
 // before the power went: those may be told, and spared are places they held.
@@ -299,12 +332,14 @@ func (p *promises) check(x *found, damaged bool, spared map[place]bool) *faults 
 	logs := map[string]LogState{}
 	for _, l := range x.Logs {
 		logs[l.Log] = l
-		if len(l.Gaps) > 0 && !damaged {
-			f.add(isMoved, "%s has gaps %v", l.Log, l.Gaps)
+		for _, gap := range l.Gaps {
+			if gap.To > p.has[l.Log] && !damaged { // what is gone behind a released record was delivered
+				f.add(isMoved, "%s has the gap %v, %d was delivered", l.Log, gap, p.has[l.Log])
+			}
 		}
 	}
 	for at, id := range p.at {
-		body, there := x.Records[at.key()]
+		body, there := x.Records[at.String()]
 		switch {
 		case !there && at.Seq > p.has[at.Log] && !spared[at]:
 			f.add(isLost, "%v (%s), durable, is not there", at, id)
@@ -312,6 +347,7 @@ func (p *promises) check(x *found, damaged bool, spared map[place]bool) *faults 
 			f.add(isTwice, "%v is %s, want %s", at, body, id)
 		}
 	}
+	p.holds(f, x.Held)
 	ids := map[string]place{}
 	for at, id := range p.at {
 		ids[id] = at
@@ -322,7 +358,7 @@ func (p *promises) check(x *found, damaged bool, spared map[place]bool) *faults 
 			Seq uint64
 			ID  string
 		}
-		if err := json.Unmarshal([]byte(body), &r); err != nil || (place{r.Log, r.Seq}).key() != key {
+		if err := json.Unmarshal([]byte(body), &r); err != nil || (place{r.Log, r.Seq}).String() != key {
 			f.add(isTwice, "%s holds %q: %v", key, body, err)
 		}
 		at := place{r.Log, r.Seq}
@@ -339,7 +375,7 @@ func (p *promises) check(x *found, damaged bool, spared map[place]bool) *faults 
 		}
 	}
 	for at, body := range p.sent {
-		if is, there := x.Records[at.key()]; there && is != body {
+		if is, there := x.Records[at.String()]; there && is != body {
 			f.add(isTwice, "%v is %s and was sent as %s", at, is, body)
 		}
 	}

@@ -4,6 +4,7 @@ package store
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,7 +55,7 @@ const (
 )
 
 // What the child is doing, for the page of memory.
-var phases = []string{"start", "open", "intent", "append", "roll", "read", "acknowledge", "retire", "setting", "renew", "backup", "restore", "close"}
+var phases = []string{"start", "open", "intent", "append", "roll", "read", "acknowledge", "retire", "setting", "reject", "release", "renew", "backup", "restore", "close"}
 
 const segmentOfLives = 6 // records: it rolls often
 
@@ -164,6 +165,11 @@ func (l *life) live(t *teller) error {
 		return fmt.Errorf("damages: %+v", d)
 	}
 	t.notef("opened %s %d %d %d", s.Log(), s.Last(), s.Acked(), len(s.Damages()))
+	held, err := rejectedPlaces(s)
+	if err != nil {
+		return err
+	}
+	t.notef("held %s", strings.Join(held, ","))
 	v := &living{l, t, s, rand.New(rand.NewPCG(l.Seed, uint64(l.Number)))}
 	if err := v.run(); err != nil {
 		return err
@@ -240,6 +246,12 @@ func (v *living) chores(n int) (err error) {
 			v.notef("set %s", value)
 		}
 	}
+	if v.rnd.IntN(8) == 0 && err == nil {
+		err = v.reject(place{v.s.Log(), v.s.Last()})
+	}
+	if v.rnd.IntN(16) == 0 && err == nil {
+		err = v.release()
+	}
 	if v.rnd.IntN(60) == 0 && err == nil {
 		v.doing("renew")
 		v.notef("renew %s", v.s.Log())
@@ -253,6 +265,45 @@ func (v *living) chores(n int) (err error) {
 		}
 	}
 	return err
+}
+
+// reject keeps a record that the receiver is said to refuse. It is delivered all the same: that is the uplink's business.
+func (v *living) reject(at place) error {
+	if at.Seq == 0 {
+		return nil
+	}
+	v.doing("reject")
+	v.notef("reject %v", at)
+	err := v.s.Reject(Rejected{Log: at.Log, Seq: at.Seq, Reason: "torture"})
+	v.notef("rejected %v", at)
+	return err
+}
+
+// release gives one rejected record back, with which the mark of its log goes back too.
+func (v *living) release() error {
+	list, err := v.s.Rejects()
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	r := list[v.rnd.IntN(len(list))]
+	at := place{r.Log, r.Seq}
+	v.doing("release")
+	v.notef("release %v", at)
+	_, err = v.s.Release(r.Log, r.Seq)
+	v.notef("released %v", at)
+	return err
+}
+
+// rejectedPlaces lists what is in quarantine, and fails when a body is not what was poured.
+func rejectedPlaces(s *Store) (out []string, err error) {
+	err = s.Rejected(func(r Rejected) error {
+		if !bytes.Equal(r.Body, bodyOf(r.Log, r.Seq, r.Intent)) {
+			return fmt.Errorf("rejected %s %d holds %q", r.Log, r.Seq, r.Body)
+		}
+		out = append(out, place{r.Log, r.Seq}.String())
+		return nil
+	})
+	return out, err
 }
 
 func (v *living) backUp() (err error) {
@@ -352,6 +403,7 @@ func (v *living) deliver() error {
 				return err
 			}
 		}
+		upto = min(upto, st.Last) // a forgotten log comes back with a released record
 		v.notef("ledger %s %d", st.Log, upto)
 		v.doing("acknowledge")
 		if v.Wrong == unlinkFirst {
