@@ -161,6 +161,7 @@ func alone(t *testing.T) bool {
 	if os.Getenv(aloneEnv) != "" {
 		return true
 	}
+	lives(t)
 	if err := crash.CanDisk(); err != nil {
 		t.Skip("a disk whose power is cut needs root, /dev/fuse and loop devices (TestPowerLossFiles needs none): ", err)
 	}
