@@ -23,6 +23,7 @@ import (
 type planted struct {
 	Name, Old, New, Says string
 	Elsewhere            bool   // it shows in another resource
+	Near                 int    // at most so many lines away; 0: anywhere in the resource
 	text                 string // the broken template
 	line                 int    // of the first difference
 }
@@ -102,6 +103,9 @@ func TestPlantedErrors(t *testing.T) {
 			}
 			if got, want := section(p.text, line), section(p.text, p.line); got != want != p.Elsewhere {
 				t.Errorf("it points at line %d (%s), the error is at line %d (%s)", line, got, p.line, want)
+			}
+			if d := line - p.line; p.Near > 0 && (d > p.Near || -d > p.Near) {
+				t.Errorf("it points at line %d, the error is at line %d", line, p.line)
 			}
 			t.Logf("%s: %s", pr.Where, pr.What)
 		})

@@ -42,7 +42,7 @@ func (r *resolver) resolve(n *yaml.Node) (node, error) {
 		if n.Tag == "!!null" {
 			return node{}, r.errorf(n.Line, "a value is missing: CloudFormation takes no null")
 		}
-		return node{v: n.Value, line: n.Line}, nil
+		return node{v: n.Value, line: n.Line, block: n.Style&yaml.LiteralStyle != 0}, nil
 	case yaml.SequenceNode:
 		return r.items(n)
 	case yaml.MappingNode:
@@ -82,7 +82,9 @@ func (r *resolver) call(name string, n *yaml.Node) (node, error) {
 	fail := func(format string, args ...any) (node, error) {
 		return node{}, r.errorf(n.Line, name+": "+format, args...)
 	}
-	text := func(s string) (node, error) { return node{v: s, line: n.Line}, nil }
+	text := func(s string) (node, error) {
+		return node{v: s, line: n.Line, block: n.Style&yaml.LiteralStyle != 0}, nil
+	}
 	var args []*yaml.Node
 	if n.Kind == yaml.SequenceNode {
 		args = n.Content

@@ -3,6 +3,7 @@ package stack
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // node is a value of the template with its place, functions resolved: string, []node, map[string]node (with keys in
@@ -12,6 +13,16 @@ type node struct {
 	keys   []string
 	line   int
 	absent bool // AWS::NoValue: the property or item is left out
+	block  bool // a text that begins on the next line and keeps its lines
+}
+
+// lineOf is the line of a place in a text.
+func (n node) lineOf(offset int) int {
+	s := n.str()
+	if !n.block || offset < 0 || offset > len(s) {
+		return n.line
+	}
+	return n.line + 1 + strings.Count(s[:offset], "\n")
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

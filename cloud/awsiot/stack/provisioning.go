@@ -191,7 +191,11 @@ func (s *Stack) readTemplate(r *resolver, _, name string, p node) error {
 		return r.errorf(body.line, "provisioning template "+name+": "+format, args...)
 	}
 	t, err := ParseTemplate([]byte(body.str()))
-	if err != nil {
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return r.errorf(body.lineOf(int(syntax.Offset)-1), "provisioning template %s: %v", name, err)
+	case err != nil:
 		return fail("%v", err)
 	}
 	t.Name, t.Description = name, p.get("Description").str()
