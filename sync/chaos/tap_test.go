@@ -26,8 +26,6 @@ type plan struct {
 	deny    bool          // SUBACK says that a filter is refused
 }
 
-func (p plan) cuts() bool { return p.outPkts+p.outLen+p.inPkts+p.inLen > 0 || p.after > 0 }
-
 // draw returns the fate of a unit's nth connection. Every third connection of the first rounds walks the packet
 // boundaries, so that each of the first forty is hit in both directions and both ways.
 func draw(r *rand.Rand, n int) plan {
@@ -81,6 +79,7 @@ type tap struct {
 	l        *line
 	plan     plan
 	w        witness
+	turn     chan struct{} // one writer at a time: TLS would let the second wait for a mutex, and a bubble stands still then
 
 	mu      sync.Mutex
 	out, in meter
@@ -90,7 +89,7 @@ type tap struct {
 }
 
 func newTap(c net.Conn, l *line, p plan, w witness) *tap {
-	t := &tap{Conn: c, l: l, plan: p, w: w}
+	t := &tap{Conn: c, l: l, plan: p, w: w, turn: make(chan struct{}, 1)}
 	t.out.packet, t.in.packet = t.sent, func(byte, []byte) {}
 	if p.deny {
 		t.in.edit = func(header, last byte) byte {
@@ -132,6 +131,8 @@ func (t *tap) trip() {
 }
 
 func (t *tap) Write(p []byte) (int, error) {
+	t.turn <- struct{}{}
+	defer func() { <-t.turn }()
 	t.mu.Lock()
 	n, trips := len(p), false
 	if t.ended == nil {
