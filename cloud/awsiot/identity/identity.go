@@ -3,7 +3,8 @@
 //
 //	store.Registry ──► Source ──► broker, the device's HTTPS interface
 //
-// It owns a copy of what it read and drops it when the registry's revision moves.
+// It owns a copy of what it read and drops it when the registry's revision moves, or after half a minute: another process
+// on the same database may have changed something.
 package identity
 
 import (
@@ -13,11 +14,15 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"fountain/cloud/awsiot/policy"
 	"fountain/cloud/store"
 	"fountain/internal/logkey"
 )
+
+// maxAge is how long a change by another process may go unnoticed.
+const maxAge = 30 * time.Second
 
 // Source answers who may what. Make it with New; it is safe for concurrent use.
 type Source struct {
@@ -26,6 +31,7 @@ type Source struct {
 
 	mu       sync.Mutex
 	revision int64
+	read     time.Time // when the copy was begun
 	policies map[string]*policy.Policy   // by name; nil: there is none
 	granted  map[string][]*policy.Policy // by certificate
 }
@@ -80,7 +86,8 @@ func (s *Source) Named(ctx context.Context, name string) *policy.Policy {
 
 // renew drops the copy when it is old.
 func (s *Source) renew() {
-	if r := s.reg.Revision(); s.policies == nil || r != s.revision {
+	if r := s.reg.Revision(); s.policies == nil || r != s.revision || time.Since(s.read) > maxAge {
+		s.read = time.Now()
 		s.revision, s.policies, s.granted = r, map[string]*policy.Policy{}, map[string][]*policy.Policy{}
 	}
 }
@@ -141,7 +148,7 @@ func (s *Source) named(ctx context.Context, name string) (*policy.Policy, error)
 	if p, ok := s.policies[name]; ok {
 		return p, nil
 	}
-	p, err := s.read(ctx, name)
+	p, err := s.load(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +156,7 @@ func (s *Source) named(ctx context.Context, name string) (*policy.Policy, error)
 	return p, nil
 }
 
-func (s *Source) read(ctx context.Context, name string) (*policy.Policy, error) {
+func (s *Source) load(ctx context.Context, name string) (*policy.Policy, error) {
 	e, err := s.reg.Entry(ctx, store.KindPolicy, name)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
