@@ -92,6 +92,27 @@ func TestOverview(t *testing.T) {
 	})
 }
 
+// TestOverviewOfEveryScope: whatever an alarm stands for, the service home and the diagnostics can tell it. One that
+// blocked a line or the unit used to end the agent.
+func TestOverviewOfEveryScope(t *testing.T) {
+	inBubble(t, nil, func(v *virtual) {
+		id := v.some("water.still", "", "")
+		for scope, name := range map[string]alarm.Name{
+			alarm.ScopeUnit: alarm.JournalStuck, "valve_still": alarm.OutputFault, "s01": alarm.CartridgeEmpty, "nothing.known": alarm.IngredientRecalled,
+			string(id): alarm.BeverageRecalled, "water.still": alarm.IngredientRecalled,
+		} {
+			v.a.board.Set(alarm.Alarm{Name: name, Scope: scope})
+			if _, err := (home{v.a}).Overview(v.t.Context()); err != nil {
+				t.Errorf("%v of %s: %v", name, scope, err)
+			}
+			if _, err := (diag{v.a}).File(v.t.Context()); err != nil {
+				t.Errorf("%v of %s: %v", name, scope, err)
+			}
+			v.a.board.Clear(name, scope)
+		}
+	})
+}
+
 // TestSettingsOnTheUnit: what a technician sets is checked, stored, told as coming, and told without its password.
 func TestSettingsOnTheUnit(t *testing.T) {
 	inBubble(t, func(c *config.Config) {

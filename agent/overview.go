@@ -80,11 +80,16 @@ func (h home) hidden(l alarm.Alarm) (n int) {
 	if l.Severity != alarm.Blocks {
 		return 0
 	}
-	ingredient := h.a.slots.slot(l.Scope).Ingredient
+	ingredient := beverage.IngredientID(l.Scope) // of a recall; else it is the slot's, or none
+	for _, s := range h.a.planogram.Slots {
+		if s.Slot == l.Scope {
+			ingredient = s.Ingredient
+		}
+	}
 	blocked := h.a.view.blockedNow()
 	for _, it := range h.a.menu.items {
 		_, needs := it.needs[ingredient]
-		if blocked[it.id] != "" && (l.Scope == alarm.ScopeUnit || needs || slices.Contains(h.a.scopes.carrier(it.carrier), l.Scope)) {
+		if blocked[it.id] != "" && (l.Scope == alarm.ScopeUnit || l.Scope == string(it.id) || needs || it.carrier == ingredient || slices.Contains(h.a.scopes.carrier(it.carrier), l.Scope)) {
 			n++
 		}
 	}

@@ -113,7 +113,16 @@ func TestRecallSticks(t *testing.T) {
 		v.await("both are recalled", within, func() bool { return recalled(id)() && recalled(other)() })
 		v.await("and reported", within, func() bool { return c.holds(thing, "beverages", string(other)) })
 
-		err := alarmDesk{v.a}.Clear(v.t.Context(), api.ClearAlarm{Name: "beverage_recalled", Scope: string(id), Person: "ruiz"})
+		overview, err := home{v.a}.Overview(v.t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, todo := range overview.Todos {
+			if want := map[string]int{string(id): 1, "later": 0}; todo.Alarm == "beverage_recalled" && todo.Scope == string(id) && todo.Hidden != want[todo.Scope] {
+				t.Errorf("the service home says %+v", todo)
+			}
+		}
+		err = alarmDesk{v.a}.Clear(v.t.Context(), api.ClearAlarm{Name: "beverage_recalled", Scope: string(id), Person: "ruiz"})
 		if !refusedAs(err, problem.CodeUnsafe) {
 			t.Errorf("cleared on the unit: %v", err)
 		}
