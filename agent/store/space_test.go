@@ -295,6 +295,14 @@ func TestSpacePolicy(t *testing.T) {
 	if sp, _, err := s.MakeRoom(t.Context(), none); err != nil || sp.State != SpaceCritical || !sp.Ballast || len(shed) != 1 {
 		t.Errorf("critical: %+v %v %v", sp, shed, err)
 	}
+	free = 1 << 19 // faster than anybody looks
+	if err := s.PutIntent("x", nil); err != nil || s.Space().Ballast {
+		t.Errorf("the ballast is not given up for a pour: %v", err)
+	}
+	free = 1 << 30
+	if sp, _, err := s.MakeRoom(t.Context(), none); err != nil || !sp.Ballast {
+		t.Errorf("no new ballast: %+v %v", sp, err)
+	}
 	free = 3 << 20
 	if sp, _, err := s.MakeRoom(t.Context(), none); err != nil || sp.Ballast || sp.Refusing {
 		t.Errorf("the ballast stays: %+v %v", sp, err)
