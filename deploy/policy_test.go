@@ -34,18 +34,8 @@ func unitPolicies(t *testing.T, s *stack.Stack) []*policy.Policy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := s.Templates[name].Plan(map[string]string{"SerialNumber": "F1", "AWS::IoT::Certificate::Id": "0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if plan.Thing != me {
-		t.Fatalf("the template names the thing %q", plan.Thing)
-	}
-	if len(plan.Policies) > 10 {
-		t.Fatalf("%d policies on a certificate, AWS allows 10", len(plan.Policies))
-	}
 	var out []*policy.Policy
-	for _, n := range plan.Policies {
+	for _, n := range s.Templates[name].Policies {
 		out = append(out, s.Policies[n])
 	}
 	return out

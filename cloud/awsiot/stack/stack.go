@@ -1,6 +1,6 @@
 // Package stack reads the CloudFormation template the real cloud is deployed with and says what it means for the local
 // one: IoT policies, topic rules, provisioning templates. What it would have to ignore is an error with file, line and
-// remedy. It imports awsiot/policy, awsiot/rules and internal packages.
+// remedy. It imports awsiot/{policy,provision,rules}, sync/wire and internal packages.
 package stack
 
 import (

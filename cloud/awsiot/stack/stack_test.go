@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -187,90 +186,6 @@ Resources:
 	if j := s.JobTemplates["j"]; string(j.Settings) != want || j.Document != `{"a":1}` || j.Description != "d" {
 		t.Fatalf("%+v\n%s", j, j.Settings)
 	}
-}
-
-// body is AWS's own example of a fleet provisioning template, with every function in it.
-const body = `{
-	"Parameters": {"Serial": {"Type": "String"}, "Place": {"Type": "String", "Default": "Seattle"}},
-	"Mappings": {"Places": {"Seattle": {"url": "https://example.aws"}}},
-	"Resources": {
-		"thing": {"Type": "AWS::IoT::Thing", "OverrideSettings": {"AttributePayload": "MERGE", "ThingGroups": "DO_NOTHING"}, "Properties": {
-			"ThingName": {"Fn::Join": ["_", ["T", {"Ref": "Serial"}]]},
-			"AttributePayload": {"half": {"Fn::Select": [1, {"Fn::Split": ["-", {"Ref": "Serial"}]}]}, "sub": {"Fn::Sub": "${Serial}@${!x}"}},
-			"ThingGroups": ["g", {"Ref": "Place"}], "BillingGroup": "b"}},
-		"certificate": {"Type": "AWS::IoT::Certificate", "Properties": {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}}},
-		"policy": {"Type": "AWS::IoT::Policy", "Properties": {"PolicyDocument": {"Version": "2012-10-17",
-			"Statement": [{"Effect": "Allow", "Action": ["iot:Publish"], "Resource": ["arn:aws:iot:us-east-1:123456789012:topic/foo/bar"]}]}}}
-	},
-	"DeviceConfiguration": {"url": {"Fn::FindInMap": ["Places", {"Ref": "Place"}, "url"]}}
-}`
-
-func TestProvisioningBody(t *testing.T) {
-	tmpl, err := ParseTemplate([]byte(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pl, err := tmpl.Plan(map[string]string{"Serial": "a-b", "AWS::IoT::Certificate::Id": "c"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := json.Marshal(pl)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `{"Thing":"T_a-b","ThingType":"","Attributes":{"half":"b","sub":"a-b@${x}"},"Groups":["g","Seattle"],"BillingGroup":"b","Policies":null,` +
-		`"Documents":["{\"Statement\":[{\"Action\":[\"iot:Publish\"],\"Effect\":\"Allow\",\"Resource\":[\"arn:aws:iot:us-east-1:123456789012:topic/foo/bar\"]}],` +
-		`\"Version\":\"2012-10-17\"}"],"Inactive":false,"Device":{"url":"https://example.aws"},"Override":{"AttributePayload":"MERGE","ThingGroups":"DO_NOTHING"}}`
-	if string(got) != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
-	for name, given := range map[string]map[string]string{
-		"missing": {}, "not asked for": {"Serial": "a-b", "Other": "x"}, "not in the map": {"Serial": "a-b", "Place": "Rome"}, "nothing to select": {"Serial": "ab"},
-	} {
-		if _, err := tmpl.Plan(given); !errors.Is(err, ErrParameters) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	for _, bad := range []struct{ old, with string }{
-		{`"Type": "AWS::IoT::Thing"`, `"Type": "AWS::IoT::Things"`},
-		{`"BillingGroup": "b"`, `"BilingGroup": "b"`},
-		{`"MERGE"`, `"MEGRE"`},
-		{`"Fn::Select"`, `"Fn::Selct"`},
-		{`"Places", {`, `"Plac", {`},
-		{`"Ref": "Serial"`, `"Ref": "Serials"`},
-		{`"Version": "2012-10-17",`, `"Version": "2012-10-18",`},
-		{`{"Ref": "AWS::IoT::Certificate::Id"}`, `"x"`},
-		{`"Type": "String"`, `"Type": "Number"`},
-		{`"Mappings"`, `"Mapping"`},
-		{`"DeviceConfiguration": {`, `"DeviceConfiguration": {"nested": {},`},
-	} {
-		text := strings.Replace(body, bad.old, bad.with, 1)
-		if text == body {
-			t.Fatalf("nothing to replace: %s", bad.old)
-		}
-		if _, err := ParseTemplate([]byte(text)); err == nil {
-			t.Errorf("%s was accepted", bad.with)
-		}
-	}
-}
-
-// FuzzProvisioningBody: whatever is accepted can be evaluated, or says that the parameters are wrong.
-func FuzzProvisioningBody(f *testing.F) {
-	f.Add(body, "a-b")
-	f.Add(`{"Resources":{"certificate":{"Type":"AWS::IoT::Certificate","Properties":{"CertificateId":{"Ref":"AWS::IoT::Certificate::Id"}}}}}`, "x")
-	f.Fuzz(func(t *testing.T, text, serial string) {
-		tmpl, err := ParseTemplate([]byte(text))
-		if err != nil {
-			return
-		}
-		given := map[string]string{"AWS::IoT::Certificate::Id": "c"}
-		for k := range tmpl.body.Parameters {
-			given[k] = serial
-		}
-		if _, err := tmpl.Plan(given); err != nil && !errors.Is(err, ErrParameters) {
-			t.Fatalf("%v", err)
-		}
-	})
 }
 
 // ruleTemplate is a stack with one rule that publishes again.
