@@ -31,7 +31,7 @@ func dial(e Endpoints, id string, cert tls.Certificate, in chan paho.Message) (p
 	pool.AppendCertsFromPEM(ca)
 	o := paho.NewClientOptions().AddBroker("tls://" + e.MQTT).SetClientID(id).SetProtocolVersion(4).SetCleanSession(true).
 		SetAutoReconnect(false).SetConnectTimeout(patience).SetWriteTimeout(patience).
-		SetTLSConfig(&tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}}).
+		SetTLSConfig(&tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}, NextProtos: []string{"x-amzn-mqtt-ca"}}).
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { in <- m })
 	cl := paho.NewClient(o)
 	tok := cl.Connect()

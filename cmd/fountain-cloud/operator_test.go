@@ -180,6 +180,13 @@ func TestHTTPS(t *testing.T) {
 	if code, text := ask(&http.Client{Transport: tr}, "POST", e.HTTPS+"/topics/x", "hi"); code != http.StatusForbidden {
 		t.Fatalf("%d %s", code, text)
 	}
+	as443 := e
+	as443.MQTT = strings.TrimPrefix(e.HTTPS, "https://")
+	cl, err := dial(as443, thing, cert, nil)
+	if err != nil {
+		t.Fatalf("MQTT on the HTTPS port, as on 443: %v", err)
+	}
+	cl.Disconnect(0)
 	code, text := ask(http.DefaultClient, "GET", e.Control+"/things/"+thing, "")
 	var d struct{ ThingName, ThingTypeName string }
 	if err := json.Unmarshal([]byte(text), &d); code != 200 || err != nil || d.ThingName != thing || d.ThingTypeName != "fountain-unit" {

@@ -333,7 +333,7 @@ func (s *server) run(ctx context.Context, ls *listeners, ready func() error) err
 	web := []*webServer{
 		s.web(ls.console, s.console.Handler()), s.web(ls.control, s.http.Handler()), s.web(ls.https, s.http.DeviceHandler()),
 	}
-	web[2].TLSConfig = s.http.TLS()
+	web[2].TLSConfig, web[2].l = s.http.TLS(), control.Split(ls.https.l, s.broker.ServeConn)
 	g.Go(func() error { return s.broker.Serve(ls.mqtt.l) })
 	g.Go(func() error { return s.ingest.Run(drain) })
 	for _, w := range web {

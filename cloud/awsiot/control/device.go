@@ -14,11 +14,17 @@ import (
 
 // TLS is the server side of the device's interface: a client certificate may be shown; whether it is good is decided for
 // each request, because it may be deactivated while a connection lasts.
-func (c *Control) TLS() *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert, Certificates: []tls.Certificate{*c.cfg.Authority.Server()},
-		NextProtos: []string{"x-amzn-http-ca", "http/1.1"}, SessionTicketsDisabled: true,
+func (c *Control) TLS() *tls.Config { return serverTLS(c.cfg.Authority) }
+
+// serverTLS names no application protocol, so that x-amzn-http-ca and http/1.1 may both be offered: net/http would hang up
+// on a connection that settled on the first.
+func serverTLS(a *authority.Authority) *tls.Config {
+	cfg := &tls.Config{
+		MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert, Certificates: []tls.Certificate{*a.Server()}, SessionTicketsDisabled: true,
 	}
+	silent := cfg.Clone() // net/http adds its own protocols to the first one
+	cfg.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return silent, nil }
+	return cfg
 }
 
 // DeviceHandler serves HTTPS. Who shows a client certificate is a device and its policies decide; who shows none must
