@@ -25,7 +25,7 @@ const (
 
 // health reports how the unit is into the shadow unit, on one connection. Nothing there is the cloud's to write.
 //
-//	connect, alarms changed (1 min), else 15 min ──► report ──what differs──► shadow unit
+//	connect, a minute later, alarms changed (1 min), else 15 min ──► report ──what differs──► shadow unit
 func (a *Agent) health(ctx context.Context, shadows *shadow.Mux) error {
 	client, err := shadows.Client(wire.UnitShadow)
 	if err != nil {
@@ -33,6 +33,7 @@ func (a *Agent) health(ctx context.Context, shadows *shadow.Mux) error {
 	}
 	var last wire.UnitReport // of this connection
 	var held json.RawMessage // what the shadow holds; nil: not known
+	wait := healthAlarm      // a unit that has just started tells once more what has become of it
 	for {
 		changed := a.board.Changed()
 		now := a.report()
@@ -47,9 +48,10 @@ func (a *Agent) health(ctx context.Context, shadows *shadow.Mux) error {
 		default:
 			last = now
 		}
-		if err := a.untilDue(ctx, changed, last.Health.Alarms); err != nil {
+		if err := a.untilDue(ctx, wait, changed, last.Health.Alarms); err != nil {
 			return err
 		}
+		wait = healthEvery
 	}
 }
 
@@ -80,9 +82,9 @@ func tellUnit(ctx context.Context, client *shadow.Client, held *json.RawMessage,
 	return err
 }
 
-// untilDue returns when the next report is: after healthEvery, or healthAlarm once other alarms stand than were told.
-func (a *Agent) untilDue(ctx context.Context, changed <-chan struct{}, told []string) error {
-	soon, late := time.NewTimer(healthAlarm), time.NewTimer(healthEvery)
+// untilDue returns when the next report is: after a time, or healthAlarm once other alarms stand than were told.
+func (a *Agent) untilDue(ctx context.Context, most time.Duration, changed <-chan struct{}, told []string) error {
+	soon, late := time.NewTimer(healthAlarm), time.NewTimer(most)
 	defer soon.Stop()
 	defer late.Stop()
 	gate := soon.C // open once the minute is over

@@ -10,8 +10,8 @@ const (
 const UnitReportV = 1
 
 // UnitReport is the reported state of the unit shadow: how a unit is, in steps so coarse that it is seldom written. A
-// unit writes it at a connection, when its alarms change, at most once a minute, and else when something differs, at most
-// every 15 minutes. Every field is always written because a shadow merges key by key.
+// unit writes it at a connection and a minute later, when its alarms change, at most once a minute, and else when something
+// differs, at most every 15 minutes. Every field is always written because a shadow merges key by key.
 type UnitReport struct {
 	V         int           `json:"v"`
 	Health    UnitHealth    `json:"health"`
