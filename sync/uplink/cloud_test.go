@@ -85,6 +85,9 @@ func (m *memLog) Read(from uint64, limit, maxBytes int) ([]Entry, error) {
 	var out []Entry
 	i, _ := slices.BinarySearchFunc(m.entries, from, func(e Entry, s uint64) int { return int(e.Seq) - int(s) })
 	for _, e := range m.entries[i:] {
+		if m.aside[e.Seq] != "" {
+			continue
+		}
 		if len(out) == limit || len(out) > 0 && maxBytes < len(e.Body) {
 			break
 		}

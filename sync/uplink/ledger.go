@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -110,12 +111,8 @@ func (r *run) advance() error {
 	}
 	r.u.gone.trim(upto)
 	r.marks = slices.DeleteFunc(r.marks, func(m mark) bool { return m.upto <= upto })
-	r.again = slices.DeleteFunc(r.again, func(seq uint64) bool { return seq <= upto })
-	for seq := range r.resent {
-		if seq <= upto {
-			delete(r.resent, seq)
-		}
-	}
+	r.u.patience = 1
+	r.again = slices.DeleteFunc(r.again, func(seq uint64) bool { return seq > was && seq <= upto })
 	if r.next <= upto {
 		r.next = upto + 1
 	}
@@ -155,16 +152,16 @@ func (r *run) committedTo(seq uint64) uint64 {
 }
 
 // list makes the missing seqs due, unless they are under way, not sent yet, gone, or were sent again so lately that
-// the ledger could not have told.
+// the ledger could not have told. That holds below the acknowledged mark, too: a cloud that misses what it has
+// acknowledged was restored from a backup, and what is still kept is sent.
 func (r *run) list(missing []uint64) {
+	maps.DeleteFunc(r.resent, func(_ uint64, at time.Time) bool { return time.Since(at) >= r.u.cfg.LedgerInterval })
 	for _, seq := range missing {
-		at, before := r.resent[seq]
-		switch {
-		case seq <= r.u.src.Acked(), seq >= r.next, r.u.gone.has(seq), slices.Contains(r.again, seq), r.flying(seq):
-		case before && time.Since(at) < r.u.cfg.LedgerInterval:
-		default:
-			r.again = append(r.again, seq)
+		_, lately := r.resent[seq]
+		if lately || seq >= r.next || r.u.gone.has(seq) || slices.Contains(r.again, seq) || r.flying(seq) {
+			continue
 		}
+		r.again = append(r.again, seq)
 	}
 	slices.Sort(r.again)
 }
@@ -188,8 +185,12 @@ func (r *run) overdue(ctx context.Context, now time.Time) {
 	})
 }
 
+// mostPatience bounds the wait before the next try when sending again did not move the mark: a ledger that cannot tell
+// (it has more gaps than it lists) must not make a unit send the same over and over.
+const mostPatience = 24 * time.Hour
+
 func (r *run) overdueAt() time.Time {
-	at := r.marks[0].at.Add(3 * r.u.cfg.LedgerInterval)
+	at := r.marks[0].at.Add(min(3*r.u.cfg.LedgerInterval*r.u.patience, mostPatience+3*r.u.cfg.LedgerInterval))
 	if at.Before(r.askAfter) {
 		return r.askAfter
 	}
@@ -214,6 +215,7 @@ func (r *run) answered(a answer) error {
 	if len(r.marks) == 0 || time.Now().Before(r.overdueAt()) {
 		return nil
 	}
+	r.u.patience = min(2*r.u.patience, 1<<20)
 	from := r.u.src.Acked() + 1
 	r.u.log.Warn("accepted and not stored, sending again", logkey.Log, r.u.src.Log(), logkey.Seq, from, logkey.Count, r.next-from)
 	r.restart(from)

@@ -260,3 +260,47 @@ func TestReports(t *testing.T) {
 		}
 	})
 }
+
+// A cloud that lists as missing what it acknowledged before gets it, whatever its restore generation.
+func TestMissingBelowTheMark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.log.append(200, 440)
+		b.start()
+		b.settled(time.Minute)
+		b.cloud.mu.Lock()
+		for seq := uint64(50); seq < 150; seq++ {
+			delete(b.cloud.sink["L1"], seq)
+		}
+		b.cloud.mu.Unlock()
+		time.Sleep(5 * testInterval) // 32 with every ledger
+		b.stop()
+		b.complete()
+		for seq, n := range b.cloud.arrivals {
+			want := 1
+			if seq >= 50 && seq < 150 {
+				want = 2
+			}
+			if n != want {
+				t.Errorf("record %d came %d times, want %d", seq, n, want)
+			}
+		}
+	})
+}
+
+// The log has a gap larger than the ledger can list: nobody can say what lies behind it. What does is sent again, but
+// less and less often.
+func TestAGapNobodyCanTellAbout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.log.append(300, 440)
+		b.log.lose(100, 200)
+		b.start()
+		time.Sleep(7 * 24 * time.Hour)
+		b.stop()
+		b.complete()
+		if n := b.cloud.arrivals[300]; n > 20 {
+			t.Errorf("record 300 was sent %d times in a week", n)
+		}
+	})
+}

@@ -29,6 +29,8 @@ type Uplink struct {
 	high    uint64        // nothing above it was ever sent
 	through uint64        // everything up to it had its PUBACK once
 	trip    time.Duration // from sending to PUBACK, smoothed
+	// patience doubles each time everything was sent again and the mark did not move.
+	patience time.Duration
 
 	mu     sync.Mutex // guards status
 	status Status
@@ -92,7 +94,7 @@ func New(cfg Config, src Source) (*Uplink, error) {
 		return nil, fmt.Errorf("uplink: %w", err)
 	}
 	// What an earlier process sent is not known: all there is.
-	u := &Uplink{cfg: cfg, src: src, topic: topic, log: cfg.Log, high: src.Last()}
+	u := &Uplink{cfg: cfg, src: src, topic: topic, log: cfg.Log, high: src.Last(), patience: 1}
 	u.refresh(nil)
 	return u, nil
 }
