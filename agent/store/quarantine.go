@@ -70,7 +70,7 @@ func (q *quarantine) open(dir string) (damage *Damage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	bad, torn := 0, false
+	bad, badAtEnd, torn := 0, 0, false
 	for at := 0; at < len(b); {
 		n := bytes.IndexByte(b[at:], '\n') + 1
 		if n == 0 {
@@ -79,13 +79,19 @@ func (q *quarantine) open(dir string) (damage *Damage, err error) {
 		}
 		r, err := decodeLine(b[at : at+n-1])
 		if err != nil {
-			bad++
+			badAtEnd++
 		} else {
+			bad, badAtEnd = bad+badAtEnd, 0
 			r.Body = nil
 			q.list = append(q.list, held{r, int64(at), n})
 			q.size = int64(at + n)
 		}
 		at += n
+	}
+	if badAtEnd > 0 && bytes.IndexByte(b[q.size:], 0) >= 0 {
+		torn = true // what a power cut leaves out of a new line is zero
+	} else {
+		bad += badAtEnd
 	}
 	q.count.Store(int64(len(q.list)))
 	switch {
@@ -307,7 +313,10 @@ func (s *Store) putBack(r Rejected) error {
 			return err
 		}
 	}
-	return s.updateLog(l, func(saved *savedLog) { saved.Acked = min(saved.Acked, r.Seq-1) }, noMore)
+	return s.updateLog(l, func(saved *savedLog) {
+		saved.Gaps = cutGap(saved.Gaps, r.Seq)
+		saved.Acked = min(saved.Acked, r.Seq-1)
+	}, noMore)
 }
 
 // holds tells whether a record is in one of the log's segments.
@@ -327,25 +336,13 @@ func (s *Store) insert(l *logInfo, r Rejected) (*logInfo, error) {
 	if fresh {
 		l = &logInfo{name: r.Log, last: r.Seq, saved: savedLog{Closed: true, Last: r.Seq, Seen: r.Seq, Active: r.Seq, Acked: r.Seq, Applied: r.Seq}}
 	}
-	g := &segment{log: r.Log, first: r.Seq, path: segmentPath(s.dir, r.Log, r.Seq)}
-	if err := s.withRoom(func() error {
-		return g.write([]frame{{seq: r.Seq, stored: r.Stored.UnixMilli(), id: r.Intent, body: r.Body}})
-	}); err != nil {
-		return nil, err
-	}
 	at, _ := slices.BinarySearchFunc(l.segs, r.Seq, func(g *segment, seq uint64) int { return cmp.Compare(g.first, seq) })
 	next := l.last + 1
 	if at < len(l.segs) {
 		next = l.segs[at].first
 	}
-	s.mu.Lock()
-	l.segs = slices.Insert(slices.Clone(l.segs), at, g)
-	if fresh {
-		s.logs = append([]*logInfo{l}, s.logs...)
-	}
-	s.mu.Unlock()
-	return l, s.updateLog(l, func(saved *savedLog) {
-		saved.Gaps = cutGap(saved.Gaps, r.Seq)
+	// What is around the record is known to be gone before its file is there: else that would look like damage.
+	err := s.updateLog(l, func(saved *savedLog) {
 		if r.Seq+1 < next {
 			saved.Gaps = addGap(saved.Gaps, Gap{r.Seq + 1, next - 1})
 		}
@@ -355,6 +352,22 @@ func (s *Store) insert(l *logInfo, r Rejected) (*logInfo, error) {
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	g := &segment{log: r.Log, first: r.Seq, path: segmentPath(s.dir, r.Log, r.Seq)}
+	if err := s.withRoom(func() error {
+		return g.write([]frame{{seq: r.Seq, stored: r.Stored.UnixMilli(), id: r.Intent, body: r.Body}})
+	}); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.segs = slices.Insert(slices.Clone(l.segs), at, g)
+	if fresh {
+		s.logs = append([]*logInfo{l}, s.logs...)
+	}
+	return l, nil
 }
 
 // cutGap takes one seq out of the gaps.

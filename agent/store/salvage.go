@@ -140,6 +140,9 @@ func (s *Store) rescue(g *segment, end uint64) (rescued, error) {
 	}
 	h := glean(b)
 	r.ids, r.held = h.ids, h.last
+	if err := s.noteHeld(g, min(h.last, end), h.ids); err != nil {
+		return r, err
+	}
 	runs := h.runs(g.log, g.first, end, s.o.Belongs)
 	for i := len(runs) - 1; i >= 0; i-- {
 		n := &segment{log: g.log, first: runs[i][0].seq}
@@ -164,6 +167,17 @@ func (s *Store) rescue(g *segment, end uint64) (rescued, error) {
 		return r, nil
 	}
 	return r, dropFile(g.path)
+}
+
+// noteHeld makes durable what a damaged segment of the current log says before it is replaced: how far the log came and
+// what it closed. Else a crash before the log has ended would leave a sound file that knows less, and the log would go on.
+func (s *Store) noteHeld(g *segment, last uint64, ids map[string]uint64) error {
+	l := s.find(g.log)
+	if l == nil || l != s.cur {
+		return nil
+	}
+	maps.Copy(s.recorded, ids)
+	return s.updateLog(l, func(saved *savedLog) { saved.Seen = max(saved.Seen, last, g.first) }, s.forgetRecorded)
 }
 
 // runs sorts the records of first..end into runs without a hole.
