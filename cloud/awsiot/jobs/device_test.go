@@ -304,7 +304,7 @@ func TestTimers(t *testing.T) {
 					t.Errorf("%v left, want %v", got, tc.left)
 				}
 				if tc.after == 0 {
-					time.Sleep(24 * time.Hour)
+					time.Sleep(3 * time.Hour)
 					if e := r.executionOf("u1", "j"); e.Status != "IN_PROGRESS" || r.newsOf("u1") != nil {
 						t.Errorf("%+v", e)
 					}

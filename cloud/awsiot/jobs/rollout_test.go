@@ -30,8 +30,7 @@ func TestRolloutRates(t *testing.T) {
 		want   []int64 // things told after each minute
 	}{
 		{"constant", 25, &RolloutConfig{MaximumPerMinute: ptr[int64](10)}, nil, []int64{10, 20, 25, 25}},
-		{"as fast as can be", 450, nil, nil, []int64{450}},
-		{"1000 a minute", 1100, nil, nil, []int64{1000, 1100}},
+		{"more than one transaction makes", chunk + 20, nil, nil, []int64{chunk + 20}},
 		{
 			"by notified things", 60, &RolloutConfig{Exponential: &ExponentialRate{ptr[int64](5), ptr(2.0), &RateCriteria{Notified: ptr[int64](10)}}}, nil,
 			[]int64{5, 10, 20, 40, 60}, // 5, 5, then 10 (10 told at 5), 20 (10 told at 10), 40
@@ -76,6 +75,26 @@ func TestRolloutRates(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestRatePerMinute(t *testing.T) {
+	exponential := &ExponentialRate{BaseRatePerMinute: ptr[int64](5)}
+	for _, tc := range []struct {
+		name string
+		cfg  *RolloutConfig
+		rate float64
+		want int64
+	}{
+		{"no limit is AWS's own", nil, 0, 1000},
+		{"constant", &RolloutConfig{MaximumPerMinute: ptr[int64](7)}, 0, 7},
+		{"exponential", &RolloutConfig{Exponential: exponential}, 7.9, 7},
+		{"exponential below a maximum", &RolloutConfig{Exponential: exponential, MaximumPerMinute: ptr[int64](6)}, 7.9, 6},
+	} {
+		j := &job{rec: record{CreateJobRequest: CreateJobRequest{Settings: Settings{Rollout: tc.cfg}}, Progress: progress{Rate: tc.rate}}}
+		if got := j.perMinute(); got != tc.want {
+			t.Errorf("%s: %d, want %d", tc.name, got, tc.want)
+		}
 	}
 }
 
