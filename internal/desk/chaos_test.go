@@ -29,6 +29,7 @@ type chaos struct {
 	poured  map[string]bool
 	unclear int   // starts of a pour that were cut: each may have its record
 	unnamed int   // cups that got something by one of those
+	cleared int   // alarms that only a person ends
 	cupsUL  int64 // what flowed, by the plant
 }
 
@@ -108,18 +109,36 @@ func (c *chaos) victims() map[string]*Child {
 	return map[string]*Child{"agent": c.u.Agent, "cloud": c.d.Cloud, "guard": c.u.Guard, "screen": c.u.UI}
 }
 
-// ready waits until the unit can pour, which takes all its processes, however often they were killed.
+// ready waits until the unit can pour, which takes all its processes, however often they were killed. A technician clears
+// what only a person may: killing guard and agent together lets water flow on for a moment, which looks like a stuck valve.
 func (c *chaos) ready() {
 	c.t.Helper()
+	client := c.u.client(c.t)
 	await(c.t, time.Minute, "unit is ready", func() (bool, string) {
 		ctx, cancel := context.WithTimeout(c.t.Context(), time.Second)
 		defer cancel()
-		s, err := c.u.client(c.t).Status(ctx)
+		s, err := client.Status(ctx)
 		if err != nil {
 			return false, err.Error()
 		}
+		if s.Unit == api.UnitOutOfOrder {
+			c.clear(ctx, client)
+		}
 		return s.Unit == api.UnitReady, s.Unit + " " + s.Reason
 	})
+}
+
+func (c *chaos) clear(ctx context.Context, client *api.Client) {
+	alarms, err := client.Alarms(ctx)
+	if err != nil {
+		return // asked again
+	}
+	for _, a := range alarms {
+		if client.ClearAlarm(ctx, api.ClearAlarm{Name: a.Name, Scope: a.Scope, Person: "chaos"}) == nil {
+			c.cleared++
+			c.t.Logf("cleared %s of %s: %s", a.Name, a.Scope, a.Evidence)
+		}
+	}
 }
 
 // pour starts a pour and holds it until ctx ends. A start that fails is tried again a few times: the unit may just have
@@ -181,6 +200,6 @@ func (c *chaos) settle(rounds, made int) {
 	if others < c.unnamed || others > c.unclear {
 		t.Errorf("%d records of pours whose start was cut, want %d (cups that got something) to %d (starts)", others, c.unnamed, c.unclear)
 	}
-	t.Logf("%d kills (%v) in %d cups: %d pours, each in the cloud once, in order, in %d logs: %v; %.1f l flowed, %.1f l are recorded",
-		made, c.kills, rounds, len(all), len(last), outcomes, float64(c.cupsUL)/1e6, float64(recordsUL)/1e6)
+	t.Logf("%d kills (%v) in %d cups: %d pours, each in the cloud once, in order, in %d logs: %v; %.1f l flowed, %.1f l are recorded; %d alarms cleared",
+		made, c.kills, rounds, len(all), len(last), outcomes, float64(c.cupsUL)/1e6, float64(recordsUL)/1e6, c.cleared)
 }
