@@ -136,6 +136,9 @@ func TestModel(t *testing.T) {
 		}
 		// A unit that reports the delta has nothing left to do.
 		diff, _ := d.delta()
+		if diff == nil {
+			return
+		}
 		c, refusal := parseChange(mustJSON(map[string]any{"state": map[string]any{"reported": diff}}))
 		if refusal != nil {
 			t.Fatal(refusal)
