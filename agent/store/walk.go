@@ -40,6 +40,7 @@ type walker struct {
 	r     io.ReaderAt
 	pages uint64 // high-water mark: every page id is below it
 	seen  []uint64
+	bufs  [maxDepth + 1][pageSize]byte // a page of each depth: a file is a thousand of them
 	visit func(bucket string, key, value []byte, at int64) error
 }
 
@@ -88,11 +89,12 @@ func readMetas(r io.ReaderAt, size int64) (root, pages uint64, err error) {
 }
 
 // page reads page id with its overflow pages and marks them as used; a page used twice is a loop or a crossed link.
-func (w *walker) page(id uint64) ([]byte, error) {
+// It is valid until the next page of that depth is read.
+func (w *walker) page(id uint64, depth int) ([]byte, error) {
 	if id < 2 || id >= w.pages {
 		return nil, structural("page %d of %d", id, w.pages)
 	}
-	b := make([]byte, pageSize)
+	b := w.bufs[depth][:]
 	if _, err := w.r.ReadAt(b, int64(id)*pageSize); err != nil {
 		return nil, structural("page %d: %v", id, err)
 	}
@@ -125,7 +127,7 @@ func (w *walker) tree(id uint64, bucket string, top bool, depth int, lo, hi []by
 	if depth > maxDepth {
 		return structural("tree is deeper than %d", maxDepth)
 	}
-	b, err := w.page(id)
+	b, err := w.page(id, depth)
 	if err != nil {
 		return err
 	}
