@@ -160,10 +160,13 @@ func (t *txn) save(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	if bytes.Equal(body, j.kept.Body) && j.row.Status == j.kept.Status && j.row.Due == j.kept.Due && j.row.Completed == j.kept.Completed {
+	told := bytes.Equal(body, j.kept.Body) && j.row.Status == j.kept.Status // nothing new to whoever asks
+	if told && j.row.Due == j.kept.Due && j.row.Completed == j.kept.Completed {
 		return nil
 	}
-	j.row.Body, j.row.Updated = body, t.now.UnixMilli()
+	if j.row.Body = body; !told {
+		j.row.Updated = t.now.UnixMilli()
+	}
 	if err := t.UpdateJob(ctx, &j.row); err != nil {
 		return err
 	}
