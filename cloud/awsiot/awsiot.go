@@ -89,7 +89,7 @@ func New(cfg Config) (*Core, error) {
 	if err := seed(context.Background(), cfg.Stack, cfg.Store); err != nil {
 		return nil, err
 	}
-	who := identity.New(cfg.Store, cfg.Log)
+	who := identity.New(cfg.Store, cfg.Stack.ARN, cfg.Log)
 	engine := &rules.Engine{Rules: cfg.Stack.Rules, Deliver: cfg.Deliver, Drop: cfg.DropAccepted, Match: broker.MatchFilter, Log: cfg.Log}
 	b, err := broker.New(broker.Config{
 		ARN: cfg.Stack.ARN, Authority: cfg.Authority, Store: cfg.Store,

@@ -78,9 +78,13 @@ func TestOperator(t *testing.T) {
 		t.Fatal(out)
 	}
 	for _, bad := range [][]string{
-		{"recall", "add", "--beverage", "x", "--dir", dir}, {"recall", "add", "--all", "--dir", dir}, {"recall", "add", "--beverage", "x", "--thing", "none", "--dir", dir},
-		{"recall", "add", "--beverage", "x", "--ingredient", "y", "--all", "--dir", dir}, {"recall", "add", "--beverage", "x", "--thing", thing, "--all", "--dir", dir},
-		{"recall", "list", "--all"}, {"things", "decommission", "none", "--dir", dir},
+		{"recall", "add", "--beverage", "x", "--dir", dir},
+		{"recall", "add", "--all", "--dir", dir},
+		{"recall", "add", "--beverage", "x", "--thing", "none", "--dir", dir},
+		{"recall", "add", "--beverage", "x", "--ingredient", "y", "--all", "--dir", dir},
+		{"recall", "add", "--beverage", "x", "--thing", thing, "--all", "--dir", dir},
+		{"recall", "list", "--all"},
+		{"things", "decommission", "none", "--dir", dir},
 	} {
 		operator(t, 2, bad...)
 	}

@@ -259,8 +259,12 @@ func (s *server) wire(f serveFlags, dir string, st *stack.Stack, ca *authority.A
 	if err != nil {
 		return err
 	}
+	secret, err := ca.Secret("objects")
+	if err != nil {
+		return err
+	}
 	files, err := objects.New(objects.Config{
-		Dir: filepath.Join(dir, "objects"), Region: st.Region, Secret: ca.Secret("objects"),
+		Dir: filepath.Join(dir, "objects"), Region: st.Region, Secret: secret,
 		BaseURL: func() string { return "https://" + ls.https.local() },
 	})
 	if err != nil {

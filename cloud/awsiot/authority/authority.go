@@ -201,10 +201,14 @@ func (a *Authority) Pool() *x509.CertPool {
 }
 
 // Secret derives a secret for one purpose; it stays the same as long as the authority does.
-func (a *Authority) Secret(purpose string) []byte {
-	mac := hmac.New(sha256.New, a.key.D.Bytes())
+func (a *Authority) Secret(purpose string) ([]byte, error) {
+	key, err := a.key.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("derive a secret: %w", err)
+	}
+	mac := hmac.New(sha256.New, key)
 	_, _ = mac.Write([]byte(purpose)) // never fails
-	return mac.Sum(nil)
+	return mac.Sum(nil), nil
 }
 
 // PEM is the authority's certificate, which units pin.

@@ -41,6 +41,12 @@ func TestStockCommand(t *testing.T) {
 		return v
 	}
 	aws("iot", "create-thing", "--thing-name", "t1", "--attribute-payload", `{"attributes":{"a":"b"}}`)
+	if out, err := run("iot", "describe-thing", "--thing-name", "none"); err == nil || !strings.Contains(out, "(ResourceNotFoundException) when calling the DescribeThing operation") {
+		t.Fatalf("%v %s", err, out)
+	}
+	if os.Getenv("FOUNTAIN_INTEROP") == "" {
+		t.Skip("FOUNTAIN_INTEROP is not set: make test-interop drives the other commands of aws, each half a second and more of Python")
+	}
 	wantList(t, column(aws("iot", "list-things", "--attribute-name", "a", "--attribute-value", "b")["things"], "thingName"), "t1")
 	cert := aws("iot", "create-keys-and-certificate", "--set-as-active")["certificateArn"].(string)
 	aws("iot", "create-policy", "--policy-name", "p1", "--policy-document", anything)
@@ -56,9 +62,6 @@ func TestStockCommand(t *testing.T) {
 	}
 	file := filepath.Join(home, "shadow.json")
 	if out, err := run("iot-data", "get-thing-shadow", "--thing-name", "t1", file); err == nil || !strings.Contains(out, "ResourceNotFoundException") || !strings.Contains(out, "No shadow exists with name: 't1'") {
-		t.Fatalf("%v %s", err, out)
-	}
-	if out, err := run("iot", "describe-thing", "--thing-name", "none"); err == nil || !strings.Contains(out, "(ResourceNotFoundException) when calling the DescribeThing operation") {
 		t.Fatalf("%v %s", err, out)
 	}
 	payload := filepath.Join(home, "payload.json")

@@ -9,6 +9,7 @@ package identity
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,17 +28,20 @@ const maxAge = 30 * time.Second
 // Source answers who may what. Make it with New; it is safe for concurrent use.
 type Source struct {
 	reg store.Registry
+	arn string
 	log *slog.Logger
 
 	mu       sync.Mutex
 	revision int64
-	read     time.Time // when the copy was begun
+	read     time.Time                   // when the copy was begun
 	policies map[string]*policy.Policy   // by name; nil: there is none
 	granted  map[string][]*policy.Policy // by certificate
 }
 
-// New makes a Source.
-func New(reg store.Registry, log *slog.Logger) *Source { return &Source{reg: reg, log: log} }
+// New makes a Source. arn is "arn:aws:iot:REGION:ACCOUNT:".
+func New(reg store.Registry, arn string, log *slog.Logger) *Source {
+	return &Source{reg: reg, arn: arn, log: log}
+}
 
 // Policies lists what decides about a certificate. Asking again costs a lookup in memory until the registry changes.
 func (s *Source) Policies(ctx context.Context, certificateID string) ([]*policy.Policy, error) {
@@ -57,7 +61,7 @@ func (s *Source) Policies(ctx context.Context, certificateID string) ([]*policy.
 	}
 	out := []*policy.Policy{}
 	if c.Claim != "" {
-		out = append(out, claimPolicy(c.Claim))
+		out = append(out, s.claimPolicy(c.Claim))
 	}
 	for _, name := range names {
 		p, err := s.named(ctx, name)
@@ -70,18 +74,6 @@ func (s *Source) Policies(ctx context.Context, certificateID string) ([]*policy.
 	}
 	s.granted[certificateID] = out
 	return out, nil
-}
-
-// Named returns the default version of a policy; nil when there is none or it cannot be read: it grants nothing.
-func (s *Source) Named(ctx context.Context, name string) *policy.Policy {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.renew()
-	p, err := s.named(ctx, name)
-	if err != nil {
-		s.log.Error("cannot read a policy: it grants nothing now", slog.String("policy", name), logkey.Err, err)
-	}
-	return p
 }
 
 // renew drops the copy when it is old.
@@ -177,14 +169,21 @@ func (s *Source) load(ctx context.Context, name string) (*policy.Policy, error) 
 }
 
 // claimPolicy is what a claim made by CreateProvisioningClaim may do: register things by one template.
-func claimPolicy(template string) *policy.Policy {
-	provision := "/$aws/provisioning-templates/" + template + "/provision/*"
-	p, err := policy.ParseJSON("provisioning-claim", []byte(`{"Version":"2012-10-17","Statement":[
-		{"Effect":"Allow","Action":"iot:Connect","Resource":"*"},
-		{"Effect":"Allow","Action":["iot:Publish","iot:Receive"],"Resource":["arn:*:topic/$aws/certificates/create*","arn:*:topic`+provision+`"]},
-		{"Effect":"Allow","Action":"iot:Subscribe","Resource":["arn:*:topicfilter/$aws/certificates/create*","arn:*:topicfilter`+provision+`"]}]}`))
+func (s *Source) claimPolicy(template string) *policy.Policy {
+	var topics, filters []string
+	for _, t := range []string{"$aws/certificates/create/*", "$aws/certificates/create-from-csr/*", "$aws/provisioning-templates/" + template + "/provision/*"} {
+		topics, filters = append(topics, s.arn+"topic/"+t), append(filters, s.arn+"topicfilter/"+t)
+	}
+	type statement struct{ Effect, Action, Resource any }
+	doc, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []statement{
+		{"Allow", "iot:Connect", "*"}, {"Allow", []string{"iot:Publish", "iot:Receive"}, topics}, {"Allow", "iot:Subscribe", filters},
+	}})
 	if err != nil {
-		panic(err) // impossible: a template's name needs no escaping
+		panic(err) // impossible: texts
+	}
+	p, err := policy.ParseJSON("provisioning-claim", doc)
+	if err != nil {
+		panic(err) // impossible: a template's name is letters, digits, _ and -
 	}
 	return p
 }

@@ -1,0 +1,198 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"fountain/cloud/store"
+)
+
+// attach and detach take the ARN of the target.
+func (c *Control) attach(r *request, arn string) (any, error) {
+	e, err := c.policy(r)
+	if err != nil {
+		return nil, err
+	}
+	target, err := c.target(arn)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.targetThere(r.Context(), target); err != nil {
+		return nil, err
+	}
+	if err := c.cfg.Store.AttachPolicy(r.Context(), e.Name, target, now()); err != nil {
+		return nil, err
+	}
+	return nil, c.refreshTarget(r.Context(), target)
+}
+
+func (c *Control) targetThere(ctx context.Context, target string) error {
+	if id, ok := strings.CutPrefix(target, "cert/"); ok {
+		_, err := c.certificate(ctx, id)
+		return err
+	}
+	_, _, err := c.group(ctx, strings.TrimPrefix(target, "thinggroup/"))
+	return err
+}
+
+// refreshTarget lets the broker see what changed about a target.
+func (c *Control) refreshTarget(ctx context.Context, target string) error {
+	if id, ok := strings.CutPrefix(target, "cert/"); ok {
+		return c.cfg.Broker.Refresh(ctx, id)
+	}
+	return c.cfg.Broker.Refresh(ctx)
+}
+
+func (c *Control) detach(r *request, arn string) (any, error) {
+	e, err := c.policy(r)
+	if err != nil {
+		return nil, err
+	}
+	target, err := c.target(arn)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.cfg.Store.DetachPolicy(r.Context(), e.Name, target); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	return nil, c.refreshTarget(r.Context(), target)
+}
+
+type policyTarget struct {
+	Target string `json:"target"`
+}
+
+func (c *Control) attachPolicy(r *request) (any, error) {
+	var in policyTarget
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	return c.attach(r, in.Target)
+}
+
+func (c *Control) detachPolicy(r *request) (any, error) {
+	var in policyTarget
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	return c.detach(r, in.Target)
+}
+
+// The older names of the same: the principal is in a header.
+const principalHeader = "x-amzn-iot-principal"
+
+func (c *Control) attachPrincipalPolicy(r *request) (any, error) {
+	return c.attach(r, r.Header.Get(principalHeader))
+}
+
+func (c *Control) detachPrincipalPolicy(r *request) (any, error) {
+	return c.detach(r, r.Header.Get(principalHeader))
+}
+
+func (c *Control) listPrincipalPolicies(r *request) (any, error) {
+	return c.attached(r, r.Header.Get(principalHeader))
+}
+
+func (c *Control) listAttachedPolicies(r *request) (any, error) {
+	return c.attached(r, r.PathValue("target"))
+}
+
+func (c *Control) attached(r *request, arn string) (any, error) {
+	p, err := r.page("pageSize", "marker")
+	if err != nil {
+		return nil, err
+	}
+	deep, err := r.flag("recursive")
+	if err != nil {
+		return nil, err
+	}
+	target, err := c.target(arn)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.targetThere(r.Context(), target); err != nil {
+		return nil, err
+	}
+	var names []string
+	for target != "" {
+		some, err := c.cfg.Store.PoliciesOf(r.Context(), target)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, some...)
+		group, ok := strings.CutPrefix(target, "thinggroup/")
+		if !deep || !ok {
+			break
+		}
+		set, _, err := c.group(r.Context(), group)
+		if err != nil {
+			return nil, err
+		}
+		if target = ""; set.Parent != "" {
+			target = store.GroupTarget(set.Parent)
+		}
+	}
+	slices.Sort(names)
+	names, marker := cut(p, slices.Compact(names), same)
+	return list("policies", c.policyRefs(names), "nextMarker", marker), nil
+}
+
+// targets lists the ARNs a policy is attached to.
+func (c *Control) targets(r *request, name string) (p page, arns []string, err error) {
+	if p, err = r.page("pageSize", "marker"); err != nil {
+		return p, nil, err
+	}
+	if _, err := c.entry(r.Context(), store.KindPolicy, name, "Policy"); err != nil {
+		return p, nil, err
+	}
+	targets, err := c.cfg.Store.TargetsOf(r.Context(), name)
+	for _, t := range targets {
+		arns = append(arns, c.arn(t))
+	}
+	return p, arns, err
+}
+
+func (c *Control) listTargets(r *request) (any, error) {
+	p, arns, err := c.targets(r, r.PathValue("policyName"))
+	if err != nil {
+		return nil, err
+	}
+	arns, marker := cut(p, arns, same)
+	return list("targets", arns, "nextMarker", marker), nil
+}
+
+func (c *Control) listPolicyPrincipals(r *request) (any, error) {
+	p, arns, err := c.targets(r, r.Header.Get("x-amzn-iot-policy"))
+	if err != nil {
+		return nil, err
+	}
+	arns, marker := cut(p, arns, same)
+	return list("principals", arns, "nextMarker", marker), nil
+}
+
+func (c *Control) effectivePolicies(r *request) (any, error) {
+	var in struct {
+		Principal string `json:"principal"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	id, err := c.principal(in.Principal)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.certificate(r.Context(), id); err != nil {
+		return nil, err
+	}
+	all, err := c.cfg.Policies(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	var out []obj
+	for _, p := range all {
+		out = append(out, obj{"policyName": p.Name, "policyArn": c.arn("policy/" + p.Name), "policyDocument": string(p.Document)})
+	}
+	return list("effectivePolicies", out, "", ""), nil
+}
