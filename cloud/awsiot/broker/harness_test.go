@@ -72,7 +72,7 @@ func (c *cloud) start(change ...func(*broker.Config)) {
 	c.t.Helper()
 	log := slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg := broker.Config{
-		ARN: arn, Authority: c.auth, Store: c.db, Policies: identity.New(c.db, log).Policies, Log: log, ConnectBurst: 100,
+		ARN: arn, Authority: c.auth, Store: c.db, Policies: identity.New(c.db, arn, log).Policies, Log: log, ConnectBurst: 100,
 		OnDenied: func(id, reason string) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
