@@ -62,7 +62,7 @@ func (upload) Limit() time.Duration { return uploadLimit }
 
 // Run implements jobs.Runner.
 func (u upload) Run(ctx context.Context, t *jobs.Task) (map[string]string, error) {
-	file, err := diag{u.a}.File(ctx) // waits for a pour to end
+	file, err := diag(u).File(ctx) // waits for a pour to end
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -189,18 +190,19 @@ func (r *recalls) settle(ctx context.Context, client *shadow.Client) error {
 	if err := r.list.Save(); err != nil {
 		return err
 	}
-	patch, err := changes(doc.State.Reported, r.report(said))
+	patch, err := changes(doc.State.Reported, r.report(said, len(doc.State.Desired)))
 	if err != nil || patch == nil {
 		return err
 	}
 	return client.Report(ctx, patch)
 }
 
-// recallRoom is how much of the shadow's 8 KB the report may take: as much as the desired state it mirrors.
-const recallRoom = wire.MaxShadowState/2 - 256
+// recallSpare is left of the shadow's 8 KB for the next thing to be desired.
+const recallSpare = 256
 
-// report is what holds: everything forbidden, and what the cloud says is allowed.
-func (r *recalls) report(said wire.Recall) wire.RecallReport {
+// report is what holds: everything forbidden, and what the cloud says is allowed. What finds no room beside desired is
+// counted.
+func (r *recalls) report(said wire.Recall, desired int) wire.RecallReport {
 	beverages, ingredients := r.list.All()
 	rep := wire.RecallReport{Beverages: mirror(beverages, said.Beverages), Ingredients: mirror(ingredients, said.Ingredients)}
 	for _, id := range beverages {
@@ -216,10 +218,10 @@ func (r *recalls) report(said wire.Recall) wire.RecallReport {
 	r.mu.Lock()
 	rep.Refused = r.refused
 	r.mu.Unlock()
-	if len(rep.Refused) > 256 {
-		rep.Refused = rep.Refused[:256]
+	if most := recallSpare / 2; len(rep.Refused) > most {
+		rep.Refused = strings.ToValidUTF8(rep.Refused[:most], "")
 	}
-	if b, err := json.Marshal(rep); err == nil && len(b) > recallRoom {
+	if b, err := json.Marshal(rep); err == nil && len(b)+desired > wire.MaxShadowState-recallSpare {
 		rep = wire.RecallReport{More: len(beverages) + len(ingredients), Refused: rep.Refused}
 	}
 	return rep

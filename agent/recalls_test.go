@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -174,6 +175,29 @@ func TestRecallSticks(t *testing.T) {
 			var rep wire.RecallReport
 			c.reported(thing, wire.RecallShadow, &rep)
 			return !rep.Beverages[string(id)] && !rep.Beverages[string(other)] && slices.Equal(rep.Unknown, []string{"ingredients.later"})
+		})
+	})
+}
+
+// TestRecallOfVeryMuch: what finds no room in the report counts all the same, and is counted.
+func TestRecallOfVeryMuch(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		ids := map[string]bool{}
+		for i := range 180 {
+			ids[fmt.Sprintf("recalled.long-name-of-number-%03d", i)] = true
+		}
+		id := v.some("water.still", "", "")
+		ids[string(id)] = true
+		b, err := json.Marshal(map[string]any{"beverages": ids})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.desire(v.thing(), wire.RecallShadow, string(b))
+		v.await("it counts", within, func() bool { return v.blocked(id) == "recalled" })
+		v.await("it is counted", 5*time.Second, func() bool {
+			var rep wire.RecallReport
+			c.reported(v.thing(), wire.RecallShadow, &rep)
+			return rep.More == len(ids)
 		})
 	})
 }

@@ -68,8 +68,7 @@ func CheckLayers(l Layers) (*Config, []*problem.Problem) {
 	c, problems := b.merge(cloud, tech)
 	if c == nil {
 		for _, without := range [][2]source{{{}, tech}, {cloud, {}}, {{}, {}}} {
-			var bad []*problem.Problem
-			if c, bad = b.merge(without[0], without[1]); c == nil {
+			if c, _ = b.merge(without[0], without[1]); c == nil {
 				continue
 			}
 			if len(without[0].values) < len(cloud.values) {
@@ -78,7 +77,6 @@ func CheckLayers(l Layers) (*Config, []*problem.Problem) {
 			if len(without[1].values) < len(tech.values) {
 				techBad = problems
 			}
-			problems = bad
 			break
 		}
 	}
