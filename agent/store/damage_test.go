@@ -300,6 +300,42 @@ func TestStateLostOrDamaged(t *testing.T) {
 	}
 }
 
+// A rescue of state.db takes what is open, not what once was: older versions of pages are legible too.
+func TestRescueOfStateTakesNoOldIntents(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, small())
+	for i := range 20 {
+		id := fmt.Sprint("i", i)
+		if err := errors.Join(s.PutIntent(id, []byte(id)), s.PutSetting("n", []byte(id))); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case i%2 == 0:
+			add(t, s, id)
+		case i < 19:
+			if err := s.DropIntent(id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := errors.Join(s.PutIntent("dropped", []byte("x")), s.DropIntent("dropped")); err != nil { // the page before the last has it
+		t.Fatal(err)
+	}
+	closeNow(t, s)
+	path := filepath.Join(dir, stateFile)
+	b := mustRead(t, path)
+	clear(b[:2*pageSize])
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, small())
+	n, _, err := s.Setting("n")
+	list, lerr := s.OpenIntents()
+	if err != nil || lerr != nil || len(list) != 1 || list[0].ID != "i19" || string(n) != "i19" {
+		t.Errorf("open intents %v, setting %q, %v, %v", list, n, err, lerr)
+	}
+}
+
 // Any one file damaged anywhere: the store opens, reads and goes on, loses at most what was in that file, and never
 // gives a place to a second body.
 func TestDamageAnywhere(t *testing.T) {

@@ -296,7 +296,8 @@ func (s *Store) Release(log string, seqs ...uint64) (n int, err error) {
 	return len(done), err
 }
 
-// putBack makes one record pending again.
+// putBack makes one record pending again. Whatever a crash leaves of it is sound, and the release can be repeated: the
+// record's place is noted first, then it is put there, then the mark goes down.
 func (s *Store) putBack(r Rejected) error {
 	s.wmu.Lock()
 	defer s.wmu.Unlock()
@@ -332,41 +333,37 @@ func (l *logInfo) holds(seq uint64) bool {
 // insert makes a segment for a record whose own is gone, in its log or in a closed one of that name. What lies between it
 // and the segments that are left was acknowledged and retired. The caller holds wmu.
 func (s *Store) insert(l *logInfo, r Rejected) (*logInfo, error) {
-	fresh := l == nil
-	if fresh {
+	if l == nil {
 		l = &logInfo{name: r.Log, last: r.Seq, saved: savedLog{Closed: true, Last: r.Seq, Seen: r.Seq, Active: r.Seq, Acked: r.Seq, Applied: r.Seq}}
+		err := s.updateState(func(tx *bbolt.Tx) error { return putJSON(tx, bucketLogs, l.name, l.saved) })
+		if err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		s.logs = append([]*logInfo{l}, s.logs...)
+		s.mu.Unlock()
 	}
 	at, _ := slices.BinarySearchFunc(l.segs, r.Seq, func(g *segment, seq uint64) int { return cmp.Compare(g.first, seq) })
 	next := l.last + 1
 	if at < len(l.segs) {
 		next = l.segs[at].first
 	}
-	// What is around the record is known to be gone before its file is there: else that would look like damage.
-	err := s.updateLog(l, func(saved *savedLog) {
-		if r.Seq+1 < next {
-			saved.Gaps = addGap(saved.Gaps, Gap{r.Seq + 1, next - 1})
+	if r.Seq+1 < next {
+		err := s.updateLog(l, func(saved *savedLog) { saved.Gaps = addGap(saved.Gaps, Gap{r.Seq + 1, next - 1}) }, noMore)
+		if err != nil {
+			return nil, err
 		}
-	}, func(tx *bbolt.Tx) error {
-		if fresh {
-			return putJSON(tx, bucketLogs, l.name, l.saved)
-		}
-		return nil
+	}
+	g := &segment{log: r.Log, first: r.Seq, path: segmentPath(s.dir, r.Log, r.Seq)}
+	err := s.withRoom(func() error {
+		return g.write([]frame{{seq: r.Seq, stored: r.Stored.UnixMilli(), id: r.Intent, body: r.Body}})
 	})
 	if err != nil {
 		return nil, err
 	}
-	g := &segment{log: r.Log, first: r.Seq, path: segmentPath(s.dir, r.Log, r.Seq)}
-	if err := s.withRoom(func() error {
-		return g.write([]frame{{seq: r.Seq, stored: r.Stored.UnixMilli(), id: r.Intent, body: r.Body}})
-	}); err != nil {
-		return nil, err
-	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	l.segs = slices.Insert(slices.Clone(l.segs), at, g)
-	if fresh {
-		s.logs = append([]*logInfo{l}, s.logs...)
-	}
+	s.mu.Unlock()
 	return l, nil
 }
 

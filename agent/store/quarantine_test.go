@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,6 +116,71 @@ func TestQuarantine(t *testing.T) {
 				t.Errorf("not retired: %+v", got)
 			}
 		})
+	}
+}
+
+// A release that a crash cuts at any of its steps leaves no damage, and can be done again.
+func TestReleaseIsCutAnywhere(t *testing.T) {
+	for _, renew := range []bool{false, true} {
+		for _, at := range []string{"place noted", "record put there", "mark down"} {
+			t.Run(fmt.Sprint(at, " ", renew), func(t *testing.T) {
+				dir := t.TempDir()
+				s := open(t, dir, small())
+				log := s.Log()
+				for range 10 {
+					add(t, s, "")
+				}
+				if err := s.Reject(Rejected{Log: log, Seq: 2, Reason: "poison"}); err != nil {
+					t.Fatal(err)
+				}
+				if renew {
+					if err := s.Renew(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := s.SetAckedLog(log, 10); err != nil {
+					t.Fatal(err)
+				}
+				late := s.o.Now().Add(2 * DefaultRetain)
+				if _, err := s.Retire(late); err != nil {
+					t.Fatal(err)
+				}
+				r := rejected(t, s)[0]
+				s.wmu.Lock()
+				var err error
+				if at == "mark down" {
+					s.wmu.Unlock()
+					err = s.putBack(r)
+					s.wmu.Lock()
+				} else {
+					_, err = s.insert(s.find(log), r)
+				}
+				s.wmu.Unlock()
+				if err != nil {
+					t.Fatal(err)
+				}
+				closeNow(t, s)
+				if at == "place noted" {
+					if err := os.Remove(segmentPath(dir, log, 2)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				s = open(t, dir, small())
+				_ = seqs(t, s, log)
+				if err := s.Verify(t.Context()); err != nil || len(s.Damages()) > 0 {
+					t.Fatalf("%v, damages %+v", err, s.Damages())
+				}
+				if n, err := s.Release(log, 2); n != 1 || err != nil {
+					t.Fatalf("released again: %d, %v", n, err)
+				}
+				if got := pendingOf(t, s, log); len(got) == 0 || got[0] != 2 {
+					t.Errorf("pending %v", got)
+				}
+				if len(s.Damages()) > 0 {
+					t.Errorf("damages %+v", s.Damages())
+				}
+			})
+		}
 	}
 }
 

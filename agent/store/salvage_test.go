@@ -56,6 +56,9 @@ func TestSalvageLosesOnlyTheDamagedPage(t *testing.T) {
 			if d[0].Rescued != uint64(len(got)) || lost != records-uint64(len(got)) || s.Log() == log {
 				t.Fatalf("page %d: %d are left, told %+v, log %s", page, len(got), d[0], s.Log())
 			}
+			if n := s.Stats().Pending; n != uint64(len(got)) {
+				t.Fatalf("page %d: %d are pending, %d are left", page, n, len(got))
+			}
 			if seq := add(t, s, ""); seq != 1 {
 				t.Fatalf("page %d: seq %d", page, seq)
 			}
