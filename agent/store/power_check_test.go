@@ -308,8 +308,13 @@ func (s *stage) cutPower(n int, c cuts, sc scene, rnd *rand.Rand, lay func(n int
 	slowest, made := 0.0, 0
 	anchors := noteSteps(c, from)
 	for range n {
-		at := from + rnd.IntN(c.Len()-from+1)
-		if rnd.IntN(2) == 0 { // soon after a promise of a kind: rare things are hit as often as frequent ones
+		at := 0
+		switch rnd.IntN(4) {
+		case 0:
+			at = from + rnd.IntN(c.Len()-from+1)
+		case 1: // while it opens what the history left
+			at = min(c.Len(), from+rnd.IntN(40))
+		default: // soon after a promise of a kind: rare things are hit as often as frequent ones
 			steps := anchors[rnd.IntN(len(anchors))]
 			at = min(c.Len(), steps[rnd.IntN(len(steps))]+rnd.IntN(16))
 		}
