@@ -211,7 +211,7 @@ func (l *ledger) state(ctx context.Context, thing string) (state, gaps string, e
 	for k, m := range marks {
 		ack[m.Log] = nil // null takes an old log out
 		if k < wire.MaxLedgerLogs {
-			ack[m.Log] = &wire.Ack{Upto: m.Upto, Missing: m.Missing, Seen: m.Last, Restore: m.Restore}
+			ack[m.Log] = &wire.Ack{Upto: m.Upto, Missing: m.Missing, Seen: m.Last, Have: m.Have, Restore: m.Restore}
 		}
 	}
 	b, err := json.Marshal(map[string]any{"desired": map[string]any{"ack": ack}})

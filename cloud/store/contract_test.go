@@ -202,9 +202,18 @@ func contractRandom(t *testing.T, s Store) {
 				missing = append(missing, q)
 			}
 		}
+		var ranges [][2]uint64
+		for q := upto + 1; q <= last && len(ranges) < wire.MaxLedgerHave; q++ {
+			if from := q; have[q] {
+				for have[q+1] {
+					q++
+				}
+				ranges = append(ranges, [2]uint64{from, q})
+			}
+		}
 		m := must[[]Mark](t)(s.Marks(t.Context(), "u1", 1))[0]
-		if m.Upto != upto || m.Last != last || !slices.Equal(m.Missing, missing) {
-			t.Fatalf("%+v, want upto %d last %d missing %v", m, upto, last, missing)
+		if m.Upto != upto || m.Last != last || !slices.Equal(m.Missing, missing) || !slices.Equal(m.Have, ranges) {
+			t.Fatalf("%+v, want upto %d last %d missing %v have %v", m, upto, last, missing, ranges)
 		}
 	}
 	if c := must[Counts](t)(s.Counts(t.Context())); c.Pours != int64(len(have)) {

@@ -209,7 +209,7 @@ func (s *db) Marks(ctx context.Context, thing string, limit int) ([]Mark, error)
 		})
 		for i := range marks {
 			if err == nil && marks[i].Last > marks[i].Upto {
-				marks[i].Missing, err = missing(ctx, tx, ids[i], marks[i].Upto)
+				err = marks[i].above(ctx, tx, ids[i])
 			}
 		}
 		return err
@@ -229,28 +229,28 @@ func (s *db) AskAgain(ctx context.Context, thing, log string, restore uint64) er
 	})
 }
 
-func missing(ctx context.Context, tx conn, log int64, upto uint64) ([]uint64, error) {
+// above fills in what is stored above Upto and what is missing there.
+func (m *Mark) above(ctx context.Context, tx conn, log int64) error {
 	rows, err := tx.query(ctx, `SELECT a, b FROM islands WHERE log = ? ORDER BY a LIMIT ?`, log, wire.MaxLedgerMissing)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer rows.Close()
-	var out []uint64
-	next := upto + 1
+	next := m.Upto + 1
 	for rows.Next() {
 		var a, b uint64
 		if err := rows.Scan(&a, &b); err != nil {
-			return nil, err
+			return err
 		}
-		for ; next < a; next++ {
-			if len(out) == wire.MaxLedgerMissing {
-				return out, nil
-			}
-			out = append(out, next)
+		if len(m.Have) < wire.MaxLedgerHave {
+			m.Have = append(m.Have, [2]uint64{a, b})
+		}
+		for ; next < a && len(m.Missing) < wire.MaxLedgerMissing; next++ {
+			m.Missing = append(m.Missing, next)
 		}
 		next = b + 1
 	}
-	return out, rows.Err()
+	return rows.Err()
 }
 
 const pourQuery = `SELECT pours.n, pours.received, pours.body FROM pours `

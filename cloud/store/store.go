@@ -90,9 +90,11 @@ type Mark struct {
 	Upto    uint64   // every seq from 1 to Upto is stored
 	Last    uint64   // the highest seq stored
 	Missing []uint64 // the lowest seqs not stored between Upto and Last, at most wire.MaxLedgerMissing, ascending
-	Changed int64    // received time of the last record, milliseconds since 1970
-	Restore uint64   // what AskAgain said last; 0: never
-	AskedAt uint64   // Upto when it did
+	// Have are the lowest ranges stored above Upto, first and last seq, at most wire.MaxLedgerHave, ascending.
+	Have    [][2]uint64
+	Changed int64  // received time of the last record, milliseconds since 1970
+	Restore uint64 // what AskAgain said last; 0: never
+	AskedAt uint64 // Upto when it did
 }
 
 // Pours keeps consumption records.

@@ -142,6 +142,7 @@ type cloud struct {
 	interval time.Duration
 	latency  time.Duration
 	tellSeen bool
+	tellHave bool
 	accept   func(items []wire.Item) (stored, hangUp bool) // whims; PUBACK unless hangUp
 	mute     atomic.Bool                                   // no shadows
 
@@ -196,6 +197,14 @@ func (c *cloud) desired() []byte {
 		}
 		if c.tellSeen {
 			a.Seen = top
+		}
+		for s := a.Upto + 1; c.tellHave && s <= top && len(a.Have) < wire.MaxLedgerHave; s++ {
+			if from := s; recs[s] != nil {
+				for recs[s+1] != nil {
+					s++
+				}
+				a.Have = append(a.Have, [2]uint64{from, s})
+			}
 		}
 		l.Ack[log] = a
 	}

@@ -44,7 +44,11 @@ func (r *run) apply(desired []byte) error {
 	if !ok {
 		return nil
 	}
-	if top := max(ack.Upto, ack.Seen); top > r.u.high {
+	top := max(ack.Upto, ack.Seen)
+	if n := len(ack.Have); n > 0 {
+		top = max(top, ack.Have[n-1][1])
+	}
+	if top > r.u.high {
 		// Another log's figures, or ours after the store lost its end. Believing it would delete what is not committed,
 		// if not now then when the log has grown so far.
 		r.u.log.Error("ledger acknowledges records that were never sent; nothing is deleted",
@@ -135,13 +139,26 @@ func (r *run) horizon() uint64 {
 
 // committed says whether the ledger has seq.
 func (r *run) committed(seq uint64) bool {
-	return seq <= r.ack.Safe() || seq <= r.horizon() && !slices.Contains(r.ack.Missing, seq)
+	return seq <= r.ack.Safe() || seq <= r.horizon() && !slices.Contains(r.ack.Missing, seq) || r.island(seq) > 0
+}
+
+// island is the end of the committed range that holds seq; 0 when the ledger names none.
+func (r *run) island(seq uint64) uint64 {
+	for _, h := range r.ack.Have {
+		if seq >= h[0] && seq <= h[1] && !slices.Contains(r.ack.Missing, seq) {
+			return h[1]
+		}
+	}
+	return 0
 }
 
 // committedTo is the end of the committed stretch that holds seq.
 func (r *run) committedTo(seq uint64) uint64 {
 	if safe := r.ack.Safe(); seq <= safe {
 		return safe
+	}
+	if seq > r.horizon() {
+		return r.island(seq)
 	}
 	for _, m := range r.ack.Missing { // ascending
 		if m > seq {

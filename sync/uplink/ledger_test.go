@@ -288,8 +288,24 @@ func TestMissingBelowTheMark(t *testing.T) {
 	})
 }
 
-// The log has a gap larger than the ledger can list: nobody can say what lies behind it. What does is sent again, but
-// less and less often.
+// The log has a gap larger than the ledger can list: the ranges it has say what lies behind it.
+func TestALargeGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.cloud.tellHave = true
+		b.log.append(300, 440)
+		b.log.lose(100, 150)
+		b.log.lose(170, 280)
+		b.start()
+		b.settled(time.Minute)
+		b.log.append(10, 440)
+		b.settled(time.Minute)
+		b.stop()
+		b.complete()
+	})
+}
+
+// A cloud that does not tell them cannot say it. What lies behind is sent again, but less and less often.
 func TestAGapNobodyCanTellAbout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil)

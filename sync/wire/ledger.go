@@ -13,6 +13,7 @@ const LedgerShadow = "ledger"
 const (
 	MaxLedgerLogs    = 4
 	MaxLedgerMissing = 32
+	MaxLedgerHave    = 8
 )
 
 // ErrLedger is wrapped by every error of DecodeLedger.
@@ -42,15 +43,21 @@ type Ack struct {
 	// behind the last missing one up to Seen is known to be committed too, so a record the unit had to set aside does
 	// not hold the mark until a later one is missing.
 	Seen uint64 `json:"seen"`
+	// Have lists the lowest ranges above Upto, first and last seq, that are committed; ascending, at most MaxLedgerHave.
+	// It tells what lies behind a gap that is larger than Missing can list. Always written, as Missing is.
+	Have [][2]uint64 `json:"have"`
 	// Restore is the generation of the cloud's memory; 0 or absent: it was never restored.
 	Restore uint64 `json:"restore,omitempty"`
 }
 
-// MarshalJSON writes missing as [] when there is none.
+// MarshalJSON writes missing and have as [] when there is none.
 func (a Ack) MarshalJSON() ([]byte, error) {
 	type plain Ack
 	if a.Missing == nil {
 		a.Missing = []uint64{}
+	}
+	if a.Have == nil {
+		a.Have = [][2]uint64{}
 	}
 	return json.Marshal(plain(a))
 }
@@ -77,6 +84,14 @@ func (l Ledger) Validate() error {
 		}
 		if len(a.Missing) > MaxLedgerMissing {
 			return fmt.Errorf("%w: log %s lists %d missing, at most %d", ErrLedger, log, len(a.Missing), MaxLedgerMissing)
+		}
+		if len(a.Have) > MaxLedgerHave {
+			return fmt.Errorf("%w: log %s lists %d ranges it has, at most %d", ErrLedger, log, len(a.Have), MaxLedgerHave)
+		}
+		for i, h := range a.Have {
+			if h[0] == 0 || h[1] < h[0] || i > 0 && h[0] <= a.Have[i-1][1] {
+				return fmt.Errorf("%w: log %s: what it has must ascend from 1", ErrLedger, log)
+			}
 		}
 		for i, m := range a.Missing {
 			if m == 0 || i > 0 && m <= a.Missing[i-1] {

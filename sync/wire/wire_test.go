@@ -188,13 +188,15 @@ func TestBadElements(t *testing.T) {
 
 func TestLedger(t *testing.T) {
 	raw, err := json.Marshal(wire.Ledger{Ack: map[string]wire.Ack{"L": {Upto: 5}}})
-	if err != nil || string(raw) != `{"ack":{"L":{"upto":5,"missing":[],"seen":0}}}` {
+	if err != nil || string(raw) != `{"ack":{"L":{"upto":5,"missing":[],"seen":0,"have":[]}}}` {
 		t.Errorf("%s %v", raw, err)
 	}
 	many := fmt.Sprint(strings.Repeat("1,", 32), "1")
 	for name, bad := range map[string]string{
 		"not JSON": `{`, "five logs": `{"ack":{"a":{},"b":{},"c":{},"d":{},"e":{}}}`, "no name": `{"ack":{"":{}}}`,
 		"33 missing": `{"ack":{"a":{"missing":[` + many + `]}}}`, "not ascending": `{"ack":{"a":{"missing":[3,2]}}}`,
+		"nine ranges":    `{"ack":{"a":{"have":[[1,1],[2,2],[3,3],[4,4],[5,5],[6,6],[7,7],[8,8],[9,9]]}}}`,
+		"ranges overlap": `{"ack":{"a":{"have":[[3,5],[5,6]]}}}`, "range upside down": `{"ack":{"a":{"have":[[3,2]]}}}`,
 		"zero": `{"ack":{"a":{"missing":[0]}}}`, "negative": `{"ack":{"a":{"upto":-1}}}`,
 	} {
 		if _, err := wire.DecodeLedger([]byte(bad)); !errors.Is(err, wire.ErrLedger) {
