@@ -1,11 +1,14 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 )
 
 // What cutting the power has found, each case by itself.
@@ -73,5 +76,50 @@ func TestTornLineIsNoDamage(t *testing.T) {
 	list, err := s.Rejects()
 	if err != nil || len(list) != 1 || list[0].Seq != 1 || len(s.Damages()) != 0 {
 		t.Errorf("rejected %v, damages %v, %v", list, s.Damages(), err)
+	}
+}
+
+// Records of a log that was forgotten come back one by one, in any order, and are all sent again. (Found by killing: the
+// second one, above the first, was in the log's list twice and never read.)
+func TestReleaseIntoForgottenLog(t *testing.T) {
+	for _, order := range [][]uint64{{2, 9}, {9, 2}, {2, 3, 9}, {9, 3, 2}} {
+		dir := t.TempDir()
+		s := open(t, dir, small())
+		log := s.Log()
+		for range 10 {
+			add(t, s, "")
+		}
+		for _, seq := range order {
+			if err := s.Reject(Rejected{Log: log, Seq: seq, Reason: "no"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(s.SetAcked(10), s.Renew()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Retire(time.Now().Add(2 * DefaultRetain)); err != nil || len(s.Logs()) != 1 {
+			t.Fatalf("not forgotten: %+v %v", s.Logs(), err)
+		}
+		for _, seq := range order {
+			if n, err := s.Release(log, seq); n != 1 || err != nil {
+				t.Fatalf("release %d: %d %v", seq, n, err)
+			}
+		}
+		for range 2 {
+			got := seqs(t, s, log)
+			slices.Sort(order)
+			if !slices.Equal(got, order) || s.Stats().Pending != uint64(len(order)) || len(s.Damages()) > 0 {
+				t.Errorf("released %v: read %v, %+v, damages %v", order, got, s.Stats(), s.Damages())
+			}
+			closeNow(t, s)
+			s = open(t, dir, small())
+		}
+		last := order[len(order)-1]
+		if err := s.SetAckedLog(log, last); err != nil {
+			t.Fatal(err)
+		}
+		if st := s.Stats(); st.Pending != 0 {
+			t.Errorf("after acknowledging %d: %+v", last, st)
+		}
 	}
 }

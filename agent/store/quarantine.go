@@ -314,10 +314,20 @@ func (s *Store) putBack(r Rejected) error {
 			return err
 		}
 	}
-	return s.updateLog(l, func(saved *savedLog) {
+	last := max(l.last, r.Seq) // a forgotten log has only what was released so far
+	err := s.updateLog(l, func(saved *savedLog) {
 		saved.Gaps = cutGap(saved.Gaps, r.Seq)
 		saved.Acked = min(saved.Acked, r.Seq-1)
+		if saved.Closed {
+			saved.Last = last
+		}
 	}, noMore)
+	if err == nil {
+		s.mu.Lock()
+		l.last = last
+		s.mu.Unlock()
+	}
+	return err
 }
 
 // holds tells whether a record is in one of the log's segments.
@@ -348,8 +358,12 @@ func (s *Store) insert(l *logInfo, r Rejected) (*logInfo, error) {
 	if at < len(l.segs) {
 		next = l.segs[at].first
 	}
-	if r.Seq+1 < next {
-		err := s.updateLog(l, func(saved *savedLog) { saved.Gaps = addGap(saved.Gaps, Gap{r.Seq + 1, next - 1}) }, noMore)
+	gone := Gap{r.Seq + 1, next - 1}
+	if r.Seq > l.last {
+		gone = Gap{l.last + 1, r.Seq - 1}
+	}
+	if gone.From <= gone.To {
+		err := s.updateLog(l, func(saved *savedLog) { saved.Gaps = addGap(saved.Gaps, gone) }, noMore)
 		if err != nil {
 			return nil, err
 		}
