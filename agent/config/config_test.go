@@ -177,7 +177,7 @@ func TestRefused(t *testing.T) {
 		{"no-such-file.yaml", nil, []string{`no-such-file.yaml|cannot be read: no such file|check the path`}},
 		{"", []string{"FOUNTAIN_SYNC_DRAINRATE=5"}, []string{"FOUNTAIN_SYNC_DRAINRATE|unknown variable|did you mean FOUNTAIN_SYNC_DRAIN_RATE?"}},
 		{"", []string{"FOUNTAIN_SYNC_WINDOW=many"}, []string{`FOUNTAIN_SYNC_WINDOW|sync.window must be a whole number, not "many"|`}},
-		{"", []string{"FOUNTAIN_SYNC_WINDOW=1000"}, []string{`FOUNTAIN_SYNC_WINDOW|sync.window is 1000|between 1 and 100`}},
+		{"", []string{"FOUNTAIN_SYNC_WINDOW=1000"}, []string{`FOUNTAIN_SYNC_WINDOW|sync.window is 1000|between 1 and 50`}},
 		{"", []string{"FOUNTAIN_RIG=other.yaml", "FOUNTAIN_POUR_MAX_ML=2000"}, []string{
 			`FOUNTAIN_POUR_MAX_ML|pour.max_ml cannot be set by the environment|`, `FOUNTAIN_RIG|rig cannot be set by the environment|`,
 		}},

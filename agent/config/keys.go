@@ -64,7 +64,7 @@ func keys() []key {
 		{path: "sync.drain_rate", kind: whole, def: 10, doc: "messages a second", cloud: true, check: between(1, 80)},
 		{path: "sync.linger", kind: duration, def: time.Second, doc: "how long a record may wait for company", cloud: true, check: within(0, time.Minute)},
 		{path: "sync.rule", kind: text, def: "fountain_consumption", doc: "topic rule that takes consumption", check: pattern(`^[A-Za-z0-9_]{1,128}$`, "use 1 to 128 letters, digits and _")},
-		{path: "sync.window", kind: whole, def: 20, doc: "messages in flight", check: between(1, 100)},
+		{path: "sync.window", kind: whole, def: 20, doc: "messages in flight; more, up to 50, when rate and round trip need it", check: between(1, 50)},
 		{path: "sync.ledger_interval", kind: duration, def: 15 * time.Minute, doc: "how often the cloud writes its ledger at most; resend after three of them", check: within(time.Second, 24*time.Hour)},
 		{path: "pour.sizes", kind: sizes, def: []Size{{"small", 355}, {"medium", 473}, {"large", 710}}, doc: "portions offered", cloud: true, check: sound},
 		{path: "pour.max_ml", kind: number, def: 1000.0, doc: "no pour is larger, ml", file: true, check: between(50, 2000)},
