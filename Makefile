@@ -12,7 +12,7 @@ DIR     ?= .desk
 
 export CGO_ENABLED = 0
 
-.PHONY: run build build-all test test-device test-e2e test-long test-deps lint race bench clean
+.PHONY: run build build-all test test-device test-e2e test-interop test-long test-deps lint race bench clean
 
 run: build
 	@exec bin/fountain-desk --dir $(DIR) --units $(UNITS) --http 127.0.0.1:$(HTTP_PORT) --mqtt 127.0.0.1:$(MQTT_PORT) $(if $(RIG),--rig $(RIG))
@@ -77,6 +77,10 @@ test-device:
 
 test-e2e: build test-deps
 	FOUNTAIN_E2E=1 $(GO) test -count=1 -v -run 'TestE2E|TestChromium' ./touchui/display/web ./internal/desk
+
+# Clients and servers nobody of Fountain wrote: the AWS SDKs, mqtt.js, the aws command, mosquitto, PostgreSQL, AWS's validator.
+test-interop: build
+	@GO='$(GO)' tools/interop/test.sh
 
 test-long: build
 	FOUNTAIN_LONG=1 $(GO) test -count=1 -v -timeout 60m -run 'Chaos|Long' ./internal/desk ./agent/machine

@@ -25,6 +25,8 @@ const binary = process.env.FOUNTAIN_CLOUD ?? path.resolve(import.meta.dirname, '
 export async function startCloud(...args) {
   const dir = mkdtempSync(path.join(tmpdir(), 'fountain-interop-'));
   const child = spawn(binary, ['serve', '--dir', dir, '--mqtt', '127.0.0.1:0', '--http', '127.0.0.1:0', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const kill = () => child.kill('SIGKILL'); // a test that is given up must leave no cloud behind
+  process.once('exit', kill);
   let log = '';
   child.stderr.on('data', (b) => { log += b; });
   const file = path.join(dir, 'endpoints.json');
@@ -48,6 +50,7 @@ export async function startCloud(...args) {
         child.kill('SIGTERM');
         await ended;
       }
+      process.removeListener('exit', kill);
       rmSync(dir, { recursive: true, force: true });
     },
   };
