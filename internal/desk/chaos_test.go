@@ -25,12 +25,12 @@ type chaos struct {
 	u   *Unit
 	rng *rand.Rand
 
-	kills   map[string]int // by process
-	poured  map[string]bool
-	unclear int   // starts of a pour that were cut: each may have its record
-	unnamed int   // cups that got something by one of those
-	cleared int   // alarms that only a person ends
-	cupsUL  int64 // what flowed, by the plant
+	kills   map[string]int   // by process
+	poured  map[string]int64 // pours that were started, with what their cup got, µL
+	unclear int              // starts of a pour that were cut: each may have its record
+	unnamed int              // cups that got something by one of those
+	cleared int              // alarms that only a person ends
+	cupsUL  int64            // what flowed, by the plant
 }
 
 // TestChaos kills agent, cloud, guard and screen, one to three a pour, at random moments from before it starts until after
@@ -49,7 +49,7 @@ func TestChaos(t *testing.T) {
 	}
 	t.Logf("%d kills, FOUNTAIN_SEED=%d", want, seed)
 	d, u := startDesk(t, func(c *Config) { c.Seed, c.NoUI, c.Healthy = seed, false, 100*time.Millisecond })
-	c := &chaos{t: t, d: d, u: u, rng: rand.New(rand.NewPCG(seed, 0)), kills: map[string]int{}, poured: map[string]bool{}}
+	c := &chaos{t: t, d: d, u: u, rng: rand.New(rand.NewPCG(seed, 0)), kills: map[string]int{}, poured: map[string]int64{}}
 	rounds, made := 0, 0
 	for ; made < want; rounds++ {
 		c.round()
@@ -83,9 +83,9 @@ func (c *chaos) round() {
 		})
 	}
 	ctx, release := context.WithCancel(c.t.Context())
-	named, unclear := len(c.poured), c.unclear
+	unclear := c.unclear
 	time.Sleep(time.Duration(c.rng.IntN(300)) * time.Millisecond)
-	released := c.pour(ctx)
+	pour, released := c.pour(ctx)
 	time.Sleep(time.Duration(300+c.rng.IntN(2500)) * time.Millisecond)
 	release()
 	wg.Wait()
@@ -97,11 +97,13 @@ func (c *chaos) round() {
 		c.t.Fatal(err)
 	}
 	c.cupsUL += s.Cup.TotalUL
-	if s.Cup.TotalUL > 0 && len(c.poured) == named {
+	switch {
+	case pour != "":
+		c.poured[pour] = s.Cup.TotalUL
+	case s.Cup.TotalUL > 0 && c.unclear == unclear:
+		c.t.Errorf("%d µL flowed and nobody poured", s.Cup.TotalUL)
+	case s.Cup.TotalUL > 0:
 		c.unnamed++
-		if c.unclear == unclear {
-			c.t.Errorf("%d µL flowed and nobody poured", s.Cup.TotalUL)
-		}
 	}
 }
 
@@ -143,14 +145,13 @@ func (c *chaos) clear(ctx context.Context, client *api.Client) {
 
 // pour starts a pour and holds it until ctx ends. A start that fails is tried again a few times: the unit may just have
 // been killed.
-func (c *chaos) pour(ctx context.Context) (released <-chan struct{}) {
+func (c *chaos) pour(ctx context.Context) (pour string, released <-chan struct{}) {
 	drinks := []string{"lemonpark.classic", "kolvane.zero", "zestrel.lemon-lime", "house-water.still", "house-water.sparkling"}
 	for range 10 {
 		drink := beverage.ID(drinks[c.rng.IntN(len(drinks))])
 		pour, released, err := c.u.tryHold(ctx, c.t, drink, 240)
 		if err == nil {
-			c.poured[pour] = true
-			return released
+			return pour, released
 		}
 		c.t.Logf("a pour of %s did not start: %v", drink, err)
 		c.unclear++
@@ -158,7 +159,7 @@ func (c *chaos) pour(ctx context.Context) (released <-chan struct{}) {
 	}
 	done := make(chan struct{})
 	close(done)
-	return done
+	return "", done
 }
 
 // settle compares the cups with what the cloud has in the end.
@@ -167,19 +168,25 @@ func (c *chaos) settle(rounds, made int) {
 	t.Helper()
 	c.ready()
 	var all []wire.Record
+	dry := 0 // the agent was killed before anything of them was on the disk, or in the cup
 	await(t, 3*time.Minute, "every pour is in the cloud", func() (bool, string) {
 		all = c.d.records(t)
 		seen := map[string]bool{}
 		for _, r := range all {
 			seen[r.ID] = true
 		}
-		missing := 0
-		for id := range c.poured {
-			if !seen[id] {
-				missing++
+		var missing []string
+		dry = 0
+		for id, ul := range c.poured {
+			switch {
+			case seen[id]:
+			case ul == 0:
+				dry++
+			default:
+				missing = append(missing, id)
 			}
 		}
-		return missing == 0, fmt.Sprintf("%d of %d pours are missing", missing, len(c.poured))
+		return len(missing) == 0, fmt.Sprintf("%v of %d pours are missing", missing, len(c.poured))
 	})
 	outcomes, times, last := map[wire.Outcome]int{}, map[string]int{}, map[string]uint64{}
 	others, recordsUL := 0, int64(0)
@@ -189,7 +196,7 @@ func (c *chaos) settle(rounds, made int) {
 		if times[r.ID]++; times[r.ID] > 1 {
 			t.Errorf("pour %s is in the cloud %d times", r.ID, times[r.ID])
 		}
-		if !c.poured[r.ID] {
+		if _, ours := c.poured[r.ID]; !ours {
 			others++
 		}
 		if r.Seq != last[r.Log]+1 {
@@ -200,6 +207,6 @@ func (c *chaos) settle(rounds, made int) {
 	if others < c.unnamed || others > c.unclear {
 		t.Errorf("%d records of pours whose start was cut, want %d (cups that got something) to %d (starts)", others, c.unnamed, c.unclear)
 	}
-	t.Logf("%d kills (%v) in %d cups: %d pours, each in the cloud once, in order, in %d logs: %v; %.1f l flowed, %.1f l are recorded; %d alarms cleared",
-		made, c.kills, rounds, len(all), len(last), outcomes, float64(c.cupsUL)/1e6, float64(recordsUL)/1e6, c.cleared)
+	t.Logf("%d kills (%v) in %d cups: %d pours, each in the cloud once, in order, in %d logs: %v; %.1f l flowed, %.1f l are recorded; %d pours never began, %d alarms cleared",
+		made, c.kills, rounds, len(all), len(last), outcomes, float64(c.cupsUL)/1e6, float64(recordsUL)/1e6, dry, c.cleared)
 }
