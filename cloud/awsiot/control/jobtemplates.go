@@ -130,6 +130,5 @@ func (c *Control) fromTemplate(r *request, in *jobs.CreateJobRequest) error {
 		return err
 	}
 	t.Fill(in)
-	in.TemplateARN = "" // all that it says is in the request now
 	return nil
 }

@@ -76,7 +76,7 @@ func (s *Service) CreateJob(ctx context.Context, r CreateJobRequest) (*JobRef, e
 // loadDocument finds the document of a new job.
 func (s *Service) loadDocument(ctx context.Context, r *CreateJobRequest) error {
 	switch {
-	case r.TemplateARN != "":
+	case r.TemplateARN != "" && r.Document == "" && r.DocumentSource == "":
 		return missing("The job template '%s' does not exist", r.TemplateARN)
 	case len(r.Parameters) > 0:
 		return invalid("documentParameters need a managed job template")
@@ -184,7 +184,7 @@ func (s *Service) describeJob(j *job, counts map[string]int64, waiting bool, now
 		ARN: s.jobARN(j.row.ID), JobID: j.row.ID, TargetSelection: j.row.Selection, Status: j.row.Status, ForceCanceled: j.rec.Forced,
 		ReasonCode: j.rec.ReasonCode, Comment: j.rec.Comment, Targets: j.rec.Targets, Settings: j.rec.Settings,
 		CreatedAt: seconds(j.row.Created), UpdatedAt: seconds(j.row.Updated), CompletedAt: seconds(j.row.Completed),
-		Details: processDetails(counts), Namespace: j.rec.Namespace, Parameters: j.rec.Parameters,
+		Details: processDetails(counts), Namespace: j.rec.Namespace, TemplateARN: j.rec.TemplateARN, Parameters: j.rec.Parameters,
 		Concurrent: j.concurrent(waiting), Scheduling: j.rec.Scheduling, Packages: j.rec.Packages,
 	}
 	if d.Presigned == nil {

@@ -37,7 +37,7 @@ func TestCreateJobRefusals(t *testing.T) {
 			{"no such source", newJob("j", []string{"u1"}, func(q *CreateJobRequest) {
 				q.Document, q.DocumentSource = "", "https://s3.amazonaws.com/docs/none.json"
 			}), "InvalidRequestException", "documentSource"},
-			{"template", newJob("j", []string{"u1"}, func(q *CreateJobRequest) { q.TemplateARN = arn + "jobtemplate/x" }), "ResourceNotFoundException", "jobtemplate/x"},
+			{"template", newJob("j", []string{"u1"}, func(q *CreateJobRequest) { q.Document, q.TemplateARN = "", arn+"jobtemplate/x" }), "ResourceNotFoundException", "jobtemplate/x"},
 			{"there already", newJob("there", []string{"u1"}), "ResourceAlreadyExistsException", "there"},
 		} {
 			_, err := r.CreateJob(t.Context(), tc.q)
@@ -59,6 +59,7 @@ func TestDescribeJob(t *testing.T) {
 		now := time.Now().Unix()
 		ref, err := r.CreateJob(t.Context(), newJob("j", []string{"u1", "g:g"}, func(q *CreateJobRequest) {
 			q.Document, q.DocumentSource, q.Description = "", "https://docs.s3.eu-west-1.amazonaws.com/reboot.json", "reboot"
+			q.TemplateARN = arn + "jobtemplate/reboot"
 			q.Timeout = &TimeoutConfig{ptr[int64](5)}
 		}))
 		if x := cmp.Diff(&JobRef{ARN: arn + "job/j", JobID: "j", Description: "reboot"}, ref); x != "" || err != nil {
@@ -73,7 +74,7 @@ func TestDescribeJob(t *testing.T) {
 			Job: Job{
 				ARN: arn + "job/j", JobID: "j", TargetSelection: Snapshot, Status: InProgress, Targets: []string{arn + "thing/u1", arn + "thinggroup/g"},
 				Settings:  Settings{Description: "reboot", Presigned: &PresignedURL{}, Rollout: &RolloutConfig{}, Timeout: &TimeoutConfig{ptr[int64](5)}},
-				CreatedAt: now, UpdatedAt: now, Details: ProcessDetails{Queued: 3},
+				CreatedAt: now, UpdatedAt: now, Details: ProcessDetails{Queued: 3}, TemplateARN: arn + "jobtemplate/reboot",
 			},
 		}
 		if x := cmp.Diff(want, got); x != "" {

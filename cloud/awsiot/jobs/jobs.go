@@ -68,7 +68,7 @@ type CreateJobRequest struct {
 	Settings
 	TargetSelection string            `json:"targetSelection,omitempty"`
 	Scheduling      *SchedulingConfig `json:"schedulingConfig,omitempty"`
-	TemplateARN     string            `json:"jobTemplateArn,omitempty"`
+	TemplateARN     string            `json:"jobTemplateArn,omitempty"` // what a Template filled in is in the other members
 	Parameters      map[string]string `json:"documentParameters,omitempty"`
 	Packages        []string          `json:"destinationPackageVersions,omitempty"`
 	Tags            []Tag             `json:"tags,omitempty"`
