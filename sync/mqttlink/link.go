@@ -204,8 +204,7 @@ func (l *Link) serve(ctx context.Context, conn *Conn) error {
 	}
 	g.Go(func() error { return l.watch(ctx, g, conn) })
 	err := g.Wait()
-	// A session's complaint about a lost connection is worth less than why it was lost.
-	if lost := conn.Err(); lost != nil && errors.Is(err, ErrLost) {
+	if lost := conn.Err(); lost != nil { // whatever a session says about a lost connection, this is why
 		return lost
 	}
 	return err

@@ -27,7 +27,14 @@ func ranked(t *testing.T, p *peer, change func(*Config)) (*Link, func()) {
 		t.Fatal(err)
 	}
 	l.jitter = func(most time.Duration) time.Duration { return most - 1 }
-	l.Handle("idle", func(ctx context.Context, _ *Conn) error { <-ctx.Done(); return ctx.Err() })
+	l.Handle("idle", func(ctx context.Context, c *Conn) error {
+		select {
+		case <-c.Lost():
+			return errors.New("nobody answers") // a session has words of its own for it
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- l.Run(ctx) }()
