@@ -174,6 +174,39 @@ func TestDevice(t *testing.T) {
 	}
 }
 
+// TestAuthorization: the question is answered as the broker would decide.
+func TestAuthorization(t *testing.T) {
+	c := newCloud(t)
+	_, a := c.device(`{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":"iot:*","Resource":"` + arn + `topic/${iot:Connection.Thing.ThingName}/*"},
+		{"Effect":"Deny","Action":"iot:Publish","Resource":"` + arn + `topic/*/no"}]}`)
+	c.iot("POST", "/things/u1", nil).ok()
+	c.iot("PUT", "/things/u1/principals", nil, "x-amzn-principal", a).ok()
+	ask := func(query, topic string, more ...string) any {
+		t.Helper()
+		in := map[string]any{"principal": a, "authInfos": []any{map[string]any{"actionType": "PUBLISH", "resources": []string{arn + "topic/" + topic}}}}
+		if len(more) > 0 {
+			in["policyNamesToAdd"] = more
+		}
+		return get(c.iot("POST", "/test-authorization"+query, in).ok(), "authResults", 0, "authDecision")
+	}
+	if got := ask("?clientId=u1", "u1/x"); got != "ALLOWED" {
+		t.Error(got)
+	}
+	if got := ask("?clientId=u1", "u1/no"); got != "EXPLICIT_DENY" {
+		t.Error(got)
+	}
+	if got := ask("?clientId=u2", "u1/x"); got != "IMPLICIT_DENY" {
+		t.Error(got)
+	}
+	c.iot("POST", "/policies/all", map[string]string{"policyDocument": anything}).ok()
+	if got := ask("?clientId=u2", "u1/x", "all"); got != "ALLOWED" {
+		t.Error(got)
+	}
+	c.iot("POST", "/test-authorization", map[string]any{"principal": a}).fails(400, "InvalidRequestException")
+	c.iot("POST", "/test-authorization", map[string]any{"principal": a, "authInfos": []any{map[string]any{"actionType": "FLY", "resources": []string{"x"}}}}).fails(400, "InvalidRequestException")
+}
+
 // TestGroupPolicy: a policy of a thing group counts for the certificates of its things, and of the groups below.
 func TestGroupPolicy(t *testing.T) {
 	c := newCloud(t)

@@ -68,6 +68,7 @@ func (c *Control) routes() map[string][]route {
 			{"ListPolicyPrincipals", "GET", "/policy-principals", c.listPolicyPrincipals},
 			{"ListAttachedPolicies", "POST", "/attached-policies/{target}", c.listAttachedPolicies},
 			{"ListTargetsForPolicy", "POST", "/policy-targets/{policyName}", c.listTargets},
+			{"TestAuthorization", "POST", "/test-authorization", c.testAuthorization},
 			{"GetEffectivePolicies", "POST", "/effective-policies", c.effectivePolicies},
 
 			{"CreateProvisioningTemplate", "POST", "/provisioning-templates", c.createTemplate},
