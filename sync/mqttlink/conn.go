@@ -247,8 +247,8 @@ func (c *Conn) send(ctx context.Context, bulk bool, topic string, qos byte, payl
 	token := c.client.Publish(topic, qos, false, payload)
 	select {
 	case <-token.Done():
-		if err := token.Error(); err != nil && c.client.IsConnectionOpen() {
-			c.abort(err) // paho gave up on a line that stands still; what is sent next must not go before this
+		if err := token.Error(); err != nil {
+			_ = c.settle(err) // await tells; before it returns nothing else is sent, which would go first on a slow line
 		}
 	default:
 	}
