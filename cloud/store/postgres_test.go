@@ -1,153 +1,23 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
+	"fountain/cloud/store/postgrestest"
 	"fountain/internal/problem"
 )
 
-// server is a PostgreSQL of the test's own, reachable by a socket in its directory only.
-type server struct {
-	dir string
-	cmd *exec.Cmd
-}
-
-var postgresOnce struct {
-	sync.Mutex
-	srv *server
-	n   int
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if s := postgresOnce.srv; s != nil {
-		s.stop()
-	}
-	os.Exit(code)
-}
-
-func postgresBin(name string) string {
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name) // the pattern is constant
-	if len(found) > 0 {
-		slices.Sort(found)
-		return found[len(found)-1]
-	}
-	path, err := exec.LookPath(name)
-	if err != nil {
-		return ""
-	}
-	return path
-}
-
-// asUser makes a command run as somebody else when we are root: PostgreSQL refuses root.
-func asUser(cmd *exec.Cmd, dir string) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if os.Getuid() != 0 {
-		return nil
-	}
-	u, err := user.Lookup("nobody")
-	if err != nil {
-		return err
-	}
-	uid, err := strconv.Atoi(u.Uid)
-	if err != nil {
-		return err
-	}
-	gid, err := strconv.Atoi(u.Gid)
-	if err != nil {
-		return err
-	}
-	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	return os.Chown(dir, uid, gid)
-}
-
-func startPostgres() (*server, error) {
-	dir, err := os.MkdirTemp("", "fountain-postgres-")
-	if err != nil {
-		return nil, err
-	}
-	s := &server{dir: dir}
-	setup := exec.Command(postgresBin("initdb"), "-D", filepath.Join(dir, "data"), "-U", "fountain", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
-	if err := asUser(setup, dir); err != nil {
-		return nil, err
-	}
-	if out, err := setup.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w: %s", err, out)
-	}
-	s.cmd = exec.Command(postgresBin("postgres"), "-D", filepath.Join(dir, "data"), "-k", dir, "-c", "listen_addresses=", "-c", "max_connections=200")
-	if err := asUser(s.cmd, dir); err != nil {
-		return nil, err
-	}
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		db, err := OpenPostgres(context.Background(), s.address("postgres"))
-		if err == nil {
-			return s, db.Close()
-		}
-		if time.Now().After(deadline) {
-			s.stop()
-			return nil, err
-		}
-	}
-}
-
-func (s *server) address(database string) string {
-	return (&url.URL{Scheme: "postgres", User: url.User("fountain"), Path: "/" + database, RawQuery: url.Values{"host": {s.dir}}.Encode()}).String()
-}
-
-func (s *server) stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGINT) // fast shutdown
-	_ = s.cmd.Wait()
-	_ = os.RemoveAll(s.dir)
-}
-
-// newPostgres is the address of an empty database.
-func newPostgres(t *testing.T) string {
-	t.Helper()
-	if postgresBin("initdb") == "" {
-		t.Skip("SKIPPED: PostgreSQL is not installed; make test-deps installs it")
-	}
-	postgresOnce.Lock()
-	defer postgresOnce.Unlock()
-	if postgresOnce.srv == nil {
-		srv, err := startPostgres()
-		if err != nil {
-			t.Fatal(err)
-		}
-		postgresOnce.srv = srv
-	}
-	postgresOnce.n++
-	name := "t" + strconv.Itoa(postgresOnce.n)
-	admin, err := OpenPostgres(t.Context(), postgresOnce.srv.address("postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
-	if _, err := admin.w.Exec(`CREATE DATABASE ` + name); err != nil {
-		t.Fatal(err)
-	}
-	return postgresOnce.srv.address(name)
-}
+func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
 
 func TestPostgres(t *testing.T) {
 	testContract(t, func(t *testing.T) Store {
-		s, err := OpenPostgres(t.Context(), newPostgres(t))
+		s, err := OpenPostgres(t.Context(), postgrestest.Database(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,7 +32,7 @@ func TestPostgres(t *testing.T) {
 
 // Two processes on one database: records of one log through both, and a reader that follows n misses nothing.
 func TestPostgresShared(t *testing.T) {
-	address := newPostgres(t)
+	address := postgrestest.Database(t)
 	var stores []*Postgres
 	var opened sync.WaitGroup
 	var mu sync.Mutex
@@ -244,7 +114,7 @@ func TestPostgresShared(t *testing.T) {
 }
 
 func TestPostgresProblems(t *testing.T) {
-	address := newPostgres(t)
+	address := postgrestest.Database(t)
 	s, err := OpenPostgres(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)
@@ -263,7 +133,7 @@ func TestPostgresProblems(t *testing.T) {
 	} {
 		_, err := OpenPostgres(t.Context(), tc.address)
 		var p *problem.Problem
-		if !errors.As(err, &p) || p.Code != tc.code || p.Remedy == "" || strings.Contains(err.Error(), "secret") {
+		if !errors.As(err, &p) || p.Code != tc.code || p.Remedy == "" || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), postgrestest.Password) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
