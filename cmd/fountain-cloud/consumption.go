@@ -4,16 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"fountain/cloud/store"
-	"fountain/internal/problem"
 	"fountain/internal/units"
 )
 
@@ -21,16 +18,16 @@ import (
 const followEvery = 200 * time.Millisecond
 
 type consumptionFlags struct {
-	dir   string
+	place
 	json  bool
 	after int64
 }
 
-func consumptionCommand(stdout io.Writer) *cobra.Command {
+func consumptionCommand(stdout io.Writer, getenv func(string) string) *cobra.Command {
 	c := &cobra.Command{Use: "consumption", Short: "Read what was poured"}
-	var f consumptionFlags
+	f := consumptionFlags{place: place{getenv: getenv}}
 	flags := func(c *cobra.Command) *cobra.Command {
-		c.Flags().StringVar(&f.dir, "dir", "", "directory of fountain-cloud serve (needed)")
+		f.flags(c)
 		c.Flags().BoolVar(&f.json, "json", false, "one record a line, as the unit wrote it")
 		return c
 	}
@@ -38,7 +35,7 @@ func consumptionCommand(stdout io.Writer) *cobra.Command {
 		Use: "tail", Short: "Follow records in the order they were committed, from the first on",
 		Example: "  fountain-cloud consumption tail --dir .cloud --json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withStore(c.Context(), f.dir, func(db *store.SQLite) error { return follow(c.Context(), db, f, stdout) })
+			return f.read(c.Context(), func(db store.Store) error { return follow(c.Context(), db, f, stdout) })
 		},
 	})
 	tail.Flags().Int64Var(&f.after, "after", 0, "leave out the first N records")
@@ -46,7 +43,7 @@ func consumptionCommand(stdout io.Writer) *cobra.Command {
 		Use: "export", Short: "Print every record, ordered by thing, log and seq",
 		Example: "  fountain-cloud consumption export --dir .cloud --json > pours.jsonl",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withStore(c.Context(), f.dir, func(db *store.SQLite) error {
+			return f.read(c.Context(), func(db store.Store) error {
 				return db.Export(c.Context(), func(p store.Pour) error { return printPour(stdout, f.json, p) })
 			})
 		},
@@ -55,18 +52,7 @@ func consumptionCommand(stdout io.Writer) *cobra.Command {
 	return c
 }
 
-func withStore(ctx context.Context, dir string, f func(*store.SQLite) error) error {
-	if dir == "" {
-		return &problem.Problem{Code: problem.CodeBadRequest, Where: "--dir", What: "no directory given", Remedy: "give the directory of fountain-cloud serve"}
-	}
-	db, err := store.OpenSQLiteReader(ctx, filepath.Join(dir, databaseFile))
-	if err != nil {
-		return err
-	}
-	return errors.Join(f(db), db.Close())
-}
-
-func follow(ctx context.Context, db *store.SQLite, f consumptionFlags, stdout io.Writer) error {
+func follow(ctx context.Context, db store.Store, f consumptionFlags, stdout io.Writer) error {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for after := f.after; ; {

@@ -29,7 +29,7 @@ func main() {
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	ctx, err := lifeline.Watch(ctx, getenv)
 	if err == nil {
-		err = root(stdout, stderr, args).ExecuteContext(ctx)
+		err = root(getenv, stdout, stderr, args).ExecuteContext(ctx)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "fountain-cloud:", err)
@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return problem.ExitCode(err)
 }
 
-func root(stdout, stderr io.Writer, args []string) *cobra.Command {
+func root(getenv func(string) string, stdout, stderr io.Writer, args []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:           "fountain-cloud",
 		Short:         "The cloud of Fountain: broker, ingest, console",
@@ -49,7 +49,7 @@ func root(stdout, stderr io.Writer, args []string) *cobra.Command {
 	c.SetErr(stderr)
 	c.SetArgs(args)
 	c.CompletionOptions.DisableDefaultCmd = true
-	c.AddCommand(serveCommand(stderr), consumptionCommand(stdout), thingsCommand(stdout), recallCommand(stdout))
+	c.AddCommand(serveCommand(stderr, getenv), consumptionCommand(stdout, getenv), thingsCommand(stdout, getenv), recallCommand(stdout))
 	strict(c)
 	return c
 }

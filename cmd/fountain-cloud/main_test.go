@@ -22,6 +22,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"fountain/cloud/store/postgrestest"
 	"fountain/deploy"
 	"fountain/internal/lifeline"
 	"fountain/sync/wire"
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	os.Exit(postgrestest.Main(m))
 }
 
 const patience = 10 * time.Second

@@ -56,14 +56,15 @@ type Endpoints struct {
 }
 
 type serveFlags struct {
-	dir, mqtt, http, https, control, template, region, account, role, allow string
-	ledger                                                                  time.Duration
-	dropEvery                                                               int64
-	verbose                                                                 bool
+	place
+	mqtt, http, https, control, template, region, account, role, allow string
+	ledger                                                             time.Duration
+	dropEvery                                                          int64
+	verbose                                                            bool
 }
 
-func serveCommand(stderr io.Writer) *cobra.Command {
-	var f serveFlags
+func serveCommand(stderr io.Writer, getenv func(string) string) *cobra.Command {
+	f := serveFlags{place: place{getenv: getenv}}
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the cloud",
@@ -74,6 +75,7 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 	}
 	fl := c.Flags()
 	fl.StringVar(&f.dir, "dir", "", "directory of everything the cloud keeps (needed)")
+	f.databaseFlag(c)
 	fl.StringVar(&f.mqtt, "mqtt", "127.0.0.1:8883", "address of MQTT over TLS; port 0 picks one")
 	fl.StringVar(&f.http, "http", "127.0.0.1:8080", "address of the console; port 0 picks one")
 	fl.StringVar(&f.https, "https", "127.0.0.1:0", "address of the devices' HTTPS interface; port 0 picks one")
@@ -97,6 +99,10 @@ func serve(ctx context.Context, f serveFlags, stderr io.Writer) (err error) {
 	if err := f.check(); err != nil {
 		return err
 	}
+	address, err := f.address()
+	if err != nil {
+		return err
+	}
 	level := slog.LevelInfo
 	if f.verbose {
 		level = slog.LevelDebug
@@ -115,7 +121,7 @@ func serve(ctx context.Context, f serveFlags, stderr io.Writer) (err error) {
 	if err := os.Remove(endpoints); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a cloud that was killed
 		return notWritable(endpoints, err)
 	}
-	db, err := store.OpenSQLite(ctx, filepath.Join(dir, databaseFile))
+	db, err := store.Open(ctx, address)
 	if err != nil {
 		return err
 	}
@@ -245,7 +251,7 @@ func openDir(dir string) (abs string, unlock func(), err error) {
 
 // server is the running cloud.
 type server struct {
-	db      *store.SQLite
+	db      store.Store
 	log     *slog.Logger
 	broker  *awsiot.Core
 	ingest  *ingest.Ingest

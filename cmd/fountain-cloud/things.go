@@ -14,14 +14,14 @@ import (
 	"fountain/internal/problem"
 )
 
-func thingsCommand(stdout io.Writer) *cobra.Command {
+func thingsCommand(stdout io.Writer, getenv func(string) string) *cobra.Command {
 	c := &cobra.Command{Use: "things", Aliases: []string{"unit"}, Short: "See, release and decommission units"}
-	var dir string
+	at := place{getenv: getenv}
 	list := &cobra.Command{
 		Use: "list", Short: "List units",
 		Example: "  fountain-cloud things list --dir .cloud",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withStore(c.Context(), dir, func(db *store.SQLite) error {
+			return at.read(c.Context(), func(db store.Store) error {
 				things, err := db.Things(c.Context())
 				for _, t := range things {
 					state := "offline"
@@ -41,14 +41,14 @@ func thingsCommand(stdout io.Writer) *cobra.Command {
 		Use: "release SERIAL", Short: "Let a serial be claimed again; its old identity stops working",
 		Example: "  fountain-cloud things release F00017 --dir .cloud",
 		Args:    cobra.ExactArgs(1),
-		RunE:    func(c *cobra.Command, args []string) error { return releaseSerial(c.Context(), dir, args[0]) },
+		RunE:    func(c *cobra.Command, args []string) error { return at.release(c.Context(), args[0]) },
 	}
 	decommission := &cobra.Command{
 		Use: "decommission THING", Short: "Take a unit out of service: its certificates stop working, its serial is free",
 		Example: "  fountain-cloud things decommission fountain-F00017 --dir .cloud",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := reach(dir)
+			cl, err := reach(at.dir)
 			if err != nil {
 				return err
 			}
@@ -61,23 +61,23 @@ func thingsCommand(stdout io.Writer) *cobra.Command {
 		},
 	}
 	for _, sub := range []*cobra.Command{list, release, decommission} {
-		sub.Flags().StringVar(&dir, "dir", "", "directory of fountain-cloud serve (needed)")
+		at.flags(sub)
 	}
 	c.AddCommand(list, release, decommission)
 	return c
 }
 
-// releaseSerial asks the running cloud, or does it itself when none runs.
-func releaseSerial(ctx context.Context, dir, serial string) error {
-	cl, err := reach(dir)
+// release asks the running cloud, or does it itself when none runs.
+func (p *place) release(ctx context.Context, serial string) error {
+	cl, err := reach(p.dir)
 	if err == nil {
 		err = cl.release(ctx, serial)
 	}
-	var p *problem.Problem
-	if dir == "" || !errors.As(err, &p) || p.Code != problem.CodeUnreachable {
+	var no *problem.Problem
+	if p.dir == "" || !errors.As(err, &no) || no.Code != problem.CodeUnreachable {
 		return err
 	}
-	return withStore(ctx, dir, func(db *store.SQLite) error {
+	return p.read(ctx, func(db store.Store) error {
 		err := db.Release(ctx, serial)
 		if errors.Is(err, store.ErrNotFound) {
 			return noSerial(serial)
