@@ -304,7 +304,7 @@ func (s *Service) limited(thing, op string, do func() error) error {
 		return refuse(wire.JobThrottled, "Rate exceeded")
 	}
 	defer leave()
-	mu := s.lock(thing)
+	mu := s.locks.Of(thing)
 	mu.Lock()
 	defer mu.Unlock()
 	return do()

@@ -27,7 +27,7 @@ func (s *Service) tell(ctx context.Context, t *txn, held string) {
 
 func (s *Service) tellThing(ctx context.Context, thing string, c *pendingChange, held bool) {
 	if !held {
-		mu := s.lock(thing)
+		mu := s.locks.Of(thing)
 		mu.Lock()
 		defer mu.Unlock()
 	}

@@ -3,10 +3,8 @@ package jobs
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"log/slog"
 	"math"
-	"sync"
 
 	"fountain/cloud/awsiot/throttle"
 	"fountain/cloud/store"
@@ -37,7 +35,7 @@ type Service struct {
 	cfg   Config
 	gate  *throttle.Gate // by kind of request
 	wake  chan struct{}  // one is enough: Run looks for everything
-	locks [64]sync.Mutex // by thing: orders answers and notifications
+	locks throttle.Locks // order answers and notifications
 }
 
 // New makes a Service.
@@ -52,10 +50,4 @@ func New(cfg Config) (*Service, error) {
 		cfg.RequestRate = requestsPerSecond
 	}
 	return &Service{cfg: cfg, gate: throttle.New(cfg.RequestRate, math.MaxInt), wake: make(chan struct{}, 1)}, nil
-}
-
-func (s *Service) lock(thing string) *sync.Mutex {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(thing)) // never fails
-	return &s.locks[h.Sum32()%uint32(len(s.locks))]
 }

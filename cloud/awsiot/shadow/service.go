@@ -12,10 +12,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"fountain/cloud/awsiot/broker"
@@ -40,7 +38,7 @@ type Service struct {
 	publish func(topic string, payload []byte)
 	log     *slog.Logger
 	gate    *throttle.Gate
-	locks   [64]sync.Mutex // by thing: one change of a thing's shadows at a time
+	locks   throttle.Locks // one change of a thing's shadows at a time
 }
 
 // New makes a Service that tells subscribers by publish.
@@ -77,7 +75,7 @@ func (s *Service) limited(t wire.ShadowTopic, payload []byte, do func() error, r
 		return
 	}
 	defer leave()
-	mu := s.lock(t.Thing)
+	mu := s.locks.Of(t.Thing)
 	mu.Lock()
 	defer mu.Unlock()
 	err := do()
@@ -90,12 +88,6 @@ func (s *Service) limited(t wire.ShadowTopic, payload []byte, do func() error, r
 		refusal = refuse(500, "", "Internal service failure")
 	}
 	refused(refusal)
-}
-
-func (s *Service) lock(thing string) *sync.Mutex {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(thing)) // never fails
-	return &s.locks[h.Sum32()%uint32(len(s.locks))]
 }
 
 // request serves a get, update or delete and returns the accepted answer. Of an update and a delete subscribers are told.
@@ -193,7 +185,7 @@ func (s *Service) SetState(ctx context.Context, thing, name string, state []byte
 	if err := errors.Join(wire.CheckThing(thing), wire.CheckShadowName(name)); err != nil {
 		return 0, fmt.Errorf("update shadow: %w", err)
 	}
-	mu := s.lock(thing)
+	mu := s.locks.Of(thing)
 	mu.Lock()
 	defer mu.Unlock()
 	v, _, err := s.change(ctx, thing, name, append(append([]byte(`{"state":`), state...), '}'))
