@@ -187,7 +187,8 @@ func cutDisk(t *testing.T, n int, sc scene, rnd *rand.Rand) *faults {
 		t.Fatal(err)
 	}
 	defer empty.Close()
-	d, err := crash.NewDisk(dir, "ext4", "data=ordered", empty)
+	options := []string{"data=ordered", "data=writeback"}[rnd.IntN(2)]
+	d, err := crash.NewDisk(dir, "ext4", options, empty)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,12 +205,12 @@ func cutDisk(t *testing.T, n int, sc scene, rnd *rand.Rand) *faults {
 	}
 	defer unix.Close(fd)
 	writes, flushes := happened.Counts()
-	t.Logf("%s: %d writes, %d flushes", sc.name, writes, flushes)
+	t.Logf("%s (%s): %d writes, %d flushes", sc.name, options, writes, flushes)
 	return s.cutPower(n, happened, sc, rnd, func(at int) (string, func()) {
 		if _, err := unix.Pwrite(fd, happened.Cut(at, rnd), 0); err != nil {
 			t.Fatal(err)
 		}
-		if err := crash.MountImage(fd, d.Mount, "ext4", "data=ordered"); err != nil {
+		if err := crash.MountImage(fd, d.Mount, "ext4", options); err != nil {
 			t.Fatalf("%s, cut after step %d: %v", sc.name, at, err)
 		}
 		return s.dir, func() {
