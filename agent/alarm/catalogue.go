@@ -383,8 +383,8 @@ var catalogue = [names]Definition{
 	},
 	ConfigRefused: {
 		ID: "config_refused", Severity: Warns, Scope: OfUnit, Ends: Itself, By: byWatch,
-		Cause: "values that were set on this unit were left out", Remedy: "set them again: fountainctl setup",
-		Evidence: "which and why", Raised: "the technician's file is wrong at a start", Cleared: "it is right at a start",
+		Cause: "values that were set on this unit, or from the cloud, were left out", Remedy: "set a technician's again with fountainctl setup; have the cloud's corrected",
+		Evidence: "which and why", Raised: "the technician's file is wrong at a start, or the config shadow holds something wrong", Cleared: "it is right at a start; a config shadow that is right is used",
 	},
 
 	// Cloud: pours never wait for it.
