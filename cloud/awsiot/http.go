@@ -32,8 +32,11 @@ func (c *Core) HTTP(endpoint func(kind string) string, objects http.Handler) (*c
 
 // action is an action as GetTopicRule tells it.
 func action(a *rules.Action) map[string]any {
-	if a.Queue != "" {
+	switch {
+	case a.Queue != "":
 		return map[string]any{"sqs": map[string]any{"queueUrl": a.URL, "useBase64": a.Base64}}
+	case a.Topic != nil:
+		return map[string]any{"republish": map[string]any{"topic": a.Topic.String(), "qos": a.QoS}}
 	}
-	return map[string]any{"republish": map[string]any{"topic": a.Topic.String(), "qos": a.QoS}}
+	return map[string]any{}
 }

@@ -6,8 +6,8 @@
 //	unit ──HTTPS, client certificate──► DeviceHandler ──policy──────────────────────────► routes ──┼─► shadow, jobs
 //	                                                                                               └─► broker (publish)
 //
-// Any SigV4 credentials are good: who reaches the port is an administrator, which is why it listens on loopback only and
-// refuses browsers. It owns no state.
+// Any SigV4 credentials are good: who asks from this machine is an administrator. Whoever asks from another one is
+// refused, whatever address the port is bound to, and so are browsers. It owns no state.
 package control
 
 import (
@@ -15,6 +15,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 
 	"fountain/cloud/awsiot/authority"
 	"fountain/cloud/awsiot/broker"
@@ -96,15 +97,28 @@ func New(cfg Config) (*Control, error) {
 	return c, nil
 }
 
-// Handler serves those who sign with SigV4, and those on the same machine who do not sign: the path says what they want.
+// Handler serves those on this machine, signed with SigV4 or not: without a signature the path says what they want.
 func (c *Control) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !fromHere(r) {
+			writeError(w, &failure{
+				status: http.StatusForbidden, code: "AccessDeniedException",
+				message: "signatures are not checked here, so the control plane answers on the machine it runs on only",
+			})
+			return
+		}
 		if mux := c.plane(r); mux != nil {
 			mux.ServeHTTP(w, r)
 			return
 		}
 		writeError(w, &failure{status: http.StatusNotFound, code: "UnknownOperationException", message: "there is no such operation here"})
 	})
+}
+
+// fromHere tells whether a request comes over the loopback interface.
+func fromHere(r *http.Request) bool {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && from.Addr().Unmap().IsLoopback()
 }
 
 // plane finds who serves a request: by the credential scope, else by the path.

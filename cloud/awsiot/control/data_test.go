@@ -3,6 +3,7 @@ package control_test
 import (
 	"encoding/base64"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -223,6 +224,26 @@ func TestGroupPolicy(t *testing.T) {
 	publish().ok()
 	c.iot("PUT", "/thing-groups/removeThingFromThingGroup", map[string]any{"thingGroupName": "low", "thingName": "u1"}).ok()
 	publish().fails(403, "ForbiddenException")
+}
+
+// TestFromElsewhere: signatures are not checked, so nobody on another machine is an administrator.
+func TestFromElsewhere(t *testing.T) {
+	c := newCloud(t)
+	h, err := c.core.HTTP(func(string) string { return "" }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, handler := range map[string]http.Handler{"control": h.Handler(), "https": h.DeviceHandler()} {
+		for from, want := range map[string]int{"192.0.2.7:5": 403, "[2001:db8::1]:5": 403, "": 403, "127.0.0.1:5": 200, "[::1]:5": 200, "[::ffff:127.0.0.1]:5": 200} {
+			r := httptest.NewRequest(http.MethodGet, "/things", nil)
+			r.RemoteAddr = from
+			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKID/20261123/us-east-1/iot/aws4_request, Signature=00")
+			w := httptest.NewRecorder()
+			if handler.ServeHTTP(w, r); w.Code != want {
+				t.Errorf("%s from %q: %d", name, from, w.Code)
+			}
+		}
+	}
 }
 
 // TestBrowsers: a page in a browser on this machine gets nothing.
