@@ -88,8 +88,10 @@ func (s *Service) tick(ctx context.Context) (next time.Time, err error) {
 	for _, id := range jobs {
 		failed = errors.Join(failed, s.advanceAll(ctx, id)) // one that cannot go on must not stop the others
 	}
-	for late && failed == nil {
-		late, failed = s.timeOut(ctx)
+	for late {
+		var err error
+		late, err = s.timeOut(ctx)
+		failed = errors.Join(failed, err)
 	}
 	if failed != nil {
 		return next, failed

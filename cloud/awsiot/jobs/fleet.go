@@ -147,17 +147,20 @@ func (s *Service) FleetChanged(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	var failed error
 	for _, id := range ids {
-		t, err := s.change(ctx, func(t *txn) error { return s.follow(ctx, t, id) })
-		if err != nil {
-			return err
-		}
-		s.tell(ctx, t, "")
-		if err := s.advanceAll(ctx, id); err != nil {
-			return err
-		}
+		failed = errors.Join(failed, s.followOne(ctx, id)) // one that cannot go on must not stop the others
 	}
-	return nil
+	return failed
+}
+
+func (s *Service) followOne(ctx context.Context, id string) error {
+	t, err := s.change(ctx, func(t *txn) error { return s.follow(ctx, t, id) })
+	if err != nil {
+		return err
+	}
+	s.tell(ctx, t, "")
+	return s.advanceAll(ctx, id)
 }
 
 // follow brings the executions of a job in line with who is meant now. A snapshot loses only things that are gone.

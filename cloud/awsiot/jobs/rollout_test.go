@@ -8,20 +8,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fountain/cloud/store"
 	"fountain/sync/wire"
 )
 
+// many makes a group of so many things.
+func many(r *rig, n int) {
+	r.fleet.change(func() {
+		r.fleet.groups["many"] = nil
+		for i := range n {
+			name := fmt.Sprintf("m%04d", i)
+			r.fleet.things[name] = true
+			r.fleet.groups["many"] = append(r.fleet.groups["many"], name)
+		}
+	})
+}
+
 func TestRolloutRates(t *testing.T) {
-	many := func(r *rig, n int) {
-		r.fleet.change(func() {
-			r.fleet.groups["many"] = nil
-			for i := range n {
-				name := fmt.Sprintf("m%04d", i)
-				r.fleet.things[name] = true
-				r.fleet.groups["many"] = append(r.fleet.groups["many"], name)
-			}
-		})
-	}
 	for _, tc := range []struct {
 		name   string
 		n      int
@@ -30,7 +33,6 @@ func TestRolloutRates(t *testing.T) {
 		want   []int64 // things told after each minute
 	}{
 		{"constant", 25, &RolloutConfig{MaximumPerMinute: ptr[int64](10)}, nil, []int64{10, 20, 25, 25}},
-		{"more than one transaction makes", chunk + 20, nil, nil, []int64{chunk + 20}},
 		{
 			"by notified things", 60, &RolloutConfig{Exponential: &ExponentialRate{ptr[int64](5), ptr(2.0), &RateCriteria{Notified: ptr[int64](10)}}}, nil,
 			[]int64{5, 10, 20, 40, 60}, // 5, 5, then 10 (10 told at 5), 20 (10 told at 10), 40
@@ -76,6 +78,57 @@ func TestRolloutRates(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestMoreThanOneTransaction makes, cancels and deletes more executions than one transaction does.
+func TestMoreThanOneTransaction(t *testing.T) {
+	virtually(t, func(t *testing.T, r *rig) {
+		many(r, chunk+20)
+		r.create("j", []string{"g:many"})
+		if j := r.job("j"); j.Details.Queued != chunk+20 || j.Concurrent {
+			t.Fatalf("%+v", j)
+		}
+		if _, err := r.CancelJob(t.Context(), "j", CancelJobRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		if j := r.job("j"); j.Details.Canceled != chunk+20 || j.Concurrent {
+			t.Fatalf("%+v", j)
+		}
+		if err := r.DeleteJob(t.Context(), "j", false); err != nil {
+			t.Fatal(err)
+		}
+		l, err := r.ListJobExecutionsForThing(t.Context(), fmt.Sprintf("m%04d", chunk+19), ListExecutionsRequest{})
+		if err != nil || len(l.Summaries) != 0 {
+			t.Errorf("%+v %v", l, err)
+		}
+	})
+}
+
+// TestOneJobCannotStopTheOthers: a job whose record cannot be read is logged, the rest goes on.
+func TestOneJobCannotStopTheOthers(t *testing.T) {
+	virtually(t, func(t *testing.T, r *rig) {
+		r.create("a", []string{"u1", "u2"}, func(q *CreateJobRequest) { q.Rollout = &RolloutConfig{MaximumPerMinute: ptr[int64](1)} })
+		r.create("b", []string{"u3", "u4"}, func(q *CreateJobRequest) {
+			q.Rollout = &RolloutConfig{MaximumPerMinute: ptr[int64](1)}
+			q.Timeout = &TimeoutConfig{ptr[int64](1)}
+		})
+		r.accepted(wire.Jobs("u3").StartNext(), "")
+		if err := r.db.ChangeJobs(t.Context(), func(tx *store.JobsTx) error {
+			row, err := tx.Job(t.Context(), "a")
+			if err != nil {
+				return err
+			}
+			row.Body = []byte("?")
+			return tx.UpdateJob(t.Context(), &row)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if j := r.job("b"); j.Details.TimedOut != 1 || j.Details.Queued != 1 {
+			t.Errorf("%+v", j)
+		}
+	})
 }
 
 func TestRatePerMinute(t *testing.T) {
