@@ -286,7 +286,9 @@ func TestProvisioningTemplates(t *testing.T) {
 	c.iot("DELETE", "/provisioning-templates/tpl", nil).ok()
 	c.iot("GET", "/provisioning-templates/tpl", nil).fails(404, "ResourceNotFoundException")
 	c.iot("DELETE", "/provisioning-templates/fountain-unit", nil).fails(409, "DeleteConflictException")
-	wantList(t, column(c.iot("GET", "/provisioning-templates", nil).ok()["templates"], "templateName"), "fountain-unit")
+	if left := column(c.iot("GET", "/provisioning-templates", nil).ok()["templates"], "templateName"); !slices.Contains(left, "fountain-unit") || slices.Contains(left, "tpl") {
+		t.Fatal(left)
+	}
 
 	made := c.iot("POST", "/keys-and-certificate", nil).ok()
 	reg := map[string]any{"templateBody": templateBody, "parameters": map[string]any{"S": "7", "AWS::IoT::Certificate::Id": made["certificateId"]}}
@@ -299,7 +301,9 @@ func TestProvisioningTemplates(t *testing.T) {
 
 func TestRulesAndEndpoint(t *testing.T) {
 	c := newCloud(t)
-	wantList(t, column(c.iot("GET", "/rules", nil).ok()["rules"], "ruleName"), "fountain_consumption")
+	if all := column(c.iot("GET", "/rules", nil).ok()["rules"], "ruleName"); !slices.Contains(all, "fountain_consumption") {
+		t.Fatal(all)
+	}
 	r := c.iot("GET", "/rules/fountain_consumption", nil).ok()
 	if !strings.HasPrefix(get(r, "rule", "sql").(string), "SELECT ") || get(r, "rule", "actions", 0, "sqs", "queueUrl") == nil || get(r, "rule", "errorAction") == nil {
 		t.Fatal(r)
