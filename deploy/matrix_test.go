@@ -46,6 +46,7 @@ func universe() []act {
 	for _, p := range []string{
 		"$aws/certificates/create/json", "$aws/certificates/create/cbor", "$aws/certificates/create-from-csr/json", "$aws/certificates/create-from-csr/cbor",
 		"$aws/provisioning-templates/fountain-unit/provision/json", "$aws/provisioning-templates/fountain-unit/provision/cbor",
+		"$aws/provisioning-templates/fountain-rotation/provision/json", "$aws/provisioning-templates/fountain-rotation/provision/cbor",
 		"$aws/provisioning-templates/other/provision/json", "$aws/provisioning-templates/+/provision/json",
 	} {
 		topics = append(topics, p, p+"/accepted", p+"/rejected", p+"/+")
@@ -105,14 +106,19 @@ var unitMay = may{
 		"$aws/things/" + me + "/shadow/name/recall/get", "$aws/things/" + me + "/shadow/name/recall/update",
 		"$aws/things/" + me + "/shadow/name/unit/get", "$aws/things/" + me + "/shadow/name/unit/update",
 		"$aws/things/" + me + "/jobs/start-next", "$aws/things/" + me + "/jobs/~/get", "$aws/things/" + me + "/jobs/~/update",
+		"$aws/certificates/create-from-csr/json", "$aws/provisioning-templates/fountain-rotation/provision/json",
 	},
-	policy.Subscribe: {"$aws/things/" + me + "/shadow/name/~", "$aws/things/" + me + "/jobs/~"},
+	policy.Subscribe: {
+		"$aws/things/" + me + "/shadow/name/~", "$aws/things/" + me + "/jobs/~",
+		"$aws/certificates/create-from-csr/json/~", "$aws/provisioning-templates/fountain-rotation/provision/json/~",
+	},
 	policy.Receive: {
 		"$aws/things/" + me + "/shadow/name/ledger/get/~", "$aws/things/" + me + "/shadow/name/ledger/update/accepted", "$aws/things/" + me + "/shadow/name/ledger/update/rejected", "$aws/things/" + me + "/shadow/name/ledger/update/delta",
 		"$aws/things/" + me + "/shadow/name/config/get/~", "$aws/things/" + me + "/shadow/name/config/update/accepted", "$aws/things/" + me + "/shadow/name/config/update/rejected", "$aws/things/" + me + "/shadow/name/config/update/delta",
 		"$aws/things/" + me + "/shadow/name/recall/get/~", "$aws/things/" + me + "/shadow/name/recall/update/accepted", "$aws/things/" + me + "/shadow/name/recall/update/rejected", "$aws/things/" + me + "/shadow/name/recall/update/delta",
 		"$aws/things/" + me + "/shadow/name/unit/get/~", "$aws/things/" + me + "/shadow/name/unit/update/accepted", "$aws/things/" + me + "/shadow/name/unit/update/rejected", "$aws/things/" + me + "/shadow/name/unit/update/delta",
 		"$aws/things/" + me + "/jobs/notify-next", "$aws/things/" + me + "/jobs/start-next/~", "$aws/things/" + me + "/jobs/~/get/~", "$aws/things/" + me + "/jobs/~/update/~",
+		"$aws/certificates/create-from-csr/json/~", "$aws/provisioning-templates/fountain-rotation/provision/json/~",
 		// No topic of AWS's: wildcards stand for something else when they are received, and update/x/y does not exist.
 		"$aws/things/" + me + "/shadow/name/~/update/+", "$aws/things/" + me + "/shadow/name/~/update/x/y",
 	},

@@ -108,8 +108,10 @@ func New(cfg Config) (*Core, error) {
 	}
 	c.provision = provision.New(provision.Config{
 		ARN: cfg.Stack.ARN, Authority: cfg.Authority, Store: cfg.Store, Hook: cfg.Hook, Log: cfg.Log,
-		Kick: func(thing string) { b.Kick(thing, broker.ReasonAuth) },
+		Kick:    func(thing string) { b.Kick(thing, broker.ReasonAuth) },
+		Refresh: b.Refresh,
 	})
+	engine.Invoke = func(ctx context.Context, _ string, event []byte) error { return c.provision.Lifecycle(ctx, event) }
 	b.Handle(c.shadows, c.jobs, c.provision)
 	return c, nil
 }

@@ -123,6 +123,17 @@ const (
 	TopicCreateFromCSR = "$aws/certificates/create-from-csr/json"
 )
 
+// RotationTemplate is the provisioning template by which a unit registers a new certificate for itself, with the one it
+// has (docs/adr/0028). Its parameters are ParamSerial and ParamReplaces.
+const (
+	RotationTemplate = "fountain-rotation"
+	ParamSerial      = "SerialNumber"
+	ParamReplaces    = "Replaces" // the certificate in use; the hook sets it
+)
+
+// AttributeReplaces is the thing's attribute that holds ParamReplaces until the new certificate has connected.
+const AttributeReplaces = "replaces"
+
 // TopicProvision is the topic that registers a thing by the named provisioning template.
 func TopicProvision(template string) string { return provisionPrefix + template + "/provision/json" }
 

@@ -29,8 +29,16 @@ func UnitTopics(rule, thing string) Topics {
 	}
 	j := Jobs(thing)
 	t.Publish = append(t.Publish, j.StartNext(), j.Describe("+"), j.Update("+"))
+	t.Publish = append(t.Publish, TopicCreateFromCSR, TopicProvision(RotationTemplate))
 	t.Subscribe = append(ShadowFilters(thing), JobFilters(thing)...)
+	t.Subscribe = append(t.Subscribe, RotationFilters()...)
 	return t
+}
+
+// RotationFilters are the filters by which a unit hears the answers when it renews its certificate.
+func RotationFilters() []string {
+	register := TopicProvision(RotationTemplate)
+	return []string{Accepted(TopicCreateFromCSR), Rejected(TopicCreateFromCSR), Accepted(register), Rejected(register)}
 }
 
 // ShadowFilters are the filters by which a unit hears all its named shadows: one set for all of them.

@@ -11,6 +11,7 @@ import (
 
 	"fountain/cloud/store"
 	"fountain/internal/problem"
+	"fountain/sync/wire"
 )
 
 // hookLimit is how long a pre-provisioning hook may take (G23 pre-provisioning hooks).
@@ -89,6 +90,9 @@ var ErrClaimed = errors.New("serial is claimed already")
 
 // Allow implements Hook.
 func (h ClaimOnce) Allow(ctx context.Context, r HookRequest) (map[string]string, error) {
+	if strings.HasSuffix(r.TemplateARN, "provisioningtemplate/"+wire.RotationTemplate) {
+		return h.rotate(ctx, r)
+	}
 	t, err := h.Registry.Thing(ctx, r.Thing)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
@@ -113,6 +117,36 @@ func (h ClaimOnce) Allow(ctx context.Context, r HookRequest) (map[string]string,
 		}
 	}
 	return nil, fmt.Errorf("%w: %s", ErrClaimed, r.Serial)
+}
+
+// ErrNotOwn is wrapped when a certificate asks for a new one for a thing it is not attached to.
+var ErrNotOwn = errors.New("only the unit itself may renew its certificate")
+
+// rotate lets a unit register a new certificate for itself: the connection's must be one of the thing's. It stays active
+// until the new one has connected (Service.Lifecycle).
+func (h ClaimOnce) rotate(ctx context.Context, r HookRequest) (map[string]string, error) {
+	own, err := ownCertificate(ctx, h.Registry, r.Thing, r.ClaimCertificateID)
+	if err != nil {
+		return nil, err
+	}
+	if !own {
+		return nil, fmt.Errorf("%w: %s", ErrNotOwn, r.Thing)
+	}
+	return map[string]string{wire.ParamReplaces: r.ClaimCertificateID}, nil
+}
+
+// ownCertificate tells whether a certificate is an active one of a thing.
+func ownCertificate(ctx context.Context, reg store.Registry, thing, id string) (bool, error) {
+	has, err := reg.CertificatesOf(ctx, thing)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return false, fmt.Errorf("look up certificates: %w", err)
+	}
+	for _, c := range has {
+		if c.ID == id && c.Status == store.CertActive {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // AllowList lets in the serials of a file: one a line, what follows it as name=value overrides parameters of the

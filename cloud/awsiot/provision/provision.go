@@ -38,7 +38,9 @@ type Config struct {
 	Store     store.Registry
 	Hook      Hook               // for templates that name a hook; nil means ClaimOnce
 	Kick      func(thing string) // ends the connection of whoever holds the old identity
-	Log       *slog.Logger
+	// Refresh ends the connections of certificates that do not count any more.
+	Refresh func(ctx context.Context, certificateIDs ...string) error
+	Log     *slog.Logger
 }
 
 // Service answers provisioning requests. Make it with New; it is safe for concurrent use.

@@ -68,8 +68,19 @@ func (s *Service) register(ctx context.Context, r broker.Request, name string, p
 		}
 		serial = p.serial()
 	}
+	// A unit that renews its certificate keeps the one it has until the new one works: no claim, nobody is cut off.
+	own, err := ownCertificate(ctx, s.cfg.Store, p.thing, r.CertificateID)
+	if err != nil {
+		return nil, s.internal("the thing's certificates could not be read", err)
+	}
+	if own {
+		serial = ""
+	}
 	if err := s.apply(ctx, p, c.ID, serial); err != nil {
 		return nil, s.refusal(p, err)
+	}
+	if p.thing != "" && !own {
+		s.cfg.Kick(p.thing) // whoever still holds the old identity
 	}
 	answer := map[string]any{"thingName": p.thing}
 	if len(p.device) > 0 {
@@ -179,9 +190,6 @@ func (s *Service) apply(ctx context.Context, p *plan, certificateID, serial stri
 	if err := s.cfg.Store.Register(ctx, reg); err != nil {
 		return err
 	}
-	if p.thing != "" {
-		s.cfg.Kick(p.thing) // whoever still holds the old identity
-	}
 	s.cfg.Log.Info("thing registered", logkey.Thing, p.thing, slog.String("certificate", certificateID[:12]))
 	return nil
 }
@@ -233,6 +241,9 @@ func (s *Service) RegisterThing(ctx context.Context, body string, params map[str
 			err = bad(err)
 		}
 		return nil, err
+	}
+	if p.thing != "" {
+		s.cfg.Kick(p.thing)
 	}
 	out := &Registered{CertificatePEM: c.PEM, ARNs: map[string]string{p.ids[typeCertificate]: s.cfg.ARN + store.CertTarget(c.ID)}}
 	if p.thing != "" {

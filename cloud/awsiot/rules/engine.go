@@ -32,6 +32,8 @@ type Engine struct {
 	Deliver func(ctx context.Context, m Message) error
 	// Republish takes what a rule's republish action sends. Nil: such an action fails.
 	Republish func(topic string, qos byte, payload []byte) error
+	// Invoke calls what stands for a rule's Lambda function. Nil: such an action fails.
+	Invoke func(ctx context.Context, function string, event []byte) error
 	// Drop is a test seam: a message for which it returns true is acknowledged and then lost, which AWS is allowed to
 	// do. Nil in production.
 	Drop func(rule, topic string) bool
@@ -171,6 +173,16 @@ func (e *Engine) send(ctx context.Context, a *Action, in RuleInput, body []byte,
 		}
 		if err := e.Deliver(ctx, Message{Queue: a.Queue, Error: isError, Body: body}); err != nil {
 			return &failure{Action: a.kind(), Resource: a.URL, Message: "Failed to send message to SQS. " + err.Error()}
+		}
+		return nil
+	}
+	if a.Function != "" {
+		err := errors.New("nothing stands for it")
+		if e.Invoke != nil {
+			err = e.Invoke(ctx, a.Function, body)
+		}
+		if err != nil {
+			return &failure{Action: a.kind(), Resource: a.Function, Message: "Failed to invoke lambda function. " + err.Error()}
 		}
 		return nil
 	}

@@ -11,7 +11,7 @@ type Rule struct {
 	Disabled    bool
 }
 
-// Action is what a rule does with its result: it sends it to a queue, or publishes it again.
+// Action is what a rule does with its result: it sends it to a queue, calls a function, or publishes it again.
 type Action struct {
 	Queue  string // logical id in the template; empty: Republish
 	URL    string // of the queue
@@ -19,12 +19,17 @@ type Action struct {
 
 	Topic *Topic
 	QoS   byte
+
+	Function string // ARN of a Lambda function; empty: none
 }
 
 // kind is AWS's word in error payloads.
 func (a *Action) kind() string {
 	if a.Queue != "" {
 		return "SqsAction"
+	}
+	if a.Function != "" {
+		return "LambdaAction"
 	}
 	return "RepublishAction"
 }

@@ -47,7 +47,7 @@ func (s *Stack) readRule(r *resolver, _, name string, props node) error {
 // ruleActionOf reads an action, whose role must exist and may do it.
 func ruleActionOf(r *resolver, rule string, n node) (*rules.Action, error) {
 	if len(n.keys) != 1 {
-		return nil, r.errorf(n.line, "rule %s: an action is one of Sqs and Republish", rule)
+		return nil, r.errorf(n.line, "rule %s: an action is one of Sqs, Lambda and Republish", rule)
 	}
 	kind := n.keys[0]
 	a := n.get(kind)
@@ -62,6 +62,11 @@ func ruleActionOf(r *resolver, rule string, n node) (*rules.Action, error) {
 			return nil, err
 		}
 		return &rules.Action{Queue: id, URL: a.get("QueueUrl").str(), Base64: a.get("UseBase64").str() == "true"}, nil
+	case "Lambda":
+		if err := r.mayInvoke(rule, a.get("FunctionArn")); err != nil {
+			return nil, err
+		}
+		return &rules.Action{Function: a.get("FunctionArn").str()}, nil
 	case "Republish":
 		if a.get("Headers").v != nil {
 			return nil, r.errorf(a.get("Headers").line, "rule %s: Headers are not understood by the local cloud", rule)
@@ -119,6 +124,23 @@ func queueOf(r *resolver, url string) (id, arn string) {
 		}
 	}
 	return "", ""
+}
+
+// mayInvoke checks that a permission of the template lets the rule call a function: without one AWS drops its events.
+func (r *resolver) mayInvoke(rule string, function node) error {
+	for _, id := range r.order {
+		res := r.resources[id]
+		if res.kind != "AWS::Lambda::Permission" || !res.made {
+			continue
+		}
+		p := res.props
+		source := r.form(types["AWS::IoT::TopicRule"].attributes["Arn"], rule)
+		if p.get("FunctionName").str() == function.str() && p.get("Action").str() == "lambda:InvokeFunction" &&
+			p.get("Principal").str() == "iot.amazonaws.com" && p.get("SourceArn").str() == source {
+			return nil
+		}
+	}
+	return r.errorf(function.line, "rule %s: no AWS::Lambda::Permission lets it invoke %s", rule, function.str())
 }
 
 // mayRole checks that a role of the template allows an action on a resource; an empty resource is any.

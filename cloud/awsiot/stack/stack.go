@@ -10,6 +10,7 @@ import (
 
 	"fountain/cloud/awsiot/policy"
 	"fountain/cloud/awsiot/rules"
+	"fountain/sync/wire"
 )
 
 // Stack is what a CloudFormation template means for the broker, resolved for one account and region. It never changes.
@@ -82,15 +83,19 @@ func Load(template []byte, where string, loc Location) (*Stack, error) {
 	return s, s.checkRings(r)
 }
 
-// TemplateName returns the name of the only provisioning template, or an error when there is none or several.
+// TemplateName returns the name of the only provisioning template for new units, or an error when there is none or
+// several: wire.RotationTemplate is for those that have an identity.
 func (s *Stack) TemplateName() (string, error) {
-	if len(s.Templates) != 1 {
-		return "", fmt.Errorf("the stack has %d provisioning templates, want one", len(s.Templates))
-	}
+	var names []string
 	for name := range s.Templates {
-		return name, nil
+		if name != wire.RotationTemplate {
+			names = append(names, name)
+		}
 	}
-	return "", nil
+	if len(names) != 1 {
+		return "", fmt.Errorf("the stack has %d provisioning templates for new units, want one", len(names))
+	}
+	return names[0], nil
 }
 
 func (s *Stack) readPolicy(r *resolver, id, name string, props node) error {

@@ -107,8 +107,9 @@ var runtimes = []string{
 	"java25", "java21", "java17", "java11", "java8.al2", "dotnet10", "dotnet8", "ruby3.4", "ruby3.3", "ruby3.2",
 }
 
-// ruleAction is what a topic rule does. The local cloud runs Sqs and Republish.
+// ruleAction is what a topic rule does. The local cloud runs Sqs, Republish, and Lambda with its own function.
 var ruleAction = object(
 	"Sqs", object("QueueUrl!", text, "RoleArn!", text, "UseBase64", flag),
+	"Lambda", object("FunctionArn!", text),
 	"Republish", object("RoleArn!", text, "Topic!", text, "Qos", integer(0, 1), "Headers", free),
 )
