@@ -18,14 +18,18 @@ import (
 type ledger struct {
 	cfg  Config
 	log  *slog.Logger
+	fig  *figures
 	wake chan struct{} // capacity 1: a flag
 
 	mu    sync.Mutex
 	units map[string]*pace
+	queue agenda // of those for whom something is due
 }
 
 // pace is what is known about one unit's ledger. It is a cache: after a restart everything is written once.
 type pace struct {
+	thing   string
+	place   int       // in the agenda, noPlace when nothing is due
 	due     time.Time // zero: nothing to write
 	last    time.Time // when it was written
 	records int       // committed since
@@ -47,7 +51,7 @@ const (
 func (l *ledger) unit(thing string) *pace {
 	p := l.units[thing]
 	if p == nil {
-		p = &pace{}
+		p = &pace{thing: thing, place: noPlace}
 		l.units[thing] = p
 	}
 	return p
@@ -72,6 +76,7 @@ func (l *ledger) connected(thing string) {
 	p := l.unit(thing)
 	p.look = time.Now().Add(reportAfter)
 	p.sooner(time.Now())
+	l.queue.put(p)
 	l.mu.Unlock()
 	l.kick()
 }
@@ -97,6 +102,7 @@ func (l *ledger) committed(thing string, c progress) {
 	} else {
 		p.sooner(p.last.Add(l.cfg.LedgerInterval))
 	}
+	l.queue.put(p)
 	l.mu.Unlock()
 	l.kick()
 }
@@ -138,14 +144,16 @@ func (l *ledger) run(ctx context.Context) {
 func (l *ledger) earliest() (thing string, due time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for t, p := range l.units {
-		for _, at := range []time.Time{p.due, p.look} {
-			if !at.IsZero() && (thing == "" || at.Before(due)) {
-				thing, due = t, at
-			}
-		}
+	if len(l.queue) == 0 {
+		return "", time.Time{}
 	}
-	return thing, due
+	return l.queue[0].thing, l.queue[0].next()
+}
+
+func (l *ledger) waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue)
 }
 
 // act does what is due for a unit: writing, or looking whether its report makes writing due.
@@ -155,6 +163,7 @@ func (l *ledger) act(ctx context.Context, thing string) {
 	look := !p.look.IsZero() && !time.Now().Before(p.look)
 	if look {
 		p.look = time.Time{}
+		l.queue.put(p)
 	}
 	due := !p.due.IsZero() && !time.Now().Before(p.due)
 	l.mu.Unlock()
@@ -177,6 +186,7 @@ func (l *ledger) write(ctx context.Context, thing string) {
 	l.mu.Lock()
 	p := l.unit(thing)
 	p.due, p.records = time.Time{}, 0
+	l.queue.put(p)
 	force := p.force
 	p.force = false
 	before := p.written
@@ -184,16 +194,20 @@ func (l *ledger) write(ctx context.Context, thing string) {
 
 	state, gaps, err := l.state(ctx, thing)
 	if err == nil && state != "" && (force || state != before) {
-		_, err = l.cfg.Ledger.UpdateShadow(ctx, thing, wire.LedgerShadow, []byte(state))
+		if _, err = l.cfg.Ledger.UpdateShadow(ctx, thing, wire.LedgerShadow, []byte(state)); err == nil {
+			l.fig.ledgerWrites.Inc()
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
 		if ctx.Err() == nil {
+			l.fig.ledgerFailures.Inc()
 			l.log.Error("cannot write ledger", logkey.Thing, thing, logkey.Err, err)
 		}
 		p.force = true
 		p.sooner(time.Now().Add(5 * time.Second))
+		l.queue.put(p)
 		return
 	}
 	p.last, p.written, p.missing = time.Now(), state, gaps
@@ -252,6 +266,7 @@ func (l *ledger) compare(ctx context.Context, thing string, marks []store.Mark) 
 		if err := l.cfg.Store.AskAgain(ctx, thing, log, mark.Restore); err != nil {
 			return nil, false, err
 		}
+		l.fig.restores.Inc()
 		asked = true
 		if k >= 0 {
 			marks[k] = mark

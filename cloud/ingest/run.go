@@ -26,6 +26,7 @@ type Ingest struct {
 	queue chan *parcel
 	done  chan struct{} // closed when Run takes nothing more
 	led   *ledger
+	fig   *figures
 }
 
 // parcel is one message, taken apart.
@@ -54,7 +55,8 @@ func New(cfg Config) *Ingest {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	i := &Ingest{cfg: cfg, log: cfg.Log, queue: make(chan *parcel, cfg.Queue), done: make(chan struct{})}
-	i.led = &ledger{cfg: cfg, log: cfg.Log, units: map[string]*pace{}, wake: make(chan struct{}, 1)}
+	i.fig = newFigures(i)
+	i.led = &ledger{cfg: cfg, log: cfg.Log, fig: i.fig, units: map[string]*pace{}, wake: make(chan struct{}, 1)}
 	return i
 }
 
@@ -74,6 +76,7 @@ func (i *Ingest) Handle(ctx context.Context, body []byte) error { return i.enque
 
 // HandleDead keeps a message of the dead letter queue: the rule could not make sense of it.
 func (i *Ingest) HandleDead(ctx context.Context, body []byte) error {
+	i.fig.deadLetters.Inc()
 	return i.enqueue(ctx, &parcel{bad: []store.Bad{{Body: body, Why: "the topic rule failed", Received: time.Now().UnixMilli()}}})
 }
 
@@ -180,6 +183,7 @@ func (i *Ingest) commit(ctx, work context.Context, group []*parcel) {
 		bad = append(bad, p.bad...)
 	}
 	var results []store.Result
+	began := time.Now()
 	err := i.persist(ctx, func() error {
 		if len(puts) == 0 {
 			return nil
@@ -198,6 +202,7 @@ func (i *Ingest) commit(ctx, work context.Context, group []*parcel) {
 		i.log.Error("records given up; units will send them again", logkey.Count, len(puts)+len(bad), logkey.Err, err)
 		return
 	}
+	i.fig.committed(began, results, len(bad))
 	i.account(group, puts, results)
 }
 
@@ -210,6 +215,7 @@ func (i *Ingest) persist(ctx context.Context, f func() error) error {
 		if ctx.Err() != nil {
 			return err
 		}
+		i.fig.commitFailures.Inc()
 		i.log.Error("cannot commit, trying again", logkey.Err, err)
 		select {
 		case <-time.After(wait):
