@@ -142,6 +142,7 @@ func TestLoop(t *testing.T) {
 	if b, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(b), `"online":true`) || !strings.Contains(string(b), `"stored":2`) {
 		t.Fatalf("%s %v", b, err)
 	}
+	checkMetrics(t, e, thing, cl)
 	stop()
 	if code := <-tailed; code != 0 {
 		t.Fatalf("tail: exit %d", code)

@@ -341,7 +341,7 @@ func (s *server) run(ctx context.Context, ls *listeners, ready func() error) err
 	drain, stopIngest := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopIngest()
 	web := []*webServer{
-		s.web(ls.console, s.console.Handler()), s.web(ls.control, s.http.Handler()), s.web(ls.https, s.http.DeviceHandler()),
+		s.web(ls.console, s.pages()), s.web(ls.control, s.http.Handler()), s.web(ls.https, s.http.DeviceHandler()),
 	}
 	web[2].TLSConfig, web[2].l = s.http.TLS(), control.Split(ls.https.l, s.broker.ServeConn)
 	g.Go(func() error { return s.broker.Serve(ls.mqtt.l) })
