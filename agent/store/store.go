@@ -1,5 +1,5 @@
 // Package store is the pour buffer: it makes intents and records durable and hands them to the uplink in order.
-// Bodies are opaque bytes. It is the only package that imports bbolt; besides that it imports only internal packages.
+// Bodies are opaque bytes. It is the only package that imports bbolt; besides that it imports internal packages and x/sys.
 //
 //	PutIntent ──commit──► state.db          settings, open intents, acknowledgements, applied marks
 //	Append ─────commit──► seg-<log>-<first>.db   the record and the id of the intent it closes: this commit IS the pour
@@ -7,15 +7,18 @@
 //	Reject / Release ───► quarantine        records the receiver refuses, until a person releases them
 //	Fold / MarkApplied ◄─ inventory
 //	Retire ─────────────► unlinks whole acknowledged segments, acknowledgement durable first
+//	MakeRoom ───────────► caches, logs, acknowledged segments, ballast; then PutIntent refuses
+//	Backup / Restore ───► one file with checksums; a restored store begins a new log
 //
 // A log is a run of records numbered 1, 2, 3 … without a gap. Its name is random and starts with a letter. The store
 // begins a new log when it is created, when a file with records that may still matter is damaged or missing, when
-// state.db was copied from elsewhere or the board changed; so (log, seq) never names two different bodies. Older logs
+// state.db was restored or copied from elsewhere, the board changed, or somebody asks for it (Renew); so (log, seq) never names two different bodies. Older logs
 // stay readable until their records are acknowledged and 30 days old.
 //
-// Damage never stops the store: before bbolt sees a file, every page reachable in it is walked and every value's
-// checksum verified (bbolt has none for pages, and can panic or loop on them). What fails is moved to bad/, never
-// deleted, and reported.
+// Damage never stops the store: before bbolt maps a file, every page reachable in it is walked and every value's checksum
+// verified (bbolt has none for pages, and can panic or loop on them), and a process of its own has opened it (Checker).
+// Only state.db and the newest segment are ever mapped; closed segments are read. What fails is kept in bad/, never
+// deleted, and reported; every record in it that is legible goes on in its place (salvage.go).
 //
 // A Store is safe for concurrent use. One process at a time may have a directory open.
 package store
