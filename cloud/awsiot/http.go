@@ -35,8 +35,8 @@ func action(a *rules.Action) map[string]any {
 	switch {
 	case a.Queue != "":
 		return map[string]any{"sqs": map[string]any{"queueUrl": a.URL, "useBase64": a.Base64}}
-	case a.Topic != nil:
-		return map[string]any{"republish": map[string]any{"topic": a.Topic.String(), "qos": a.QoS}}
+	case a.Function != "":
+		return map[string]any{"lambda": map[string]any{"functionArn": a.Function}}
 	}
-	return map[string]any{}
+	return map[string]any{"republish": map[string]any{"topic": a.Topic.String(), "qos": a.QoS}}
 }

@@ -308,6 +308,12 @@ func TestRulesAndEndpoint(t *testing.T) {
 	if !strings.HasPrefix(get(r, "rule", "sql").(string), "SELECT ") || get(r, "rule", "actions", 0, "sqs", "queueUrl") == nil || get(r, "rule", "errorAction") == nil {
 		t.Fatal(r)
 	}
+	for _, name := range column(c.iot("GET", "/rules", nil).ok()["rules"], "ruleName") {
+		actions, _ := get(c.iot("GET", "/rules/"+name, nil).ok(), "rule", "actions").([]any)
+		if len(actions) == 0 || len(actions[0].(map[string]any)) != 1 {
+			t.Errorf("rule %s does nothing: %v", name, actions)
+		}
+	}
 	c.iot("GET", "/rules/none", nil).fails(401, "UnauthorizedException")
 	c.iot("POST", "/rules/mine", map[string]any{"sql": "SELECT *", "actions": []any{}}).fails(400, "InvalidRequestException")
 	if e := c.iot("GET", "/endpoint?endpointType=iot:Data-ATS", nil).ok(); e["endpointAddress"] != "localhost:1" {
