@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -48,7 +53,17 @@ func consumptionCommand(stdout io.Writer, getenv func(string) string) *cobra.Com
 			})
 		},
 	})
-	c.AddCommand(tail, export)
+	aside := flags(&cobra.Command{
+		Use: "aside", Short: "Print what was kept aside: records that contradict a stored one, and what is no record",
+		Example: "  fountain-cloud consumption aside --dir .cloud",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return f.read(c.Context(), func(db store.Store) error {
+				return db.KeptAside(c.Context(), func(a store.Aside) error { return printAside(stdout, f.json, a) })
+			})
+		},
+	})
+	aside.Flags().Lookup("json").Usage = "one a line, the body in base64"
+	c.AddCommand(tail, export, aside)
 	return c
 }
 
@@ -94,4 +109,26 @@ func printPour(w io.Writer, asJSON bool, p store.Pour) error {
 	_, err := fmt.Fprintf(w, "%s  %-24s %-28s %10s of %10s  %-11s %s %s/%d\n", time.UnixMilli(p.Received).Format("2006-01-02 15:04:05"), r.Thing,
 		r.Beverage, units.Volume(r.CountedUL+r.EstimatedUL), units.Volume(r.TargetUL), r.Outcome, r.Rig, r.Log, r.Seq)
 	return err
+}
+
+func printAside(w io.Writer, asJSON bool, a store.Aside) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(a)
+	}
+	what := a.Kind
+	if a.Log != "" {
+		what = fmt.Sprintf("%s %s/%d", a.Kind, a.Log, a.Seq)
+	}
+	_, err := fmt.Fprintf(w, "%s  %-24s %s, %d times: %s\n    %s\n", time.UnixMilli(a.Received).Format("2006-01-02 15:04:05"), cmp.Or(a.Thing, "-"),
+		what, a.Times, a.Why, printable(a.Body))
+	return err
+}
+
+// printable is a body as it is when it is text, else quoted: it may come from anybody and is shown on a terminal.
+func printable(body []byte) string {
+	text := string(body)
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
+		return strconv.Quote(text)
+	}
+	return text
 }
