@@ -98,11 +98,13 @@ func virtually(t *testing.T, f func(t *testing.T, r *rig)) {
 			t.Fatal(err)
 		}
 		r.start()
+		defer func() { // also after Fatal: the bubble must end empty
+			r.stop()
+			if err := r.db.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
 		f(t, r)
-		r.stop()
-		if err := r.db.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 }
 
