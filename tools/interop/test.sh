@@ -13,6 +13,7 @@ cd "$root"
 export FOUNTAIN_INTEROP=1
 "${GO:-go}" test -count=1 -v -run 'TestMosquitto' ./internal/desk
 "${GO:-go}" test -count=1 -v -run 'TestPostgres' ./cloud/store
-"${GO:-go}" test -count=1 ./deploy
+"${GO:-go}" test -count=1 -v -run 'TestStockCommand' ./cloud/awsiot/control
+"${GO:-go}" test -count=1 -v -run Interop ./deploy
 deploy/validate.sh || [ $? = 9 ]
 echo "test-interop: all passed"
