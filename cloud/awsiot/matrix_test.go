@@ -44,7 +44,7 @@ func TestRefusedActs(t *testing.T) {
 		{"the list of its jobs", func(me string) func(*client) { return publish(wire.Jobs(me).GetPending(), false) }},
 		{"another thing's job", func(string) func(*client) { return publish(wire.Jobs(other).Update("j1"), false) }},
 		{"a job in the cloud's place", func(me string) func(*client) { return publish(wire.Jobs(me).NotifyNext(), false) }},
-		{"a new certificate", func(string) func(*client) { return publish(wire.TopicCreateFromCSR, false) }},
+		{"a key made by the cloud", func(string) func(*client) { return publish(wire.TopicCreateKeys, false) }},
 		{"another registration", func(string) func(*client) { return publish(wire.TopicProvision(template), false) }},
 		{"an ordinary topic", func(string) func(*client) { return publish("a/b", false) }},
 		{"a lifecycle event", func(me string) func(*client) { return publish("$aws/events/presence/disconnected/"+other, false) }},
@@ -54,7 +54,7 @@ func TestRefusedActs(t *testing.T) {
 		{"hearing another thing", func(string) func(*client) { return subscribe(p.Delta()) }},
 		{"hearing all of itself", func(me string) func(*client) { return subscribe("$aws/things/" + me + "/#") }},
 		{"hearing another thing's jobs", func(string) func(*client) { return subscribe(wire.Jobs(other).NotifyNext()) }},
-		{"hearing claims", func(string) func(*client) { return subscribe(wire.Accepted(wire.TopicCreateFromCSR)) }},
+		{"hearing claims", func(string) func(*client) { return subscribe(wire.Accepted(wire.TopicProvision(template))) }},
 		{"hearing through a shared subscription", func(string) func(*client) { return subscribe("$share/g/$aws/things/+/shadow/name/ledger/update/delta") }},
 	} {
 		n++

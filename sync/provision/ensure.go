@@ -59,7 +59,7 @@ func rejected(step string, where string, e *wire.ProvisionError) *Rejected {
 // Ensure returns the unit's identity, first getting one if there is none. It can be called again after any failure
 // or crash and continues where it stopped (see the table in the package documentation).
 func Ensure(ctx context.Context, cfg Config, dial Dialer) (Identity, error) {
-	e := &ensurer{Config: cfg, dial: dial}
+	e := &ensurer{Config: cfg, dial: dial, files: first}
 	if err := e.check(); err != nil {
 		return Identity{}, err
 	}
@@ -80,8 +80,14 @@ func Ensure(ctx context.Context, cfg Config, dial Dialer) (Identity, error) {
 
 type ensurer struct {
 	Config
-	dial Dialer
+	dial  Dialer
+	files files // of what is asked for
 }
+
+// files are where a certificate that is asked for is kept, with its key and token.
+type files struct{ key, cert, pending string }
+
+var first = files{KeyFile, CertFile, PendingFile}
 
 func (e *ensurer) check() error {
 	if e.Timeout == 0 {
@@ -93,6 +99,10 @@ func (e *ensurer) check() error {
 	if e.step == nil {
 		e.step = func(string) error { return nil }
 	}
+	return e.checkDir()
+}
+
+func (e *ensurer) checkDir() error {
 	if e.Dir == "" || e.Template == "" || e.Serial == "" {
 		return &problem.Problem{
 			Code: problem.CodeBadConfig, Where: "cloud.provisioning",
@@ -112,7 +122,7 @@ func (e *ensurer) path(name string) string { return filepath.Join(e.Dir, name) }
 
 // claim gets an identity with the claim certificate.
 func (e *ensurer) claim(ctx context.Context) (Identity, error) {
-	key, err := loadKey(e.Dir, func() error { return e.step("key") })
+	key, err := loadKey(e.path(e.files.key), func() error { return e.step("key") })
 	if err != nil {
 		return Identity{}, err
 	}
@@ -186,10 +196,10 @@ func (e *ensurer) register(ctx context.Context, s *talk, key *ecdsa.PrivateKey) 
 // pending returns what an interrupted run left, if it belongs to the key.
 func (e *ensurer) pending(key *ecdsa.PrivateKey) (*pendingFile, error) {
 	var p pendingFile
-	if err := readJSON(e.path(PendingFile), &p, &p.Schema); err != nil {
+	if err := readJSON(e.path(e.files.pending), &p, &p.Schema); err != nil {
 		return nil, err
 	}
-	raw, err := os.ReadFile(e.path(CertFile))
+	raw, err := os.ReadFile(e.path(e.files.cert))
 	if err != nil || !fits(raw, key) || p.Token == "" {
 		return nil, ErrNone // half of it is no use; a new certificate costs nothing
 	}
@@ -221,24 +231,24 @@ func (e *ensurer) certificate(ctx context.Context, s *talk, key *ecdsa.PrivateKe
 		return nil, err
 	}
 	// The old token first: it must never stand beside the new certificate.
-	if err := remove(e.path(PendingFile)); err != nil {
+	if err := remove(e.path(e.files.pending)); err != nil {
 		return nil, fmt.Errorf("drop old token: %w", err)
 	}
-	if err := atomicfile.Write(e.path(CertFile), []byte(cert.PEM), 0o644); err != nil {
+	if err := atomicfile.Write(e.path(e.files.cert), []byte(cert.PEM), 0o644); err != nil {
 		return nil, err
 	}
 	if err := e.step("save-pending"); err != nil {
 		return nil, err
 	}
-	p := &pendingFile{Schema: schema, CertificateID: cert.ID, Token: cert.Token}
-	return p, writeJSON(e.path(PendingFile), p)
+	p := &pendingFile{Schema: 1, CertificateID: cert.ID, Token: cert.Token}
+	return p, writeJSON(e.path(e.files.pending), p)
 }
 
 func (e *ensurer) provision(ctx context.Context, s *talk, p *pendingFile) (*wire.RegisteredThing, error) {
 	if err := e.step("register"); err != nil {
 		return nil, err
 	}
-	params := map[string]string{"SerialNumber": e.Serial}
+	params := map[string]string{wire.ParamSerial: e.Serial}
 	maps.Copy(params, e.Parameters)
 	raw, err := s.ask(ctx, "register", wire.TopicProvision(e.Template), wire.RegisterThing{Token: p.Token, Parameters: params})
 	if err != nil {

@@ -34,11 +34,13 @@ type service struct {
 	loseAt  int  // the nth request is carried out, its answer is lost with the connection
 	refuse  *wire.ProvisionError
 	silent  bool
+	deaf    bool // renewed certificates do not connect
 	request int
 
 	pending map[string]string // token -> certificate id
 	used    map[string]bool
 	things  map[string]string // thing -> certificate id
+	renewed map[string]string // the same, registered by rotation and not connected yet
 	dials   []string
 }
 
@@ -51,7 +53,7 @@ func newService(t *testing.T) *service {
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0), KeyUsage: x509.KeyUsageCertSign,
 	}
-	s := &service{t: t, ca: ca, caKey: key, pending: map[string]string{}, used: map[string]bool{}, things: map[string]string{}}
+	s := &service{t: t, ca: ca, caKey: key, pending: map[string]string{}, used: map[string]bool{}, things: map[string]string{}, renewed: map[string]string{}}
 	return s
 }
 
@@ -94,14 +96,20 @@ func (s *service) dial(_ context.Context, clientID string, cert tls.Certificate)
 		return nil, err
 	}
 	claim := leaf.Subject.CommonName == "claim"
-	if !claim && s.things[clientID] != certID(cert.Certificate[0]) {
+	id := certID(cert.Certificate[0])
+	if !claim && s.things[clientID] != id && (s.renewed[clientID] != id || s.deaf) {
 		return nil, errors.New("hung up")
 	}
-	return &serviceConn{s: s, claim: claim, lost: make(chan struct{})}, nil
+	if s.renewed[clientID] == id { // it works: the old one is taken away
+		s.things[clientID] = id
+		delete(s.renewed, clientID)
+	}
+	return &serviceConn{s: s, thing: clientID, claim: claim, lost: make(chan struct{})}, nil
 }
 
 type serviceConn struct {
 	s       *service
+	thing   string
 	claim   bool
 	ended   bool
 	lost    chan struct{}
@@ -127,7 +135,8 @@ func (c *serviceConn) Subscribe(_ context.Context, h func(string, []byte), filte
 
 func (c *serviceConn) Publish(_ context.Context, topic string, qos byte, payload []byte) error {
 	s := c.s
-	if !c.claim || qos != 1 || c.ended {
+	rotates := topic == wire.TopicCreateFromCSR || topic == wire.TopicProvision(wire.RotationTemplate)
+	if !c.claim && !rotates || qos != 1 || c.ended {
 		return errors.New("not allowed")
 	}
 	s.request++
@@ -191,6 +200,20 @@ func (s *service) handle(topic string, payload []byte) (any, *wire.ProvisionErro
 		s.used[req.Token] = true
 		s.things[thing] = id
 		return wire.RegisteredThing{Thing: thing, Device: map[string]string{"site": req.Parameters["Site"]}}, nil
+	}
+	if topic == wire.TopicProvision(wire.RotationTemplate) {
+		req, err := wire.DecodeRegisterThing(payload)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		id, ok := s.pending[req.Token]
+		if !ok || s.used[req.Token] {
+			return nil, &wire.ProvisionError{Status: 400, Code: wire.ProvisionInvalidToken, Message: "token"}
+		}
+		s.used[req.Token] = true
+		thing := "fountain-" + req.Parameters["SerialNumber"]
+		s.renewed[thing] = id
+		return wire.RegisteredThing{Thing: thing}, nil
 	}
 	s.t.Errorf("request on %s", topic)
 	return nil, nil

@@ -21,7 +21,7 @@ import (
 // ErrNone is returned by LoadIdentity when the directory holds no identity yet.
 var ErrNone = errors.New("no identity yet")
 
-const schema = 1
+const schema = 2
 
 // identityFile is IdentityFile.
 type identityFile struct {
@@ -30,6 +30,16 @@ type identityFile struct {
 	CertificateID string            `json:"certificate_id"`
 	Confirmed     bool              `json:"confirmed"`
 	Device        map[string]string `json:"device,omitempty"`
+	Generation    int               `json:"generation,omitempty"` // how often the certificate was renewed
+}
+
+// pair names the files of a generation's key and certificate. A renewed pair lies beside the one in use, so that one
+// write of IdentityFile switches.
+func pair(generation int) (key, cert string) {
+	if generation == 0 {
+		return KeyFile, CertFile
+	}
+	return fmt.Sprintf("device-%d.key", generation), fmt.Sprintf("device-%d.crt", generation)
 }
 
 // pendingFile is PendingFile: what register needs besides the certificate. It holds a secret, so it has mode 0600.
@@ -47,9 +57,10 @@ func LoadIdentity(dir string) (Identity, error) {
 	if err := readJSON(path, &f, &f.Schema); err != nil {
 		return Identity{}, err
 	}
+	key, cert := pair(f.Generation)
 	id := Identity{
 		Thing: f.Thing, CertificateID: f.CertificateID, Confirmed: f.Confirmed, Device: f.Device,
-		CertFile: filepath.Join(dir, CertFile), KeyFile: filepath.Join(dir, KeyFile),
+		CertFile: filepath.Join(dir, cert), KeyFile: filepath.Join(dir, key), generation: f.Generation,
 	}
 	if _, err := id.Certificate(); err != nil {
 		return Identity{}, err
@@ -71,14 +82,17 @@ func (id Identity) Certificate() (tls.Certificate, error) {
 }
 
 func (id Identity) save(dir string) error {
-	return writeJSON(filepath.Join(dir, IdentityFile), identityFile{
-		Schema: schema, Thing: id.Thing, CertificateID: id.CertificateID, Confirmed: id.Confirmed, Device: id.Device,
-	})
+	f := identityFile{
+		Schema: 1, Thing: id.Thing, CertificateID: id.CertificateID, Confirmed: id.Confirmed, Device: id.Device, Generation: id.generation,
+	}
+	if f.Generation > 0 { // an older version would look for the first pair
+		f.Schema = schema
+	}
+	return writeJSON(filepath.Join(dir, IdentityFile), f)
 }
 
 // loadKey returns the unit's key, made now when there is none.
-func loadKey(dir string, make func() error) (*ecdsa.PrivateKey, error) {
-	path := filepath.Join(dir, KeyFile)
+func loadKey(path string, make func() error) (*ecdsa.PrivateKey, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := make(); err != nil {

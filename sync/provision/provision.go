@@ -4,6 +4,17 @@
 //	key (0600, fsync) ─► claim connection ─► CSR ─► pending (fsync) ─► register ─► identity (fsync)
 //	                                                    ─► connection with the new identity ─► confirmed
 //
+// Renew replaces the certificate by the same messages, on the unit's own connection. The new pair lies beside the old one
+// (device-N.key, device-N.crt) until its first connection worked; one write of identity.json switches.
+//
+//	found beside a confirmed identity     | interrupted in             | continues with
+//	device-N.key                          | before or during CSR       | Renew: CSR with the same key
+//	device-N.*, next.json                 | before or during register  | Renew: register with the same token
+//	the same, next.json registered        | before the first connection| Next: the unit tries it, then the old one, in turns
+//	device-N.* of identity.json           | -                          | nothing to do; other pairs are removed
+//
+// Leave, Told and Wipe take a unit out of service: LeavingFile first, so that a start finishes what was begun.
+//
 // It may import wire and internal packages. The identity directory is its state; one process calls Ensure at a time.
 // After a crash Ensure continues by what it finds:
 //
@@ -28,6 +39,8 @@ const (
 	CertFile     = "device.crt"    // PEM
 	PendingFile  = "pending.json"  // certificate and token between CSR and register
 	IdentityFile = "identity.json" // thing and state; its presence makes the directory an identity
+	NextFile     = "next.json"     // a certificate that is to replace the one in use
+	LeavingFile  = "leaving.json"  // the unit is decommissioned, or on its way to it
 )
 
 // Identity is who a unit is.
@@ -38,6 +51,8 @@ type Identity struct {
 	KeyFile       string
 	Confirmed     bool              // a connection with it worked
 	Device        map[string]string // deviceConfiguration of the template
+
+	generation int // how often the certificate was renewed
 }
 
 // Conn is a connection made with the claim or the new identity.
