@@ -49,7 +49,7 @@ func root(getenv func(string) string, stdout, stderr io.Writer, args []string) *
 	c.SetErr(stderr)
 	c.SetArgs(args)
 	c.CompletionOptions.DisableDefaultCmd = true
-	c.AddCommand(serveCommand(stderr, getenv), consumptionCommand(stdout, getenv), thingsCommand(stdout, getenv), recallCommand(stdout))
+	c.AddCommand(serveCommand(stderr, getenv), consumptionCommand(stdout, getenv), thingsCommand(stdout, getenv), backupCommand(stdout, getenv), restoreCommand(stdout, getenv), recallCommand(stdout))
 	strict(c)
 	return c
 }
