@@ -163,7 +163,7 @@ func (a *lane) plan(l life) life {
 		{in: "retire", most: 12},
 		{in: "setting", most: 12},
 		{in: "reject", most: 6},
-		{in: "release", most: 12},
+		{in: "release", most: 12}, {in: "rewind", most: 5},
 		{in: "renew", most: 4},
 		{op: crash.Create, most: 8},
 		{op: crash.Rename, most: 6},

@@ -142,6 +142,9 @@ func (p *promises) hear(line string) {
 		if at = placeOf(rest); word == "release" && p.mark[at.Log] >= at.Seq {
 			p.mark[at.Log] = at.Seq - 1
 		}
+	case "rewind":
+		at = placeOf(rest)
+		p.mark[at.Log] = min(p.mark[at.Log], at.Seq)
 	case "held":
 		p.holds(&p.faults, strings.Split(rest, ","))
 	case "setting":

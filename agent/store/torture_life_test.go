@@ -55,7 +55,7 @@ const (
 )
 
 // What the child is doing, for the page of memory.
-var phases = []string{"start", "open", "intent", "append", "roll", "read", "acknowledge", "retire", "setting", "reject", "release", "renew", "backup", "restore", "close"}
+var phases = []string{"start", "open", "intent", "append", "roll", "read", "acknowledge", "retire", "setting", "reject", "release", "rewind", "renew", "backup", "restore", "close"}
 
 const segmentOfLives = 6 // records: it rolls often
 
@@ -252,6 +252,9 @@ func (v *living) chores(n int) (err error) {
 	if v.rnd.IntN(16) == 0 && err == nil {
 		err = v.release()
 	}
+	if v.rnd.IntN(16) == 0 && err == nil {
+		err = v.rewind()
+	}
 	if v.rnd.IntN(60) == 0 && err == nil {
 		v.doing("renew")
 		v.notef("renew %s", v.s.Log())
@@ -292,6 +295,18 @@ func (v *living) release() error {
 	_, err = v.s.Release(r.Log, r.Seq)
 	v.notef("released %v", at)
 	return err
+}
+
+// rewind makes acknowledged records pending again, as for a receiver that went back to a backup: all that are still here.
+func (v *living) rewind() error {
+	l := v.s.Logs()[v.rnd.IntN(len(v.s.Logs()))]
+	upto := uint64(0)
+	if l.Acked > 0 {
+		upto = v.rnd.Uint64N(l.Acked)
+	}
+	v.doing("rewind")
+	v.notef("rewind %v", place{l.Log, upto})
+	return v.s.Rewind(l.Log, upto, uint64(v.Number))
 }
 
 // rejectedPlaces lists what is in quarantine, and fails when a body is not what was poured.
