@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"fountain/sync/mqttlink"
+	"fountain/sync/shadow"
+	"fountain/sync/uplink"
+	"fountain/sync/wire"
+)
+
+// memoryLog is a unit's log without files.
+type memoryLog struct {
+	mu       sync.Mutex
+	thing    string
+	last     uint64
+	acked    uint64
+	restored uint64
+	rewound  int
+	note     chan struct{}
+}
+
+func (l *memoryLog) pour(n uint64) {
+	l.mu.Lock()
+	l.last += n
+	l.mu.Unlock()
+	select {
+	case l.note <- struct{}{}:
+	default:
+	}
+}
+
+func (l *memoryLog) get(v *uint64) uint64 { l.mu.Lock(); defer l.mu.Unlock(); return *v }
+
+func (l *memoryLog) Log() string      { return "a1" }
+func (l *memoryLog) Last() uint64     { return l.get(&l.last) }
+func (l *memoryLog) Acked() uint64    { return l.get(&l.acked) }
+func (l *memoryLog) Restored() uint64 { return l.get(&l.restored) }
+func (l *memoryLog) Oldest() uint64   { return 1 }
+
+func (l *memoryLog) Notify() <-chan struct{} { return l.note }
+
+func (l *memoryLog) Read(from uint64, limit, maxBytes int) ([]uplink.Entry, error) {
+	var out []uplink.Entry
+	for q := from; q <= l.Last() && len(out) < limit; q++ {
+		body := record(l.thing, q)
+		if maxBytes -= len(body); maxBytes < 0 && len(out) > 0 {
+			break
+		}
+		out = append(out, uplink.Entry{Seq: q, Body: body})
+	}
+	return out, nil
+}
+
+func (l *memoryLog) SetAcked(upto uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.acked = upto
+	return nil
+}
+
+func (l *memoryLog) Rewind(upto, restore uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.acked, l.restored = min(l.acked, upto), restore
+	l.rewound++
+	return nil
+}
+
+func (l *memoryLog) Quarantine(seq uint64, reason string, _ []byte) error {
+	return fmt.Errorf("record %d quarantined: %s", seq, reason)
+}
+
+// fleet connects units to wherever the cloud is just now.
+type fleet struct {
+	t    *testing.T
+	addr atomic.Value // string
+	logs []*memoryLog
+}
+
+// connect starts a unit's link and uplink, which run until the test ends.
+func (f *fleet) connect(e Endpoints, thing string, cert tls.Certificate) {
+	f.t.Helper()
+	ca, err := os.ReadFile(e.CA)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	cfg, err := mqttlink.TLSConfig("localhost:8883", cert, roots, nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	link, err := mqttlink.New(mqttlink.Config{
+		Addrs: []string{"localhost:8883"}, ClientID: thing, TLS: cfg,
+		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, f.addr.Load().(string))
+		},
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	log := &memoryLog{thing: thing, note: make(chan struct{}, 1)}
+	up, err := uplink.New(uplink.Config{Thing: thing, Rule: "fountain_consumption", Linger: 20 * time.Millisecond, LedgerInterval: 200 * time.Millisecond}, log)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	link.Handle("uplink", func(ctx context.Context, c *mqttlink.Conn) error {
+		shadows, err := shadow.Open(ctx, c, thing)
+		if err != nil {
+			return err
+		}
+		ledger, err := shadows.Client(wire.LedgerShadow)
+		if err != nil {
+			return err
+		}
+		return up.Serve(ctx, c, ledger)
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- link.Run(ctx) }()
+	f.t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			f.t.Error(err)
+		}
+	})
+	f.logs = append(f.logs, log)
+}
+
+func (f *fleet) pour(n uint64) {
+	for _, l := range f.logs {
+		l.pour(n)
+	}
+}
+
+// settled waits until the ledger has acknowledged everything.
+func (f *fleet) settled() {
+	f.t.Helper()
+	for end := time.Now().Add(4 * patience); ; time.Sleep(10 * time.Millisecond) {
+		open := ""
+		for _, l := range f.logs {
+			if l.Acked() < l.Last() {
+				open += fmt.Sprintf("%s %d of %d; ", l.thing, l.Acked(), l.Last())
+			}
+		}
+		if open == "" {
+			return
+		}
+		if time.Now().After(end) {
+			f.t.Fatalf("not acknowledged: %s", open)
+		}
+	}
+}
+
+// TestRestoreDrill: the cloud's disk is lost and an old backup is put in place. What was poured since comes back by
+// itself when the units connect: nothing is lost, nothing is there twice.
+func TestRestoreDrill(t *testing.T) {
+	const before, since, offline, after = 40, 70, 15, 5
+	dir, backup := t.TempDir(), filepath.Join(t.TempDir(), "backup.db")
+	must := func(want int, says string, args ...string) {
+		t.Helper()
+		var out bytes.Buffer
+		if code := run(t.Context(), args, os.Getenv, &out, &out); code != want || !strings.Contains(out.String(), says) {
+			t.Fatalf("%v: exit %d, want %d: %s", args, code, want, &out)
+		}
+	}
+	p, e := startCloud(t, dir)
+	f := &fleet{t: t}
+	f.addr.Store(e.MQTT)
+	for _, serial := range []string{"F0401", "F0402", "F0403"} {
+		thing, cert := claim(t, e, serial)
+		f.connect(e, thing, cert)
+	}
+	f.pour(before)
+	f.settled()
+	must(0, backup, "backup", "--dir", dir, "-o", backup)
+	f.pour(since)
+	f.settled()
+	must(1, "another fountain-cloud", "restore", backup, "--dir", dir, "--force")
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(export(t, dir)); n != 3*(before+since) {
+		t.Fatalf("%d records before the disaster", n)
+	}
+	f.pour(offline)
+	must(1, fmt.Sprintf("%d records", 3*since), "restore", backup, "--dir", dir)
+	must(0, "kept as", "restore", backup, "--dir", dir, "--force")
+	if n := len(export(t, dir)); n != 3*before {
+		t.Fatalf("%d records in the backup", n)
+	}
+
+	_, e = startCloud(t, dir)
+	f.addr.Store(e.MQTT)
+	began := time.Now()
+	const all = before + since + offline + after
+	f.pour(after)
+	for end := time.Now().Add(6 * patience); len(export(t, dir)) < 3*all; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d records came back\n%s", len(export(t, dir)), 3*all, get(t, e.Console+"/metrics"))
+		}
+	}
+	f.settled()
+	t.Logf("all back after %v", time.Since(began))
+	have := map[wire.Key]int{}
+	for _, r := range export(t, dir) {
+		have[r.Key()]++
+	}
+	for _, l := range f.logs {
+		for q := uint64(1); q <= all; q++ {
+			if n := have[wire.Key{Thing: l.thing, Log: l.Log(), Seq: q}]; n != 1 {
+				t.Errorf("%s %d is there %d times", l.thing, q, n)
+			}
+		}
+		if l.rewound != 1 {
+			t.Errorf("%s went back %d times", l.thing, l.rewound)
+		}
+	}
+	page := get(t, e.Console+"/metrics")
+	for _, line := range []string{
+		fmt.Sprintf("fountain_cloud_pours %d", 3*all), "fountain_cloud_conflicts 0", "fountain_cloud_quarantined 0", "fountain_cloud_restores_asked_total 3",
+	} {
+		if !strings.Contains(page, line+"\n") {
+			t.Errorf("%s is not in the metrics", line)
+		}
+	}
+	if totals := get(t, e.Console+"/api/totals"); !strings.Contains(totals, fmt.Sprintf(`"pours":%d,"ul":%d`, 3*all, 3*all*250_000)) {
+		t.Errorf("totals %s", totals)
+	}
+}
