@@ -34,6 +34,7 @@ func TestJobsAreDoneInOrderAndReported(t *testing.T) {
 			"never": &runner{run: func(context.Context, *Task) (map[string]string, error) {
 				return nil, fmt.Errorf("no pump: %w", ErrNever)
 			}},
+			"broken": &runner{run: func(context.Context, *Task) (map[string]string, error) { panic("index out of range") }},
 			"picky":  &runner{check: errors.New("minutes is 0")},
 			"endles": &runner{run: func(ctx context.Context, _ *Task) (map[string]string, error) { <-ctx.Done(); return nil, ctx.Err() }},
 		}
@@ -51,6 +52,7 @@ func TestJobsAreDoneInOrderAndReported(t *testing.T) {
 			s.add("j6", `{"v":2,"operation":"x"}`): {wire.JobRejected, "v is 2"},
 			s.add("j7", `{"version":"1.0"}`):       {wire.JobRejected, "v is 0"},
 			s.add("j8", doc("endles")):             {wire.JobFailed, ErrTooLong.Error()},
+			s.add("j8b", doc("broken")):            {wire.JobFailed, "panic: index out of range"},
 			s.add("j9", doc("good")):               {wire.JobSucceeded, ""},
 		}
 		last := s.queue[len(s.queue)-1]

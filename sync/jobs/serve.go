@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -70,7 +71,7 @@ func (j *Jobs) do(ctx context.Context, w *work) {
 	limited, cancel := context.WithTimeoutCause(w.ctx, w.run.Limit(), ErrTooLong)
 	defer cancel()
 	began := time.Now()
-	details, err := w.run.Run(limited, w.task)
+	details, err := j.guarded(limited, w)
 	cause := context.Cause(limited)
 	switch {
 	case ctx.Err() != nil && err != nil, errors.Is(cause, ErrWithdrawn):
@@ -80,6 +81,18 @@ func (j *Jobs) do(ctx context.Context, w *work) {
 	}
 	j.finish(details, err)
 	j.cfg.Log.Info("job done", slog.String(logkey.Session, w.task.ID), slog.Any(logkey.Err, err), slog.Duration(logkey.Duration, time.Since(began)))
+}
+
+// guarded runs the work. A Runner that panics fails its job and nothing else: what is asked from far away must not end the
+// process that pours.
+func (j *Jobs) guarded(ctx context.Context, w *work) (details map[string]string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			j.cfg.Log.Error("a job panicked", slog.String(logkey.Session, w.task.ID), slog.Any(logkey.Err, p), slog.String("stack", string(debug.Stack())))
+			details, err = nil, fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return w.run.Run(ctx, w.task)
 }
 
 // finish keeps what became of the execution under way.
