@@ -55,7 +55,7 @@ var groups = []group{
 	{[]string{"ui/press", "ui/idle_frames", "ui/first_frame", "size/agent_rss", "size/guard_rss", "size/ui_rss"}, measureDesk},
 	{[]string{"pour/row_p50", "pour/row_p95"}, measureRow},
 	{drainNames(), measureDrain},
-	{[]string{"ingest/put"}, measureIngest},
+	{[]string{"ingest/put", "ingest/put_fleet"}, measureIngest},
 	{[]string{"fleet/rss", "fleet/kib_per_unit", "fleet/storm", "fleet/rss_after_storm"}, measureFleet},
 	{[]string{"size/agent_arm64", "size/guard_arm64"}, measureSize},
 }

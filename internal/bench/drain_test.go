@@ -25,7 +25,9 @@ import (
 // The drain of measureDrain: the largest sync.drain_rate, for long enough that start and end do not count.
 const (
 	drainRate    = 80 // messages a second
-	drainSeconds = 15
+	drainSeconds = 20
+	// recallEvery leaves the link's budget to the drain: a recall is half a dozen messages, both ways.
+	recallEvery = 2 * time.Second
 )
 
 func drainNames() (out []string) {
@@ -205,7 +207,7 @@ func recalls(ctx context.Context, t *testing.T, dir string, u *desk.Unit) (ms []
 		select {
 		case <-ctx.Done():
 			return ms
-		case <-time.After(500 * time.Millisecond):
+		case <-time.After(recallEvery):
 		}
 	}
 	return ms
