@@ -36,7 +36,8 @@ type Config struct {
 	MaxBatch       int           // records in one commit; default 1000
 	Queue          int           // messages waiting for a commit before publishers wait; default 1024
 
-	// OnCommit is told what is new, in the order of commits, on the committing goroutine. May be nil.
+	// OnCommit is told what is new, in the order of commits, on the committing goroutine; nothing when something was only
+	// kept aside. May be nil.
 	OnCommit func([]store.Pour)
 
 	Log *slog.Logger

@@ -3,6 +3,7 @@ package ingest
 import (
 	"fmt"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"fountain/cloud/store"
 	"fountain/sync/wire"
 )
 
@@ -18,7 +20,8 @@ import (
 func TestFigures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, s := newMemory(), &shadows{}
-		i := start(t, m, s)
+		var told []int
+		i := start(t, m, s, func(c *Config) { c.OnCommit = func(ps []store.Pour) { told = append(told, len(ps)) } })
 		other := func(r *wire.Record) { r.CountedUL++ }
 		i.mustHandle(t, body("u1", record("u1", "a", 1), record("u1", "a", 2), []byte(`{"v":1}`)))
 		time.Sleep(time.Second)
@@ -30,6 +33,9 @@ func TestFigures(t *testing.T) {
 		s.says(wire.LedgerReport{"a": {Last: 9, Acked: 9}})
 		i.Connected("u1")
 		time.Sleep(time.Minute)
+		if !slices.Equal(told, []int{2, 0}) { // the console must show at once what is kept aside
+			t.Errorf("OnCommit was told of %v records", told)
+		}
 		page := scrape(t, i)
 		for _, line := range []string{
 			`fountain_cloud_records_total{verdict="conflict"} 1`,

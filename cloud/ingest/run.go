@@ -203,7 +203,7 @@ func (i *Ingest) commit(ctx, work context.Context, group []*parcel) {
 		return
 	}
 	i.fig.committed(began, results, len(bad))
-	i.account(group, puts, results)
+	i.account(group, puts, results, len(bad) > 0)
 }
 
 func (i *Ingest) persist(ctx context.Context, f func() error) error {
@@ -225,7 +225,7 @@ func (i *Ingest) persist(ctx context.Context, f func() error) error {
 }
 
 // account tells console and ledger what a commit did.
-func (i *Ingest) account(group []*parcel, puts []store.Put, results []store.Result) {
+func (i *Ingest) account(group []*parcel, puts []store.Put, results []store.Result, aside bool) {
 	var fresh []store.Pour
 	counts := map[string]progress{}
 	for _, p := range group {
@@ -245,11 +245,11 @@ func (i *Ingest) account(group []*parcel, puts []store.Put, results []store.Resu
 		case store.Conflict:
 			i.log.Error("another record was stored under this key; this one is kept aside",
 				logkey.Thing, puts[k].Record.Thing, logkey.Log, puts[k].Record.Log, logkey.Seq, puts[k].Record.Seq)
-			c.again = true
+			c.again, aside = true, true
 		}
 		counts[puts[k].Record.Thing] = c
 	}
-	if len(fresh) > 0 && i.cfg.OnCommit != nil {
+	if (len(fresh) > 0 || aside) && i.cfg.OnCommit != nil {
 		i.cfg.OnCommit(fresh)
 	}
 	for thing, c := range counts {

@@ -87,7 +87,8 @@
     }
     const h = $("health");
     h.hidden = !(t.counts.conflicts || t.counts.quarantined);
-    const [a, b] = h.querySelectorAll("span");
+    h.classList.toggle("conflict", t.counts.conflicts > 0);
+    const [a, b] = h.querySelectorAll("b");
     a.textContent = t.counts.conflicts;
     b.textContent = t.counts.quarantined;
   }
