@@ -49,13 +49,20 @@ func (s *Stack) readJobTemplate(r *resolver, id, name string, props node) error 
 	return nil
 }
 
+// otherwiseInREST are the properties that AWS's REST interface calls something else than CloudFormation does.
+var otherwiseInREST = map[string]string{"ExponentialRolloutRate": "exponentialRate", "RetryCriteriaList": "criteriaList"}
+
 // restForm turns properties into the shape of AWS's REST interface: names begin with a small letter, numbers are numbers.
 func restForm(s *schema, n node) any {
 	switch s.kind {
 	case kindObject:
 		out := map[string]any{}
 		for _, k := range n.keys {
-			out[lowerFirst(k)] = restForm(s.props[k], n.get(k))
+			name, ok := otherwiseInREST[k]
+			if !ok {
+				name = lowerFirst(k)
+			}
+			out[name] = restForm(s.props[k], n.get(k))
 		}
 		return out
 	case kindList:

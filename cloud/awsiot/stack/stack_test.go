@@ -177,11 +177,13 @@ Resources:
       JobExecutionsRolloutConfig:
         ExponentialRolloutRate: {BaseRatePerMinute: 10, IncrementFactor: 1.5, RateIncreaseCriteria: {NumberOfSucceededThings: 4}}
       TimeoutConfig: {InProgressTimeoutInMinutes: 60}
+      JobExecutionsRetryConfig: {RetryCriteriaList: [{FailureType: TIMED_OUT, NumberOfRetries: 2}]}
 `), "t.yaml", Location{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"jobExecutionsRolloutConfig":{"exponentialRolloutRate":{"baseRatePerMinute":10,"incrementFactor":1.5,` +
+	want := `{"jobExecutionsRetryConfig":{"criteriaList":[{"failureType":"TIMED_OUT","numberOfRetries":2}]},` +
+		`"jobExecutionsRolloutConfig":{"exponentialRate":{"baseRatePerMinute":10,"incrementFactor":1.5,` +
 		`"rateIncreaseCriteria":{"numberOfSucceededThings":4}}},"timeoutConfig":{"inProgressTimeoutInMinutes":60}}`
 	if j := s.JobTemplates["j"]; string(j.Settings) != want || j.Document != `{"a":1}` || j.Description != "d" {
 		t.Fatalf("%+v\n%s", j, j.Settings)
