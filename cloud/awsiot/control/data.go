@@ -165,11 +165,11 @@ func (c *Control) listRetained(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, err := base64.RawURLEncoding.DecodeString(r.query("nextToken"))
+	after, err := r.after("nextToken")
 	if err != nil {
-		return nil, invalid("nextToken is none of this list")
+		return nil, err
 	}
-	found, err := c.cfg.Broker.RetainedAfter(r.Context(), string(after), int(n)+1)
+	found, err := c.cfg.Broker.RetainedAfter(r.Context(), after, int(n)+1)
 	if err != nil {
 		return nil, err
 	}

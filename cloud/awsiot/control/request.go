@@ -155,14 +155,30 @@ func (r *request) page(size, token string) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	after, err := base64.RawURLEncoding.DecodeString(r.query(token))
-	if err != nil {
-		return page{}, invalid("%s is none of this list", token)
-	}
-	return page{int(n), string(after)}, nil
+	after, err := r.after(token)
+	return page{int(n), after}, err
 }
 
-func pageToken(after string) string { return base64.RawURLEncoding.EncodeToString([]byte(after)) }
+// after reads the token of a page: the last item of the page before.
+func (r *request) after(token string) (string, error) {
+	given := r.query(token)
+	if given == "" {
+		return "", nil
+	}
+	plain, err := base64.RawURLEncoding.DecodeString(given)
+	after, ok := strings.CutPrefix(string(plain), tokenMark)
+	if err != nil || !ok {
+		return "", invalid("%s is none of this list", token)
+	}
+	return after, nil
+}
+
+// tokenMark tells a token of ours from anything else that happens to be base64.
+const tokenMark = "after:"
+
+func pageToken(after string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(tokenMark + after))
+}
 
 // cut returns a page of a complete list and the token of the next one, empty at the end. key identifies an item.
 func cut[T any](p page, all []T, key func(T) string) ([]T, string) {

@@ -169,15 +169,13 @@ func (c *Control) deleteThing(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := c.thing(r)
-	if err != nil {
-		return nil, err
-	}
-	err = c.cfg.Store.DeleteThing(r.Context(), t.Name, expected)
-	if errors.Is(err, store.ErrInUse) {
-		return nil, invalid("Cannot delete. Thing %s is still attached to one or more principals", t.Name)
-	}
-	if err != nil {
+	name := r.PathValue("thingName")
+	switch err = c.cfg.Store.DeleteThing(r.Context(), name, expected); {
+	case errors.Is(err, store.ErrNotFound): // AWS: success, too, if there is no such thing
+		return nil, nil
+	case errors.Is(err, store.ErrInUse):
+		return nil, invalid("Cannot delete. Thing %s is still attached to one or more principals", name)
+	case err != nil:
 		return nil, err
 	}
 	return nil, c.cfg.Jobs.FleetChanged(r.Context())
