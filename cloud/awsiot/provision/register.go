@@ -82,15 +82,11 @@ func (s *Service) register(ctx context.Context, r broker.Request, name string, p
 	if p.thing != "" && !own {
 		s.cfg.Kick(p.thing) // whoever still holds the old identity
 	}
-	answer := map[string]any{"thingName": p.thing}
-	if len(p.device) > 0 {
-		device := map[string]any{}
-		for k, v := range p.device {
-			device[k] = v
-		}
-		answer["deviceConfiguration"] = device
+	device := map[string]any{} // there even when the template has none
+	for k, v := range p.device {
+		device[k] = v
 	}
-	return answer, nil
+	return map[string]any{"thingName": p.thing, "deviceConfiguration": device}, nil
 }
 
 func (s *Service) internal(what string, err error) *wire.ProvisionError {
