@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -27,18 +28,21 @@ import (
 //	delta, what others write ──hear──► list (counts at once) ──► running pour stopped, menu, alarms
 //	                                      └──due──► settle: save, get the document, report ──► shadow
 //
-// State it owns: the list; why the present document is not used.
+// State it owns: the list; why the present document is not used; the newest version heard of.
 type recalls struct {
 	a    *Agent
 	list *recall.List
 
+	taking sync.Mutex // one message or document is taken in at a time
+	newest int64      // version heard since the document was asked for
+
 	mu      sync.Mutex
-	refused string // why the desired state changes nothing
+	refused string // why the desired state counts only as far as it forbids
 }
 
 // openRecalls reads what is forbidden: it counts before anything else runs.
 func openRecalls(a *Agent) (*recalls, error) {
-	list, err := recall.Open(a.store)
+	list, err := recall.Open(a.store, filepath.Join(a.cfg.State, recall.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -114,12 +118,12 @@ func whenDue(ctx context.Context, log *slog.Logger, what string, due <-chan stru
 // hear takes in what was said on the way.
 func (r *recalls) hear(h shadow.Heard) {
 	doc, err := wire.DecodeRecall(h.Desired)
-	if err == nil {
-		err = r.take(doc, h.Version, false)
-	}
+	r.taking.Lock()
+	r.newest = max(r.newest, h.Version)
+	err = errors.Join(err, r.take(doc, h.Version, false)) // what is legible of it is forbidden all the same
+	r.taking.Unlock()
 	if err != nil {
 		r.a.log.Error("a recall cannot be read", slog.Any(logkey.Err, err)) // settle reports it
-		return
 	}
 	if err := r.list.Save(); err != nil { // settle tries again; a null is said only once
 		r.a.log.Error("a recall is not durable yet", slog.Any(logkey.Err, err))
@@ -162,11 +166,14 @@ func (r *recalls) tell() {
 }
 
 // settle makes what counts durable, asks for the whole document, and reports what holds. Nothing is reported that a
-// power cut could undo.
+// power cut could undo; but a disk that is full keeps nothing from being asked for and forbidden.
 func (r *recalls) settle(ctx context.Context, client *shadow.Client) error {
 	if err := r.list.Save(); err != nil {
-		return err
+		r.a.log.Error("a recall is not durable yet", slog.Any(logkey.Err, err)) // saved once more below
 	}
+	r.taking.Lock()
+	r.newest = 0
+	r.taking.Unlock()
 	doc, err := client.Get(ctx)
 	var refused *wire.ShadowError
 	switch {
@@ -176,13 +183,19 @@ func (r *recalls) settle(ctx context.Context, client *shadow.Client) error {
 		return err
 	}
 	said, err := wire.DecodeRecall(doc.State.Desired)
-	if err == nil {
-		err = r.take(said, doc.Version, true)
+	r.taking.Lock()
+	stale := doc.Version < r.newest
+	if !stale {
+		err = errors.Join(err, r.take(said, doc.Version, true))
+	}
+	r.taking.Unlock()
+	if stale {
+		return nil // overtaken by what was heard, which makes this due again
 	}
 	why := ""
 	if err != nil {
 		why, said = err.Error(), wire.Recall{}
-		r.a.log.Error("the recall document changes nothing", slog.Any(logkey.Err, err))
+		r.a.log.Error("the recall document counts only as far as it forbids", slog.Any(logkey.Err, err))
 	}
 	r.mu.Lock()
 	r.refused = why

@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,7 +15,9 @@ import (
 	"fountain/agent/api"
 	"fountain/agent/beverage"
 	"fountain/agent/config"
+	"fountain/agent/recall"
 	"fountain/internal/problem"
+	"fountain/sync/shadow"
 	"fountain/sync/wire"
 )
 
@@ -199,6 +203,81 @@ func TestRecallOfVeryMuch(t *testing.T) {
 			c.reported(v.thing(), wire.RecallShadow, &rep)
 			return rep.More == len(ids)
 		})
+	})
+}
+
+// fullDisk keeps nothing.
+type fullDisk struct{ recall.Store }
+
+func (fullDisk) PutSetting(string, []byte) error { return errors.New("no space left on device") }
+
+// TestRecallOnAFullDisk: an earlier recall that cannot be stored does not keep a later one, written while the unit was
+// offline, from being asked for.
+func TestRecallOnAFullDisk(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		c.down(true)
+		v.await("the line is down", time.Minute, func() bool { return !v.a.cloud.online() })
+		list, err := recall.Open(fullDisk{v.a.store}, t.TempDir()) // a directory cannot be written either
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.a.recalls.list = list
+		v.a.recalls.hear(shadow.Heard{Version: 1, Desired: []byte(`{"ingredients":{"earlier":true}}`)})
+		id := v.some("water.still", "", "")
+		c.desire(v.thing(), wire.RecallShadow, fmt.Sprintf(`{"beverages":{%q:true}}`, id))
+		c.down(false)
+		v.await("it counts", 10*time.Minute, func() bool { return v.blocked(id) == "recalled" })
+		time.Sleep(time.Minute)
+		if c.holds(v.thing(), "beverages", string(id)) {
+			t.Error("it is reported although it is not durable")
+		}
+	})
+}
+
+// answering is a line on which one document answers every question.
+type answering struct {
+	receive func(topic string, payload []byte)
+	answer  func(token string) (topic string, payload []byte)
+}
+
+func (a *answering) Subscribe(_ context.Context, h func(string, []byte), _ ...string) error {
+	a.receive = h
+	return nil
+}
+
+func (a *answering) Publish(_ context.Context, _ string, _ byte, payload []byte) error {
+	var q struct {
+		Token string `json:"clientToken"`
+	}
+	if err := json.Unmarshal(payload, &q); err != nil {
+		return err
+	}
+	a.receive(a.answer(q.Token))
+	return nil
+}
+
+func (*answering) Lost() <-chan struct{} { return nil }
+
+// TestRecallIsNotUndoneByAnOldAnswer: a recall that arrives while an older document is on its way stays.
+func TestRecallIsNotUndoneByAnOldAnswer(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		c.down(true)
+		v.await("the line is down", time.Minute, func() bool { return !v.a.cloud.online() })
+		r, id := v.a.recalls, string(v.some("water.still", "", ""))
+		mux, err := shadow.Open(v.t.Context(), &answering{answer: func(token string) (string, []byte) {
+			once.Do(func() { r.hear(shadow.Heard{Version: 6, Desired: fmt.Appendf(nil, `{"beverages":{%q:true}}`, id)}) })
+			return string(wire.Shadow("t", wire.RecallShadow)) + "/get/accepted", fmt.Appendf(nil, `{"state":{"desired":{"beverages":{%q:false}}},"version":5,"clientToken":%q}`, id, token)
+		}}, "t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := mux.Client(wire.RecallShadow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.settle(v.t.Context(), client); err != nil || !r.list.Beverage(id) {
+			t.Errorf("an answer of version 5 undid the recall of version 6: %v", err)
+		}
 	})
 }
 

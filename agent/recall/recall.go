@@ -1,8 +1,11 @@
 // Package recall keeps what the cloud has forbidden to pour: beverages and ingredients. It may import sync/wire and
 // internal packages.
 //
-//	shadow recall ──Take──► List (in memory: it counts at once) ──Save──► store ──► reported
+//	shadow recall ──Take──► List (in memory: it counts at once) ──Save──► store, file ──► reported
 //	                          └──► Beverage, Ingredient ──► menu, pours
+//
+// It is kept twice, and the newer copy counts: a store that was restored from a backup, or lost its settings, does not
+// know the newest recalls, and the file does.
 //
 // What was forbidden stays so over restarts, offline, and when the shadow is deleted or begun anew: only the cloud's
 // false or null allows it again, never its silence and nobody on the unit. A List owns its state and is safe for
@@ -11,13 +14,20 @@ package recall
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 
+	"fountain/internal/atomicfile"
 	"fountain/sync/wire"
 )
+
+// Name is the file in the state directory that keeps the second copy.
+const Name = "recall.json"
 
 // setting is the key in the store.
 const setting = "recall"
@@ -31,8 +41,9 @@ type Store interface {
 // names is a set of ids.
 type names map[string]bool
 
-// saved is what the store holds.
+// saved is what a copy holds.
 type saved struct {
+	N           uint64   `json:"n"` // counts the saves
 	Beverages   []string `json:"beverages"`
 	Ingredients []string `json:"ingredients"`
 }
@@ -40,28 +51,38 @@ type saved struct {
 // List is what must not be poured.
 type List struct {
 	store  Store
+	file   string
 	saving sync.Mutex // one save at a time, so that the newest is the last
 
 	mu          sync.Mutex
 	beverages   names
 	ingredients names
 	released    map[string]int64 // "beverages.<id>" -> version of the shadow at which it was allowed again
+	told        map[string]int64 // the same, at which it was forbidden last
+	n           uint64           // of the newest copy
 	dirty       bool
 }
 
-// Open reads what was forbidden.
-func Open(s Store) (*List, error) {
-	l := &List{store: s, beverages: names{}, ingredients: names{}, released: map[string]int64{}}
-	b, ok, err := s.Setting(setting)
-	if err != nil {
-		return nil, fmt.Errorf("read recalls: %w", err)
+// Open reads what was forbidden: the newer of the store's copy and the file's.
+func Open(s Store, file string) (*List, error) {
+	l := &List{store: s, file: file, beverages: names{}, ingredients: names{}, released: map[string]int64{}, told: map[string]int64{}}
+	stored, ok, err := s.Setting(setting)
+	var inStore, inFile saved
+	if err == nil && ok {
+		err = json.Unmarshal(stored, &inStore)
 	}
-	if !ok {
-		return l, nil
+	kept, ferr := os.ReadFile(file)
+	if ferr == nil {
+		ferr = json.Unmarshal(kept, &inFile)
 	}
-	var k saved
-	if err := json.Unmarshal(b, &k); err != nil {
+	k := inStore
+	switch {
+	case ferr == nil && (err != nil || !ok || inFile.N > inStore.N):
+		k = inFile
+	case err != nil:
 		return nil, fmt.Errorf("read recalls: %w", err)
+	case !ok && errors.Is(ferr, fs.ErrNotExist):
+		return l, nil // nothing was ever forbidden
 	}
 	for _, id := range k.Beverages {
 		l.beverages[id] = true
@@ -69,6 +90,7 @@ func Open(s Store) (*List, error) {
 	for _, id := range k.Ingredients {
 		l.ingredients[id] = true
 	}
+	l.n, l.dirty = k.N, err != nil || !ok || ferr != nil || inStore.N != inFile.N
 	return l, nil
 }
 
@@ -94,8 +116,8 @@ func (l *List) All() (beverages, ingredients []string) {
 }
 
 // Take takes in what version of the shadow says and reports whether anything changed. It counts from now on, and is
-// durable after Save. What was said on the way (not whole) may come late: it does not forbid again what a later version
-// allowed. The whole document, asked for and answered, settles it. An error changes nothing.
+// durable after Save. What was said on the way (not whole) may come late: it neither forbids again what a later version
+// allowed, nor the other way round. The whole document, asked for and answered, settles it. An error changes nothing.
 func (l *List) Take(doc wire.Recall, version int64, whole bool) (changed bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -105,8 +127,11 @@ func (l *List) Take(doc wire.Recall, version int64, whole bool) (changed bool, e
 		said map[string]*bool
 	}{{l.beverages, doc.Beverages}, {l.ingredients, doc.Ingredients}} {
 		for id, v := range sec.said {
-			if v != nil && *v && !sec.have[id] {
+			switch forbid := v != nil && *v; {
+			case forbid && !sec.have[id]:
 				more++
+			case !forbid && sec.have[id]:
+				more--
 			}
 		}
 	}
@@ -123,43 +148,52 @@ func (l *List) take(prefix string, have names, said map[string]*bool, version in
 	for id, v := range said {
 		forbid := v != nil && *v
 		switch {
+		case !forbid && !whole && version < l.told[prefix+id]: // overtaken on the way
 		case !forbid:
 			l.released[prefix+id] = version
+			delete(l.told, prefix+id)
 			if have[id] {
 				delete(have, id)
 				changed = true
 			}
 		case !whole && version <= l.released[prefix+id]: // overtaken on the way
-		case !have[id]:
+		default:
+			changed = changed || !have[id]
 			delete(l.released, prefix+id)
+			l.told[prefix+id] = version
 			have[id] = true
-			changed = true
 		}
 	}
 	return changed
 }
 
-// Save makes what counts durable; it writes only what has changed.
+// Save makes what counts durable; it writes only what has changed. One copy is enough to be durable; the other is then
+// written with the next Save.
 func (l *List) Save() error {
 	l.saving.Lock()
 	defer l.saving.Unlock()
 	l.mu.Lock()
 	dirty := l.dirty
-	k := saved{slices.Sorted(maps.Keys(l.beverages)), slices.Sorted(maps.Keys(l.ingredients))}
+	k := saved{l.n + 1, slices.Sorted(maps.Keys(l.beverages)), slices.Sorted(maps.Keys(l.ingredients))}
 	l.dirty = false
 	l.mu.Unlock()
 	if !dirty {
 		return nil
 	}
 	b, err := json.Marshal(k)
-	if err == nil {
-		err = l.store.PutSetting(setting, b)
-	}
 	if err != nil {
-		l.mu.Lock()
-		l.dirty = true
-		l.mu.Unlock()
-		return fmt.Errorf("store recalls: %w", err)
+		return fmt.Errorf("encode recalls: %w", err)
+	}
+	err = l.store.PutSetting(setting, b)
+	ferr := atomicfile.Write(l.file, b, 0o600)
+	l.mu.Lock()
+	l.dirty = l.dirty || err != nil || ferr != nil
+	if err == nil || ferr == nil {
+		l.n = k.N
+	}
+	l.mu.Unlock()
+	if err != nil && ferr != nil {
+		return fmt.Errorf("store recalls: %w", errors.Join(err, ferr))
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package recall
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -36,8 +38,8 @@ func doc(t *testing.T, s string) wire.Recall {
 }
 
 func TestListKeepsWhatItWasTold(t *testing.T) {
-	s := &memory{m: map[string][]byte{}}
-	l, err := Open(s)
+	s, file := &memory{m: map[string][]byte{}}, filepath.Join(t.TempDir(), "gone", Name)
+	l, err := Open(s, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +56,9 @@ func TestListKeepsWhatItWasTold(t *testing.T) {
 		t.Error("a list that cannot be saved counts all the same, and says so")
 	}
 	s.fail = nil
+	if err := os.Mkdir(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
 		if err := l.Save(); err != nil {
 			t.Fatal(err)
@@ -74,7 +79,7 @@ func TestListKeepsWhatItWasTold(t *testing.T) {
 	if err := l.Save(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Open(s)
+	again, err := Open(s, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +90,7 @@ func TestListKeepsWhatItWasTold(t *testing.T) {
 }
 
 func TestListIsBounded(t *testing.T) {
-	l, err := Open(&memory{m: map[string][]byte{}})
+	l, err := Open(&memory{m: map[string][]byte{}}, filepath.Join(t.TempDir(), Name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,4 +104,70 @@ func TestListIsBounded(t *testing.T) {
 			t.Errorf("part %d: changed %v, %v", n, changed, err)
 		}
 	}
+}
+
+// TestListIsNotOvertaken: an older word, heard late, allows nothing that a newer one forbids.
+func TestListIsNotOvertaken(t *testing.T) {
+	l, err := Open(&memory{m: map[string][]byte{}}, filepath.Join(t.TempDir(), Name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, say := range []struct {
+		version int64
+		state   string
+	}{{6, `{"beverages":{"a":true}}`}, {5, `{"beverages":{"a":false}}`}, {4, `{"beverages":{"a":null}}`}} {
+		if _, err := l.Take(doc(t, say.state), say.version, false); err != nil || !l.Beverage("a") {
+			t.Errorf("%s at %d: allowed, %v", say.state, say.version, err)
+		}
+	}
+	if _, err := l.Take(doc(t, `{"beverages":{"a":false}}`), 1, true); err != nil || l.Beverage("a") {
+		t.Errorf("a shadow begun anew settles it: %v", err)
+	}
+}
+
+// TestListOutlivesItsCopies: of a store that was put back to a backup, or lost, or full, and a file that cannot be
+// written, the newer copy counts.
+func TestListOutlivesItsCopies(t *testing.T) {
+	s, file := &memory{m: map[string][]byte{}}, filepath.Join(t.TempDir(), Name)
+	take := func(state string) *List {
+		t.Helper()
+		l, err := Open(s, file)
+		if err == nil {
+			_, err = l.Take(doc(t, state), 1, true)
+		}
+		if err == nil {
+			err = l.Save()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	holds := func(when string, want ...string) {
+		t.Helper()
+		l, err := Open(s, file)
+		if err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		if got, _ := l.All(); !slices.Equal(got, want) {
+			t.Errorf("%s: %v", when, got)
+		}
+	}
+	take(`{"beverages":{"a":true}}`)
+	backup := s.m[setting]
+	take(`{"beverages":{"a":null,"b":true}}`)
+	for when, old := range map[string][]byte{"put back": backup, "torn": []byte("{")} {
+		s.m[setting] = old
+		holds(when, "b")
+	}
+	delete(s.m, setting)
+	holds("lost", "b")
+	take(`{}`) // the lost copy is written again
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	holds("without the file", "b")
+	s.fail = errors.New("disk full")
+	take(`{"beverages":{"c":true}}`)
+	holds("a full store", "b", "c")
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 )
 
 // Limits of a recall document.
@@ -25,8 +27,9 @@ type Recall struct {
 	Ingredients map[string]*bool
 }
 
-// DecodeRecall reads a recall document. Whatever is in it that is not understood makes it an error as a whole, with the
-// place.
+// DecodeRecall reads a recall document. Whatever is in it that is not understood makes it an error, with the place; the
+// Recall then holds what is legible of it and forbids: a slip in one line must not keep a drink on offer that another line
+// recalls, and allows nothing.
 func DecodeRecall(state []byte) (Recall, error) {
 	var r Recall
 	if len(state) == 0 {
@@ -36,35 +39,55 @@ func DecodeRecall(state []byte) (Recall, error) {
 	if err := strictly(state, &sections); err != nil {
 		return r, fmt.Errorf("%w: %w", ErrRecall, err)
 	}
-	for name, raw := range sections {
-		var ids map[string]json.RawMessage
-		if err := strictly(raw, &ids); err != nil {
-			return Recall{}, fmt.Errorf("%w: %s: it must hold ids with true, false or null", ErrRecall, name)
-		}
-		said := make(map[string]*bool, len(ids))
-		for id, v := range ids {
-			if id == "" || len(id) > MaxRecallID {
-				return Recall{}, fmt.Errorf("%w: %s: an id of %d bytes", ErrRecall, name, len(id))
-			}
-			var b *bool
-			if err := json.Unmarshal(v, &b); err != nil {
-				return Recall{}, fmt.Errorf("%w: %s.%s: it must be true, false or null", ErrRecall, name, id)
-			}
-			said[id] = b
-		}
+	var bad error
+	for _, name := range slices.Sorted(maps.Keys(sections)) {
+		said, err := decodeRecalled(name, sections[name])
 		switch name {
 		case "beverages":
 			r.Beverages = said
 		case "ingredients":
 			r.Ingredients = said
 		default:
-			return Recall{}, fmt.Errorf("%w: %s: it is neither beverages nor ingredients", ErrRecall, name)
+			err = fmt.Errorf("%w: %s: it is neither beverages nor ingredients", ErrRecall, name)
+		}
+		if bad == nil {
+			bad = err
 		}
 	}
 	if n := len(r.Beverages) + len(r.Ingredients); n > MaxRecalled {
 		return Recall{}, fmt.Errorf("%w: %d ids, at most %d", ErrRecall, n, MaxRecalled)
 	}
-	return r, nil
+	if bad != nil {
+		allows := func(_ string, v *bool) bool { return v == nil || !*v }
+		maps.DeleteFunc(r.Beverages, allows)
+		maps.DeleteFunc(r.Ingredients, allows)
+	}
+	return r, bad
+}
+
+// decodeRecalled reads a section: what is legible of it, and the first thing that is not.
+func decodeRecalled(name string, raw json.RawMessage) (said map[string]*bool, bad error) {
+	var ids map[string]json.RawMessage
+	if err := strictly(raw, &ids); err != nil {
+		return nil, fmt.Errorf("%w: %s: it must hold ids with true, false or null", ErrRecall, name)
+	}
+	said = make(map[string]*bool, len(ids))
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		var b *bool
+		err := json.Unmarshal(ids[id], &b)
+		switch {
+		case id == "" || len(id) > MaxRecallID:
+			err = fmt.Errorf("%w: %s: an id of %d bytes", ErrRecall, name, len(id))
+		case err != nil:
+			err = fmt.Errorf("%w: %s.%s: it must be true, false or null", ErrRecall, name, id)
+		default:
+			said[id] = b
+		}
+		if bad == nil {
+			bad = err
+		}
+	}
+	return said, bad
 }
 
 // strictly reads one JSON value; null is an empty map.
@@ -85,6 +108,6 @@ type RecallReport struct {
 	Beverages   map[string]bool `json:"beverages,omitempty"`
 	Ingredients map[string]bool `json:"ingredients,omitempty"`
 	Unknown     []string        `json:"unknown,omitempty"` // forbidden, and in no catalogue of this unit: "beverages.<id>"
-	Refused     string          `json:"refused,omitempty"` // why the desired state changes nothing
+	Refused     string          `json:"refused,omitempty"` // why the desired state counts only as far as it forbids
 	More        int             `json:"more,omitempty"`    // forbidden and not listed for want of room
 }

@@ -33,8 +33,21 @@ func TestDecodeRecall(t *testing.T) {
 		`[]`, `{"beverages":[]}`, `{"beverages":{"a":1}}`, `{"beverages":{"a":"true"}}`, `{"beverages":{"":true}}`, `{"drinks":{"a":true}}`,
 		`{"beverages":true}`, `{} {}`, `{"beverages":{"a":{"b":true}}}`, `{"beverages":{"` + strings.Repeat("x", MaxRecallID+1) + `":true}}`,
 	} {
-		if r, err := DecodeRecall([]byte(bad)); !errors.Is(err, ErrRecall) || r.Beverages != nil || r.Ingredients != nil {
+		if r, err := DecodeRecall([]byte(bad)); !errors.Is(err, ErrRecall) || len(r.Beverages)+len(r.Ingredients) != 0 {
 			t.Errorf("%s: %+v %v", bad, r, err)
+		}
+	}
+}
+
+// TestDecodeRecallForbidsInDoubt: what a document with a slip forbids is legible all the same; what it allows is not.
+func TestDecodeRecallForbidsInDoubt(t *testing.T) {
+	for _, doc := range []string{
+		`{"beverages":{"a":true,"b":false,"c":null,"d":"yes"}}`, `{"beverages":{"a":true,"b":false},"bevrages":{"c":true}}`,
+		`{"beverages":{"a":true,"":true},"ingredients":7}`,
+	} {
+		r, err := DecodeRecall([]byte(doc))
+		if !errors.Is(err, ErrRecall) || len(r.Beverages) != 1 || r.Beverages["a"] == nil || len(r.Ingredients) != 0 {
+			t.Errorf("%s: %+v %v", doc, r, err)
 		}
 	}
 }
@@ -44,13 +57,13 @@ func FuzzDecodeRecall(f *testing.F) {
 	f.Add([]byte(`{"beverages":{"a":1}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := DecodeRecall(b)
-		if err != nil && (r.Beverages != nil || r.Ingredients != nil) {
-			t.Error("an error with something to do")
-		}
 		for _, sec := range []map[string]*bool{r.Beverages, r.Ingredients} {
-			for id := range sec {
+			for id, v := range sec {
 				if id == "" || len(id) > MaxRecallID {
 					t.Errorf("id %q", id)
+				}
+				if err != nil && (v == nil || !*v) {
+					t.Errorf("an error that allows %q", id)
 				}
 			}
 		}
