@@ -238,6 +238,7 @@ func (a *Agent) wire() (err error) {
 	a.cloud = newCloud(a)
 	a.jobs = newJobs(a)
 	a.view = newView(a)
+	a.cloud.showLeaving()
 	a.yield = yield{a.machine.Quiet}
 	a.wear = a.openWear()
 	if a.slots, err = newCartridges(a); err != nil {
@@ -253,7 +254,7 @@ func (a *Agent) wire() (err error) {
 	}
 	a.setup.lines = a.ops.Lines
 	reg := apiserver.Config{Dir: a.cfg.Run, Log: a.log, Ops: a.ops, Sessions: a.sessions, Admin: apiserver.Admin{
-		Cartridges: a.slots, Alarms: alarmDesk{a}, Setup: a.setup, Audit: a.audit, Home: home{a}, Logs: a.logs, Settings: settings{a}, Diag: diag{a}, Store: storeDesk{a},
+		Cartridges: a.slots, Alarms: alarmDesk{a}, Setup: a.setup, Audit: a.audit, Home: home{a}, Logs: a.logs, Settings: settings{a}, Diag: diag{a}, Store: storeDesk{a}, Leave: leaveDesk{a},
 	}}
 	if a.cfg.Config.API.Metrics {
 		a.page = a.metrics()

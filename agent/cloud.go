@@ -36,6 +36,7 @@ const (
 	cloudConnecting   = "connecting"
 	cloudOnline       = "online"
 	cloudOffline      = "offline"
+	cloudLeft         = "decommissioned"
 )
 
 // Dialer opens the transport to the cloud.
@@ -73,11 +74,18 @@ type cloud struct {
 	pace    *uplink.Pace                 // all of them send at
 	conn    *mqttlink.Conn               // the present one; nil: offline
 	moved   chan struct{}                // closed when conn changes
+	at      endpoints                    // of the session
+	cert    string                       // id of the certificate in use
+	until   time.Time                    // it is valid
+	end     context.CancelCauseFunc      // of the session; nil: none
+	renewal renewal
+	lists   chan newList  // of endpoints to try
+	left    chan struct{} // one signal: the unit leaves, or comes back
 	change  chan struct{}
 }
 
 func newCloud(a *Agent) *cloud {
-	c := &cloud{a: a, now: api.Cloud{State: cloudOff}, sources: map[string]*logSource{}, uplinks: map[[2]string]*uplink.Uplink{}, release: make(chan struct{}, 1), change: make(chan struct{}), moved: make(chan struct{})}
+	c := &cloud{a: a, now: api.Cloud{State: cloudOff}, sources: map[string]*logSource{}, uplinks: map[[2]string]*uplink.Uplink{}, release: make(chan struct{}, 1), change: make(chan struct{}), moved: make(chan struct{}), renewal: renewal{due: make(chan struct{}, 1)}, lists: make(chan newList), left: make(chan struct{}, 1)}
 	if id, err := provision.LoadIdentity(c.dir()); err == nil {
 		c.identity(id.Thing)
 	}
@@ -93,12 +101,16 @@ func (c *cloud) run(ctx context.Context) error {
 	}
 	pause := mqttlink.BackoffMin
 	for ctx.Err() == nil {
+		if err := c.awayFromService(ctx); err != nil {
+			return nil
+		}
 		began := time.Now()
 		err := c.session(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if time.Since(began) > mqttlink.StableAfter || errors.Is(err, errMoved) {
+		again := errors.Is(err, errMoved) || errors.Is(err, errRenewed) || errors.Is(err, errLeft)
+		if time.Since(began) > mqttlink.StableAfter || again {
 			pause = mqttlink.BackoffMin
 		}
 		wait := max(rand.N(pause), mqttlink.ConnectGap)
@@ -108,7 +120,7 @@ func (c *cloud) run(ctx context.Context) error {
 		} else {
 			pause = min(2*pause, mqttlink.BackoffMax)
 		}
-		if !errors.Is(err, errMoved) {
+		if !again {
 			c.set(cloudOffline, err)
 		}
 		t := time.NewTimer(wait)
@@ -138,19 +150,25 @@ func (c *cloud) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	addrs, err := ep.addrs()
+	if err != nil {
+		return err
+	}
 	id, err := c.provision(ctx, ep, roots)
 	if err != nil {
 		return err
 	}
+	id, waits := c.proveNext(ctx, ep, roots, id)
 	cert, err := id.Certificate()
 	if err != nil {
 		return err
 	}
-	tlsCfg, err := mqttlink.TLSConfig(ep.MQTT, cert, roots, c.clock)
+	c.inUse(id, cert)
+	tlsCfg, err := mqttlink.TLSConfig(addrs[0], cert, roots, c.clock)
 	if err != nil {
 		return err
 	}
-	link, err := mqttlink.New(mqttlink.Config{Addrs: []string{ep.MQTT}, ClientID: id.Thing, TLS: tlsCfg, Dial: c.dialer(), Log: c.a.log})
+	link, err := mqttlink.New(mqttlink.Config{Addrs: addrs, ClientID: id.Thing, TLS: tlsCfg, Dial: c.dialer(), Log: c.a.log})
 	if err != nil {
 		return err
 	}
@@ -159,15 +177,29 @@ func (c *cloud) session(ctx context.Context) error {
 	defer c.setLink(nil)
 	lctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	moved := make(chan struct{})
-	go func() { defer close(moved); c.watchMove(lctx, ep, cancel) }()
+	c.begin(ep, cancel)
+	defer c.begin(endpoints{}, nil)
+	var watchers errgroup.Group
+	watchers.Go(func() error { c.watchMove(lctx, cancel); return nil })
+	watchers.Go(func() error { c.tryLists(lctx, link); return nil })
+	watchers.Go(func() error { c.watchLeave(lctx, link, cancel); return nil })
+	if waits {
+		watchers.Go(func() error { c.watchNext(lctx, link, cancel); return nil })
+	}
 	err = link.Run(lctx)
 	cancel(nil)
-	<-moved
-	if cause := context.Cause(lctx); errors.Is(cause, errMoved) {
+	_ = watchers.Wait() // they end with lctx
+	if cause := context.Cause(lctx); errors.Is(cause, errMoved) || errors.Is(cause, errRenewed) || errors.Is(cause, errLeft) {
 		return cause
 	}
 	return err
+}
+
+// begin notes the session there is.
+func (c *cloud) begin(ep endpoints, end context.CancelCauseFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at, c.end = ep, end
 }
 
 // provision returns the unit's identity, claiming it first if there is none.
@@ -179,11 +211,7 @@ func (c *cloud) provision(ctx context.Context, ep endpoints, roots *x509.CertPoo
 			Dir: c.dir(), Template: ep.Template, Serial: c.a.serial, ClaimCert: ep.ClaimCert, ClaimKey: ep.ClaimKey,
 			Thing: ThingPrefix + c.a.serial, Log: c.a.log,
 		}, func(ctx context.Context, clientID string, cert tls.Certificate) (provision.Conn, error) {
-			cfg, err := mqttlink.TLSConfig(ep.MQTT, cert, roots, c.clock)
-			if err != nil {
-				return nil, err
-			}
-			conn, err := mqttlink.Dial(ctx, mqttlink.Config{Addrs: []string{ep.MQTT}, ClientID: clientID, TLS: cfg, Dial: c.dialer(), Log: c.a.log})
+			conn, err := c.dial(ctx, ep, roots, clientID, cert)
 			if err != nil {
 				return nil, err // not conn: a nil *Conn in the interface is not nil
 			}
@@ -202,6 +230,29 @@ func (c *cloud) provision(ctx context.Context, ep endpoints, roots *x509.CertPoo
 	c.a.board.Clear(alarm.NotProvisioned, "")
 	c.identity(id.Thing)
 	return id, nil
+}
+
+// dial makes one connection to the first of the endpoints that takes it.
+func (c *cloud) dial(ctx context.Context, ep endpoints, roots *x509.CertPool, clientID string, cert tls.Certificate) (conn *mqttlink.Conn, err error) {
+	addrs, err := ep.addrs()
+	if err != nil {
+		return nil, err
+	}
+	for i, addr := range addrs {
+		if i > 0 {
+			if serr := sleep(ctx, mqttlink.ConnectGap); serr != nil {
+				return nil, err
+			}
+		}
+		cfg, cerr := mqttlink.TLSConfig(addr, cert, roots, c.clock)
+		if cerr != nil {
+			return nil, cerr
+		}
+		if conn, err = mqttlink.Dial(ctx, mqttlink.Config{Addrs: []string{addr}, ClientID: clientID, TLS: cfg, Dial: c.dialer(), Log: c.a.log}); err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
 }
 
 // identity takes the thing's name as the cloud knows it. Records are written with it from now on.
@@ -235,6 +286,8 @@ func (c *cloud) uplink(ctx context.Context, conn *mqttlink.Conn) error {
 	g.Go(func() error { return c.a.remote.serve(ctx, shadows) })
 	g.Go(func() error { return c.a.health(ctx, shadows) })
 	g.Go(func() error { return c.a.jobs.Serve(ctx, conn) })
+	g.Go(func() error { return c.renew(ctx, conn) })
+	g.Go(func() error { return c.takeLeave(ctx, shadows) })
 	return g.Wait()
 }
 
@@ -275,7 +328,7 @@ func (c *cloud) uplinkConfig() uplink.Config {
 // endpoints reads where the cloud is; CodeNotFound while the endpoints file is not there yet.
 func (c *cloud) endpoints() (endpoints, error) {
 	cfg := c.a.cfg.Config.Cloud
-	ep := endpoints{MQTT: cfg.MQTT, CA: cfg.CA, ClaimCert: cfg.ClaimCert, ClaimKey: cfg.ClaimKey, Template: cfg.Template}
+	ep := endpoints{MQTT: c.a.present.Load().Cloud.MQTT, CA: cfg.CA, ClaimCert: cfg.ClaimCert, ClaimKey: cfg.ClaimKey, Template: cfg.Template}
 	if cfg.EndpointsFile != "" {
 		b, err := os.ReadFile(cfg.EndpointsFile)
 		if err != nil {
@@ -311,8 +364,17 @@ func (c *cloud) endpoints() (endpoints, error) {
 	return ep, nil
 }
 
+// addrs are the endpoints of the cloud, best first.
+func (e endpoints) addrs() ([]string, error) {
+	addrs, err := mqttlink.ParseAddrs(e.MQTT)
+	if err != nil {
+		return nil, &problem.Problem{Code: problem.CodeBadConfig, Where: "cloud.mqtt", What: err.Error(), Remedy: "write host:port, several with commas, best first"}
+	}
+	return addrs, nil
+}
+
 // watchMove ends the session when the cloud came back somewhere else.
-func (c *cloud) watchMove(ctx context.Context, ep endpoints, end context.CancelCauseFunc) {
+func (c *cloud) watchMove(ctx context.Context, end context.CancelCauseFunc) {
 	tick := time.NewTicker(endpointsEvery)
 	defer tick.Stop()
 	for {
@@ -321,7 +383,11 @@ func (c *cloud) watchMove(ctx context.Context, ep endpoints, end context.CancelC
 			return
 		case <-tick.C:
 		}
-		if now, err := c.endpoints(); err == nil && now != ep {
+		now, err := c.endpoints()
+		c.mu.Lock()
+		moved := err == nil && c.end != nil && now != c.at
+		c.mu.Unlock()
+		if moved {
 			end(errMoved)
 			return
 		}
@@ -391,10 +457,16 @@ func (c *cloud) status() api.Cloud {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.now
+	s.Certificate, s.ValidUntil = c.cert, nil
+	if !c.until.IsZero() {
+		until := c.until.UTC()
+		s.ValidUntil = &until
+	}
 	if c.link == nil {
 		return s
 	}
 	l := c.link.State()
+	s.Endpoint, s.Endpoints = l.Addr, l.Addrs
 	s.State = map[mqttlink.Phase]string{mqttlink.Connecting: cloudConnecting, mqttlink.Online: cloudOnline, mqttlink.Offline: cloudOffline}[l.Phase]
 	s.LastErr = l.LastErr
 	if l.Phase == mqttlink.Online {

@@ -139,7 +139,7 @@ func (a *Agent) report() wire.UnitReport {
 		h.Disk = "low"
 	}
 	h.Alarms, h.MoreAlarms = a.alarmNames()
-	r := wire.UnitReport{V: wire.UnitReportV, Health: h, Inventory: a.inventory()}
+	r := wire.UnitReport{V: wire.UnitReportV, Decommissioned: a.board.Has(alarm.Decommissioned, ""), Health: h, Inventory: a.inventory()}
 	if b, err := json.Marshal(r); err == nil && len(b) > wire.MaxUnitReport {
 		r.Inventory.Slots = nil // those of the ingredients say what to bring
 	}

@@ -21,13 +21,14 @@ const settingJobs = "jobs"
 // newJobs lists what the cloud may have done here. Nothing of it opens an output (DESIGN 3): the self-test is the dry one,
 // whatever the document says.
 //
-//	job ──► jobs.Jobs ──Check, Run──► selfTest · upload · restart · logFor · replay
+//	job ──► jobs.Jobs ──Check, Run──► selfTest · upload · restart · logFor · replay · rotate · decommission
 //	                                     └── calm: not during a pour, nor while somebody works at the unit
 func newJobs(a *Agent) *jobs.Jobs {
 	return jobs.New(jobs.Config{
 		Thing: func() string { return *a.thing.Load() }, Journal: jobJournal{a}, Log: a.log,
 		Operations: map[string]jobs.Runner{
 			wire.OpSelfTest: selfTest{a}, wire.OpDiag: upload{a}, wire.OpRestart: restart{a}, wire.OpLogLevel: logFor{a}, wire.OpReplay: replay{a},
+			wire.OpRotate: rotate{a}, wire.OpDecommission: decommission{a},
 		},
 	})
 }

@@ -37,6 +37,9 @@ type localCloud struct {
 	t    *testing.T
 	dir  string
 	core *awsiot.Core
+	cfg  awsiot.Config
+	more map[string]*awsiot.Core // other clouds with the same registry, by address
+	dead map[string]bool         // addresses that do not answer
 	db   *store.SQLite
 
 	start func() *virtual // the unit, again
@@ -79,7 +82,8 @@ func newLocalCloud(t *testing.T, dir string) *localCloud {
 		t.Fatal(err)
 	}
 	c.store(kept)
-	c.core, err = awsiot.New(awsiot.Config{
+	c.more, c.dead = map[string]*awsiot.Core{}, map[string]bool{}
+	c.cfg = awsiot.Config{
 		Stack: st, Authority: auth, Store: c.db, Objects: kept, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Deliver: func(_ context.Context, m awsiot.QueueMessage) error { return c.take(m.Body) },
 		OnDenied: func(id, reason string) {
@@ -87,12 +91,17 @@ func newLocalCloud(t *testing.T, dir string) *localCloud {
 			defer c.mu.Unlock()
 			c.denied = append(c.denied, id+" "+reason)
 		},
-	})
-	if err != nil {
+	}
+	if c.core, err = awsiot.New(c.cfg); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		c.files.Close()
+		for _, core := range c.more {
+			if err := core.Close(); err != nil {
+				t.Error(err)
+			}
+		}
 		if err := errors.Join(c.core.Close(), c.db.Close()); err != nil {
 			t.Error(err)
 		}
@@ -195,8 +204,12 @@ func (c *localCloud) forget() {
 func (c *localCloud) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.offline {
+	if c.offline || c.dead[addr] {
 		return nil, errors.New("the network is down")
+	}
+	core := c.core
+	if other := c.more[addr]; other != nil {
+		core = other
 	}
 	near, far := net.Pipe()
 	c.conns = append(c.conns, near)
@@ -209,7 +222,7 @@ func (c *localCloud) dial(ctx context.Context, _, addr string) (net.Conn, error)
 		}
 		return near, nil
 	}
-	go c.core.ServeConn(far)
+	go core.ServeConn(far)
 	return near, nil
 }
 

@@ -32,6 +32,7 @@ type remote struct {
 	judged  config.Shadow // the newest seen
 	refused []*problem.Problem
 	due     chan struct{} // one signal: there is something to report
+	trying  string        // endpoints that are being tried; empty: none
 }
 
 func openRemote(a *Agent) *remote {
@@ -136,13 +137,23 @@ func (r *remote) judge(s config.Shadow) error {
 	if same(s.Desired, r.judged.Desired) {
 		return nil
 	}
-	if _, refused := r.a.cfg.Config.Now(s, r.a.technicianFile()); refused != nil {
+	next, refused := r.a.cfg.Config.Now(s, r.a.technicianFile())
+	if refused != nil {
 		for _, p := range refused {
 			r.a.log.Warn("the config shadow is not used", slog.String(logkey.Key, p.Where), slog.String(logkey.Reason, p.What))
 		}
 		r.judged, r.refused = s, refused
 		return nil
 	}
+	if list := next.Cloud.MQTT; list != r.a.present.Load().Cloud.MQTT && list != "" {
+		r.tryFirst(s, list)
+		return nil
+	}
+	return r.take(s)
+}
+
+// take uses a state that was judged good; called with mu held.
+func (r *remote) take(s config.Shadow) error {
 	if err := config.KeepShadow(r.file, s); err != nil {
 		return err
 	}
@@ -150,6 +161,35 @@ func (r *remote) judge(s config.Shadow) error {
 	_ = r.apply(s) // judged good a moment ago
 	r.a.log.Info("the config shadow is used", slog.Int64(logkey.Version, s.Version))
 	return nil
+}
+
+// tryFirst has new endpoints tried before the state that names them counts: one that is wrong would take the unit off the
+// line. The connection ends for it; what came of it is reported on the next. Called with mu held.
+func (r *remote) tryFirst(s config.Shadow, list string) {
+	if r.trying != "" {
+		return // its end asks again
+	}
+	select {
+	case r.a.cloud.lists <- newList{mqtt: list, reply: func(err error) { r.tried(s, list, err) }}:
+		r.trying = list
+		r.a.log.Info("new endpoints are tried", slog.String(logkey.Addr, list))
+	default: // nobody takes it now: asked again at the next connection
+	}
+}
+
+// tried takes what came of new endpoints.
+func (r *remote) tried(s config.Shadow, list string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trying = ""
+	if err == nil {
+		err = r.take(s)
+	}
+	if err != nil {
+		r.judged = s
+		r.refused = []*problem.Problem{{Code: problem.CodeBadConfig, Where: "cloud.mqtt", What: "no connection by " + list + " lasted: " + err.Error(), Remedy: "correct the list; the endpoints before stay in use"}}
+	}
+	r.wake()
 }
 
 func same(a, b json.RawMessage) bool {

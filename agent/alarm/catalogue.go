@@ -22,6 +22,7 @@ const (
 	byJournal    = "agent/journal.go"
 	byRecover    = "agent/recover.go"
 	byCloud      = "agent/cloud.go"
+	byLeave      = "agent/leave.go"
 	byDrain      = "agent/drain.go"
 	byCare       = "agent/care.go"
 	bySpace      = "agent/store_space.go"
@@ -392,6 +393,11 @@ var catalogue = [names]Definition{
 		ID: "not_provisioned", Severity: Warns, Scope: OfUnit, Ends: Itself, By: byCloud,
 		Cause: "the unit could not be claimed", Remedy: "see what the cloud said",
 		Evidence: "where", Raised: "the cloud refuses the claim and a person has to act", Cleared: "the unit is claimed",
+	},
+	Decommissioned: {
+		ID: "decommissioned", Severity: Blocks, Scope: OfUnit, Code: "decommissioned", Ends: Itself, By: byLeave,
+		Cause: "the unit was taken out of service", Remedy: "fountainctl decommission --undo, once the cloud has released its serial",
+		Evidence: "since when and by whom", Raised: "a technician or the cloud decommissions the unit", Cleared: "it is put into service again",
 	},
 	ThingDiffers: {
 		ID: "thing_differs", Severity: Warns, Scope: OfUnit, Ends: Person, By: byCloud,

@@ -95,6 +95,7 @@ const (
 
 	// Cloud.
 	NotProvisioned
+	Decommissioned
 	ThingDiffers
 	CloudOffline
 	LedgerAhead

@@ -217,8 +217,12 @@ type Store struct {
 
 // Cloud is the state of the link.
 type Cloud struct {
-	State    string `json:"state"` // off | provisioning | connecting | online | offline
+	State    string `json:"state"` // off | provisioning | connecting | online | offline | decommissioned
 	Endpoint string `json:"endpoint,omitempty"`
-	LastErr  string `json:"last_error,omitempty"`
-	Backlog  uint64 `json:"backlog"` // records not acknowledged
+	// Endpoints are all that are configured, best first; Endpoint is the one in use.
+	Endpoints   []string   `json:"endpoints,omitempty"`
+	Certificate string     `json:"certificate,omitempty"` // id of the one in use
+	ValidUntil  *time.Time `json:"valid_until,omitempty"` // of it
+	LastErr     string     `json:"last_error,omitempty"`
+	Backlog     uint64     `json:"backlog"` // records not acknowledged
 }

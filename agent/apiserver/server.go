@@ -188,6 +188,7 @@ func (s *Server) Handler(service bool) http.Handler {
 	s.adminRoutes(work)
 	s.homeRoutes(work)
 	s.storeRoutes(work)
+	s.leaveRoutes(work)
 	s.opRoutes(work)
 	work.HandleFunc("/", noCall)
 	if service {

@@ -24,6 +24,7 @@ type Admin struct {
 	Settings   Settings
 	Diag       Diag
 	Store      Store
+	Leave      Leave
 }
 
 // Cartridges are the slots and what sits in them.

@@ -286,6 +286,8 @@ func (c *Config) field(key string) any {
 		return &c.Unit.Timezone
 	case "cloud.proxy":
 		return &c.Cloud.Proxy
+	case "cloud.mqtt":
+		return &c.Cloud.MQTT
 	case "sync.drain_rate":
 		return &c.Sync.DrainRate
 	case "sync.linger":

@@ -73,12 +73,14 @@ type FileRef struct {
 type Cloud struct {
 	Enabled       bool   `mapstructure:"enabled"`
 	EndpointsFile string `mapstructure:"endpoints_file"` // written by fountain-cloud; fills in what is empty below
-	MQTT          string `mapstructure:"mqtt"`           // host:port
+	MQTT          string `mapstructure:"mqtt"`           // host:port, several with commas, best first
 	CA            string `mapstructure:"ca"`             // PEM file
 	ClaimCert     string `mapstructure:"claim_cert"`     // PEM file
 	ClaimKey      string `mapstructure:"claim_key"`      // PEM file
 	Template      string `mapstructure:"template"`       // provisioning template name
 	Proxy         string `mapstructure:"proxy"`          // http://[user:password@]host:port, asked to CONNECT; empty: none
+	// RenewBefore is how long before its end the unit's certificate is renewed.
+	RenewBefore time.Duration `mapstructure:"renew_before"`
 }
 
 // Sync tunes the uplink.

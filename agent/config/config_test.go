@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 		}
 		want := &Config{
 			File: path, origins: c.origins,
-			Unit: Unit{Timezone: "UTC", Language: "en", Languages: []string{}, Units: "ml", Mixes: true}, Rig: "sim", Cloud: Cloud{Enabled: true},
+			Unit: Unit{Timezone: "UTC", Language: "en", Languages: []string{}, Units: "ml", Mixes: true}, Rig: "sim", Cloud: Cloud{Enabled: true, RenewBefore: 60 * 24 * time.Hour},
 			Sync:   Sync{DrainRate: 10, Linger: time.Second, Rule: "fountain_consumption", Window: 20, LedgerInterval: 15 * time.Minute},
 			Pour:   Pour{Sizes: []Size{{"small", 355}, {"medium", 473}, {"large", 710}}, MaxML: 1000},
 			Limits: DefaultLimits(), Stock: DefaultStock(),
@@ -86,7 +86,7 @@ func TestFull(t *testing.T) {
 		File: path, origins: c.origins,
 		Unit:      Unit{"FN-2026-000417", "Terminal 2, gate B14", "America/New_York", "es-US", []string{"es-US", "en", "fr-CA"}, "fl_oz", "217.2x135.8", "https://pour.example/u/417", false, "plughw:1,0"},
 		Catalogue: FileRef{in("catalogue.json")}, Planogram: FileRef{in("planogram.json")}, Rig: in("rig.yaml"),
-		Cloud: Cloud{false, in("endpoints.json"), "abc-ats.iot.us-east-1.amazonaws.com:8883", in("ca.pem"), in("claim.pem"), in("claim.key"), "fountain-unit", "http://unit:letmeout@proxy.venue.example:3128"},
+		Cloud: Cloud{false, in("endpoints.json"), "abc-ats.iot.us-east-1.amazonaws.com:8883", in("ca.pem"), in("claim.pem"), in("claim.key"), "fountain-unit", "http://unit:letmeout@proxy.venue.example:3128", 60 * 24 * time.Hour},
 		Sync:  Sync{80, 2500 * time.Millisecond, "consumption_v2", 50, time.Hour},
 		Pour:  Pour{[]Size{{"taste", 50}, {"cup", 300.5}}, 700},
 		Limits: Limits{

@@ -55,12 +55,13 @@ func keys() []key {
 		{path: "rig", kind: text, def: RigSim, doc: "sim, or the path of the rig file", file: true, check: notEmpty},
 		{path: "cloud.enabled", kind: boolean, def: true, doc: "connect, if an endpoint is known"},
 		{path: "cloud.endpoints_file", kind: text, def: "", doc: "endpoints.json of fountain-cloud; fills in the keys below"},
-		{path: "cloud.mqtt", kind: text, def: "", doc: "MQTT endpoint, host:port", check: hostPort},
+		{path: "cloud.mqtt", kind: text, def: "", doc: "MQTT endpoints, host:port, several with commas, best first; from the config shadow only if a connection by them works", cloud: true, check: hostPorts},
 		{path: "cloud.ca", kind: text, def: "", doc: "PEM file of the server's root"},
 		{path: "cloud.claim_cert", kind: text, def: "", doc: "PEM file of the claim certificate"},
 		{path: "cloud.claim_key", kind: text, def: "", doc: "PEM file of the claim key"},
 		{path: "cloud.template", kind: text, def: "", doc: "fleet provisioning template", check: optional(`^[0-9A-Za-z_-]{1,36}$`, "use 1 to 36 letters, digits, - and _")},
 		{path: "cloud.proxy", kind: text, def: "", doc: "HTTP proxy to the cloud, http://[user:password@]host:port; empty: none", tech: true, check: proxyAddress},
+		{path: "cloud.renew_before", kind: duration, def: 60 * 24 * time.Hour, doc: "the unit's certificate is renewed so long before its end; at most a third of its life", check: within(time.Hour, 2*366*24*time.Hour)},
 		{path: "sync.drain_rate", kind: whole, def: 10, doc: "messages a second", cloud: true, check: between(1, 80)},
 		{path: "sync.linger", kind: duration, def: time.Second, doc: "how long a record may wait for company", cloud: true, check: within(0, time.Minute)},
 		{path: "sync.rule", kind: text, def: "fountain_consumption", doc: "topic rule that takes consumption", check: pattern(`^[A-Za-z0-9_]{1,128}$`, "use 1 to 128 letters, digits and _")},
@@ -228,6 +229,29 @@ func zone(v any) string {
 	}
 	if _, err := time.LoadLocation(s); err != nil {
 		return "must name an IANA time zone such as Europe/Berlin"
+	}
+	return ""
+}
+
+// mostEndpoints is how many endpoints may be named: each costs three attempts before the next is tried.
+const mostEndpoints = 8
+
+func hostPorts(v any) string {
+	s := v.(string)
+	if s == "" {
+		return ""
+	}
+	list := strings.Split(s, ",")
+	if len(list) > mostEndpoints {
+		return fmt.Sprintf("must name at most %d endpoints", mostEndpoints)
+	}
+	for _, one := range list {
+		if one = strings.TrimSpace(one); one == "" {
+			return "must be host:port, such as localhost:8883, several with commas"
+		}
+		if why := hostPort(one); why != "" {
+			return why
+		}
 	}
 	return ""
 }

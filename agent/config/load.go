@@ -386,6 +386,8 @@ func (c *Config) value(path string) any {
 		return c.Cloud.MQTT
 	case "cloud.template":
 		return c.Cloud.Template
+	case "cloud.renew_before":
+		return c.Cloud.RenewBefore
 	case "sync.drain_rate":
 		return c.Sync.DrainRate
 	case "sync.linger":

@@ -13,7 +13,7 @@ import (
 // Live tells whether a key counts as soon as a technician or the cloud has set it: those of the screen do, the pace of
 // the uplink and the level of the log, all others from the next start on.
 func Live(key string) bool {
-	return (&Unit{}).field(key) != nil || key == "sync.drain_rate" || key == "log.level"
+	return (&Unit{}).field(key) != nil || key == "sync.drain_rate" || key == "log.level" || key == "cloud.mqtt"
 }
 
 // field is where a key of the screen is kept; nil: it is none.

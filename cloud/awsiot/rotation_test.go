@@ -109,7 +109,6 @@ func TestUnitLeaves(t *testing.T) {
 	unit := c.dial(thing, cert)
 	sh := wire.Shadow(thing, wire.UnitShadow)
 	unit.pub(sh.Request(wire.ShadowUpdate), []byte(`{"state":{"reported":{"decommissioned":false}}}`))
-	time.Sleep(20 * time.Millisecond)
 	unit.pub(sh.Request(wire.ShadowUpdate), []byte(`{"state":{"reported":{"decommissioned":true}}}`))
 	unit.hangsUp()
 	if _, err := c.tryDial(thing, cert); err == nil {

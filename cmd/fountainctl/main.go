@@ -104,7 +104,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused for safety.`,
 	})
 	root.AddCommand(t.statusCmd(), t.brandsCmd(), t.pourCmd(), t.watchCmd())
 	root.AddCommand(t.opCmds()...)
-	root.AddCommand(t.linesCmd(), t.cartridgeCmd(), t.alarmsCmd(), t.auditCmd(), t.setupCmd(), t.diagCmd(), t.configCmd(), t.storeCmd())
+	root.AddCommand(t.linesCmd(), t.cartridgeCmd(), t.alarmsCmd(), t.auditCmd(), t.setupCmd(), t.diagCmd(), t.configCmd(), t.storeCmd(), t.decommissionCmd())
 	return root
 }
 

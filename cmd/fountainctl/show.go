@@ -75,6 +75,12 @@ func printStatus(out io.Writer, s fullStatus, now time.Time) error {
 		cloud += ", " + s.Cloud.Endpoint
 	}
 	row("cloud", cloud)
+	if len(s.Cloud.Endpoints) > 1 {
+		row("", "endpoints, best first: "+strings.Join(s.Cloud.Endpoints, ", "))
+	}
+	if u := s.Cloud.ValidUntil; u != nil {
+		row("", "certificate valid until "+u.Local().Format("2006-01-02"))
+	}
 	if s.Cloud.Backlog > 0 {
 		row("", fmt.Sprintf("%d pours not acknowledged", s.Cloud.Backlog))
 	}

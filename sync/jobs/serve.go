@@ -191,6 +191,13 @@ func (j *Jobs) step(ctx context.Context, s *session) error {
 	return nil
 }
 
+// Busy tells whether an execution is under way, or done and not reported yet.
+func (j *Jobs) Busy() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.kept.Now != nil
+}
+
 // present is a copy of what is under way.
 func (j *Jobs) present() (*entry, *work) {
 	j.mu.Lock()

@@ -14,8 +14,9 @@ type Leaving struct {
 	Thing  string    `json:"thing,omitempty"` // who it was
 	By     string    `json:"by"`
 	At     time.Time `json:"at"`
-	Told   bool      `json:"told"`  // the cloud knows, or nobody wants to tell it
-	Wiped  bool      `json:"wiped"` // no key is left
+	Asked  time.Time `json:"asked,omitzero"` // when the cloud was told first
+	Told   bool      `json:"told"`           // the cloud knows, or nobody wants to tell it
+	Wiped  bool      `json:"wiped"`          // no key is left
 }
 
 // ReadLeaving returns what Leave noted; ErrNone for a unit in service.

@@ -18,6 +18,9 @@ const (
 	OpRestart  = "restart"   // end the agent, which is started anew
 	OpLogLevel = "log_level" // log more, or less, for a time
 	OpReplay   = "replay"    // send again what is kept
+	OpRotate   = "rotate"    // renew the unit's certificate
+
+	OpDecommission = "decommission" // take the unit out of service and wipe its identity, once everything is sent
 )
 
 // JobDocument is what every job document begins with.
@@ -47,6 +50,12 @@ type ReplayJob struct {
 	JobDocument
 	Log  string `json:"log,omitempty"`  // one log; empty: all that are kept
 	From uint64 `json:"from,omitempty"` // its first seq; 0: the oldest kept
+}
+
+// DecommissionJob is the document of OpDecommission.
+type DecommissionJob struct {
+	JobDocument
+	KeepUnsent bool `json:"keep_unsent,omitempty"` // although pours are on the unit only; they stay in its store
 }
 
 // ErrJobDocument is wrapped by every error of the decoders of job documents.

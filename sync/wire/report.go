@@ -13,9 +13,11 @@ const UnitReportV = 1
 // unit writes it at a connection and a minute later, when its alarms change, at most once a minute, and else when something
 // differs, at most every 15 minutes. Every field is always written because a shadow merges key by key.
 type UnitReport struct {
-	V         int           `json:"v"`
-	Health    UnitHealth    `json:"health"`
-	Inventory UnitInventory `json:"inventory"`
+	V int `json:"v"`
+	// Decommissioned says that the unit leaves service: the cloud takes its certificates away.
+	Decommissioned bool          `json:"decommissioned"`
+	Health         UnitHealth    `json:"health"`
+	Inventory      UnitInventory `json:"inventory"`
 }
 
 // UnitHealth is how a unit is.

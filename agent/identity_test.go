@@ -1,0 +1,289 @@
+package agent
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"fountain/agent/alarm"
+	"fountain/agent/api"
+	"fountain/agent/config"
+	"fountain/cloud/awsiot"
+	"fountain/cloud/store"
+	"fountain/internal/problem"
+	"fountain/sync/provision"
+	"fountain/sync/wire"
+)
+
+// forgive takes refusals that a test provokes from what the cleanup looks at.
+func (c *localCloud) forgive() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was := c.denied
+	c.denied = nil
+	return was
+}
+
+// certificates are a unit's, as the cloud has them: how many, and the id of the only active one.
+func (c *localCloud) certificates(thing string) (n int, active string) {
+	c.t.Helper()
+	has, err := c.db.CertificatesOf(c.t.Context(), thing)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, x := range has {
+		if x.Status == store.CertActive {
+			if active != "" {
+				active = "several"
+				break
+			}
+			active = x.ID
+		}
+	}
+	return len(has), active
+}
+
+// TestJobRotate: the job renews the certificate; the cloud takes the old one away; no pour waits for it and none is lost.
+func TestJobRotate(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		old, err := provision.LoadIdentity(v.a.cloud.dir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := v.starts(api.StartPour{Beverage: v.some("water.still", "", ""), TargetUL: 300_000, Mode: api.ModePortion, Source: "touch"})
+		c.job(v.thing(), "rot-1", `{"v":1,"operation":"rotate"}`)
+		status, details := v.jobEnds(c, "rot-1", 5*time.Minute)
+		now, err := provision.LoadIdentity(v.a.cloud.dir())
+		if err != nil || status != wire.JobSucceeded || details["certificate"] != now.CertificateID || details["replaces"] != old.CertificateID || now.CertificateID == old.CertificateID {
+			t.Fatalf("%s %v: %+v %v", status, details, now, err)
+		}
+		v.await("the old certificate is gone", time.Minute, func() bool { n, active := c.certificates(v.thing()); return n == 2 && active == now.CertificateID })
+		files, err := filepath.Glob(filepath.Join(v.a.cloud.dir(), "device*"))
+		if err != nil || len(files) != 2 || !slices.Contains(files, now.KeyFile) {
+			t.Errorf("files %v %v", files, err)
+		}
+		v.await("the pour is in the cloud", time.Minute, func() bool { return c.seqs(v.a.store.Log()) == 1 })
+		if done, _ := v.a.view.Pour(p.ID); done.Phase != api.PhaseDone {
+			t.Errorf("%+v", done)
+		}
+		if st := v.a.cloud.status(); st.Certificate != now.CertificateID || st.ValidUntil == nil || st.State != cloudOnline {
+			t.Errorf("%+v", st)
+		}
+		c.job(v.thing(), "rot-2", `{"v":1,"operation":"rotate","now":true}`)
+		if status, _ := v.jobEnds(c, "rot-2", time.Minute); status != wire.JobRejected {
+			t.Error(status)
+		}
+	})
+}
+
+// TestCertificateIsRenewedInTime: without a job, before its end. Here every certificate is taken for one that ends soon, once.
+func TestCertificateIsRenewedInTime(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		_, old := c.certificates(v.thing())
+		until := *v.a.cloud.status().ValidUntil
+		v.a.cfg.Config.Cloud.RenewBefore = 60 * 24 * time.Hour
+		time.Sleep(2 * time.Hour)
+		if _, now := c.certificates(v.thing()); now != old {
+			t.Fatalf("renewed %s before its end", time.Until(until))
+		}
+		if v.a.cloud.endsSoon() {
+			t.Error("it ends soon")
+		}
+		v.a.cfg.Config.Cloud.RenewBefore = time.Until(until) + time.Minute
+		if v.a.cloud.endsSoon() { // more than a third of its life is left
+			t.Error("a new certificate ends soon")
+		}
+	})
+}
+
+// TestNextDoesNotConnect: a new certificate that the cloud does not take leaves the unit on line with the old one, and is
+// given up in the end.
+func TestNextDoesNotConnect(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		_, old := c.certificates(v.thing())
+		c.job(v.thing(), "rot-1", `{"v":1,"operation":"rotate"}`)
+		next := ""
+		v.await("it is registered", 5*time.Minute, func() bool {
+			id, err := provision.Next(v.a.cloud.dir())
+			if err != nil {
+				return false
+			}
+			next = id.CertificateID
+			return c.db.SetCertificateStatus(t.Context(), next, store.CertInactive, time.Now().UnixMilli()) == nil && c.core.Refresh(t.Context(), next) == nil
+		})
+		v.await("the old one connects", 5*time.Minute, v.a.cloud.online)
+		v.await("the new one is given up", time.Hour, func() bool { _, err := provision.Next(v.a.cloud.dir()); return err != nil })
+		v.await("online", 5*time.Minute, v.a.cloud.online)
+		if id, err := provision.LoadIdentity(v.a.cloud.dir()); err != nil || id.CertificateID != old {
+			t.Errorf("%+v %v", id, err)
+		}
+		if len(c.forgive()) == 0 {
+			t.Error("it was never tried")
+		}
+	})
+}
+
+// TestDecommission: refused while a pour is on the unit only; then the cloud takes the certificate away, the key is gone,
+// nothing pours, over a restart too; back in service only after the serial is released.
+func TestDecommission(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		desk := leaveDesk{v.a}
+		water := v.some("water.still", "", "")
+		c.down(true)
+		v.await("offline", time.Minute, func() bool { return !v.a.cloud.online() })
+		v.pour(water, 100_000)
+		for _, tc := range []struct {
+			in   api.Decommission
+			code string
+		}{
+			{api.Decommission{Person: "ada"}, problem.CodeUnsafe},
+			{api.Decommission{Person: "ada", KeepUnsent: true}, problem.CodeUnreachable},
+		} {
+			if _, err := desk.Leave(t.Context(), tc.in); problem.From(err).Code != tc.code {
+				t.Errorf("%+v: %v", tc.in, err)
+			}
+		}
+		c.down(false)
+		v.await("everything is sent", 5*time.Minute, func() bool { return v.a.cloud.online() && v.a.unsent() == 0 })
+		thing := v.thing()
+		if l, err := desk.Leave(t.Context(), api.Decommission{Person: "ada"}); err != nil || l.State != api.Leaves {
+			t.Fatal(l, err)
+		}
+		v.await("it has left", 15*time.Minute, func() bool { return desk.State().State == api.Left })
+		if n, active := c.certificates(thing); n != 1 || active != "" {
+			t.Errorf("%d certificates, active %q", n, active)
+		}
+		if keys, _ := filepath.Glob(filepath.Join(v.a.cloud.dir(), "device*")); len(keys) > 0 {
+			t.Errorf("left: %v", keys)
+		}
+		c.forgive()
+		refused := func(v *virtual) {
+			t.Helper()
+			if _, err := v.start(water, 100_000); err == nil {
+				t.Error("a decommissioned unit pours")
+			}
+			if !v.a.board.Has(alarm.Decommissioned, "") || v.a.cloud.status().State != cloudLeft {
+				t.Errorf("%+v", v.a.cloud.status())
+			}
+		}
+		refused(v)
+		if l, err := desk.Return(t.Context(), api.Recommission{Person: "ada"}); err != nil || l.State != api.InService {
+			t.Fatal(l, err)
+		}
+		v.await("the claim is refused", 5*time.Minute, func() bool { return v.a.board.Has(alarm.NotProvisioned, "") })
+		if err := c.db.Release(t.Context(), v.a.serial); err != nil {
+			t.Fatal(err)
+		}
+		v.await("it is claimed again", 15*time.Minute, v.a.cloud.online)
+		v.pour(water, 100_000)
+		c.forgive()
+	})
+}
+
+// TestJobDecommission: the job is reported before the identity is wiped.
+func TestJobDecommission(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		v.pour(v.some("water.still", "", ""), 100_000)
+		c.job(v.thing(), "bye", `{"v":1,"operation":"decommission"}`)
+		if status, details := v.jobEnds(c, "bye", 30*time.Minute); status != wire.JobSucceeded || details["unsent"] != "0" {
+			t.Errorf("%s %v", status, details)
+		}
+		v.await("it has left", 15*time.Minute, func() bool { return (leaveDesk{v.a}).State().State == api.Left })
+		if c.seqs(v.a.store.Log()) != 1 {
+			t.Error("the pour was not sent first")
+		}
+		c.forgive()
+	})
+}
+
+// TestOfTwoClouds: the second takes over when the first dies, and the unit goes back to the first when it answers again.
+func TestOfTwoClouds(t *testing.T) {
+	const first, second = "localhost:8883", "localhost:8884"
+	onlineUnit(t, func(cfg *config.Config) { cfg.Cloud.MQTT = first + ", " + second }, func(v *virtual, c *localCloud) {
+		other, err := awsiot.New(c.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.mu.Lock()
+		c.more[second] = other
+		c.mu.Unlock()
+		if st := v.a.cloud.status(); st.Endpoint != first || !slices.Equal(st.Endpoints, []string{first, second}) {
+			t.Errorf("%+v", st)
+		}
+		c.dies(first, true)
+		v.await("the second takes over", 15*time.Minute, func() bool { st := v.a.cloud.status(); return st.State == cloudOnline && st.Endpoint == second })
+		v.pour(v.some("water.still", "", ""), 100_000)
+		v.await("the pour is in the cloud", 5*time.Minute, func() bool { return c.seqs(v.a.store.Log()) == 1 })
+		c.dies(first, false)
+		v.await("back", 2*time.Hour, func() bool { st := v.a.cloud.status(); return st.State == cloudOnline && st.Endpoint == first })
+	})
+}
+
+// dies lets an address answer no more, or again.
+func (c *localCloud) dies(addr string, dead bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dead[addr] = dead
+	if dead {
+		for _, conn := range c.conns {
+			_ = conn.Close()
+		}
+		c.conns = nil
+	}
+}
+
+// TestEndpointsFromTheShadow: a list that does not work is refused and reported, and the unit stays where it was; one that
+// works counts, also at the next start, and the first in it may be another cloud.
+func TestEndpointsFromTheShadow(t *testing.T) {
+	const first, second, nowhere = "localhost:8883", "localhost:8884", "localhost:9999"
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		other, err := awsiot.New(c.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.mu.Lock()
+		c.more[second], c.dead[nowhere] = other, true
+		c.mu.Unlock()
+		thing := v.thing()
+		report := func() (out struct {
+			Cloud  map[string]string
+			Status wire.ConfigReport
+		}) {
+			c.reported(thing, wire.ConfigShadow, &out)
+			return out
+		}
+		c.desire(thing, wire.ConfigShadow, `{"cloud":{"mqtt":"`+nowhere+`"}}`)
+		v.await("it is refused", 15*time.Minute, func() bool {
+			r := report().Status.Refused
+			return v.a.cloud.online() && len(r) == 1 && r[0].Key == "cloud.mqtt"
+		})
+		if st := v.a.cloud.status(); st.Endpoint != first || report().Cloud["mqtt"] != "" {
+			t.Errorf("%+v %+v", st, report())
+		}
+		if _, err := os.Stat(filepath.Join(v.a.cfg.State, config.CloudName)); err == nil {
+			t.Error("a list that does not work is kept")
+		}
+		list := second + "," + first
+		c.desire(thing, wire.ConfigShadow, `{"cloud":{"mqtt":"`+list+`"}}`)
+		v.await("it counts", 15*time.Minute, func() bool {
+			st := v.a.cloud.status()
+			return st.State == cloudOnline && st.Endpoint == second && report().Cloud["mqtt"] == list
+		})
+		if r := report().Status; len(r.Refused) > 0 || len(r.Restart) > 0 {
+			t.Errorf("%+v", r)
+		}
+		kept, err := config.ReadShadow(filepath.Join(v.a.cfg.State, config.CloudName))
+		var d struct{ Cloud struct{ MQTT string } }
+		if err != nil || json.Unmarshal(kept.Desired, &d) != nil || d.Cloud.MQTT != list {
+			t.Errorf("%s %v", kept.Desired, err)
+		}
+		before := v.a.cloud.status()
+		time.Sleep(10 * time.Minute)
+		if st := v.a.cloud.status(); st.Endpoint != second || st.State != cloudOnline {
+			t.Errorf("%+v, was %+v", st, before)
+		}
+	})
+}

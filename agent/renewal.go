@@ -1,0 +1,221 @@
+package agent
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"fountain/internal/logkey"
+	"fountain/sync/jobs"
+	"fountain/sync/mqttlink"
+	"fountain/sync/provision"
+	"fountain/sync/wire"
+)
+
+// When a certificate is renewed, and a new one tried.
+const (
+	renewLook  = time.Hour        // how often its end is looked at, and a refused renewal tried again
+	nextAgain  = 5 * time.Minute  // a new certificate that did not connect is tried again, while the old one works
+	nextStuck  = 30 * time.Second // neither connects: they take turns
+	renewShare = 3                // one of a short life is renewed when a third is left
+)
+
+// errRenewed ends a session so that the next one connects with a new certificate.
+var errRenewed = errors.New("a new certificate is tried")
+
+// renewal is what is known of a renewal under way, guarded by the cloud's mutex.
+//
+//	end near, job ──due──► Renew on the unit's own connection ──► session ends ──► proveNext ──works──► Switch
+//	                                                                                   └── else the old one, and again
+type renewal struct {
+	due chan struct{} // one signal: somebody asked
+	err error         // why the last attempt came to nothing
+	n   int           // attempts that did
+}
+
+// inUse notes by which certificate the unit connects.
+func (c *cloud) inUse(id provision.Identity, cert tls.Certificate) {
+	leaf, err := x509.ParseCertificate(cert.Certificate[0])
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cert, c.until = id.CertificateID, time.Time{}
+	if err == nil {
+		c.until = leaf.NotAfter
+	}
+}
+
+// proveNext connects once with a certificate that is to replace the one in use. Only when that worked it is switched to;
+// until then the old one counts, here and in the cloud. waits tells that there is one and it did not connect.
+func (c *cloud) proveNext(ctx context.Context, ep endpoints, roots *x509.CertPool, id provision.Identity) (_ provision.Identity, waits bool) {
+	next, err := provision.Next(c.dir())
+	if errors.Is(err, provision.ErrNone) {
+		if err := provision.Tidy(c.dir()); err != nil {
+			c.a.log.Warn("tidy up the identity", slog.Any(logkey.Err, err))
+		}
+		return id, false
+	}
+	if err == nil {
+		var cert tls.Certificate
+		if cert, err = next.Certificate(); err == nil {
+			var conn *mqttlink.Conn
+			if conn, err = c.dial(ctx, ep, roots, next.Thing, cert); err == nil {
+				conn.Close()
+				err = provision.Switch(c.dir(), next)
+				_ = sleep(ctx, mqttlink.ConnectGap) // ends with the session
+			}
+		}
+	}
+	if err != nil {
+		c.a.log.Warn("the new certificate does not connect, the old one stays", slog.Any(logkey.Err, err))
+		return id, true
+	}
+	c.a.log.Info("the certificate is renewed", logkey.Thing, next.Thing)
+	return next, false
+}
+
+// watchNext ends a session by the old certificate when it does not come up either: the cloud may have taken the new one
+// for proven although its answer got lost.
+func (c *cloud) watchNext(ctx context.Context, link *mqttlink.Link, end context.CancelCauseFunc) {
+	for {
+		if err := sleep(ctx, nextStuck); err != nil {
+			return
+		}
+		if link.State().Phase != mqttlink.Online {
+			end(errRenewed)
+			return
+		}
+	}
+}
+
+// renew keeps the certificate young, on one connection.
+func (c *cloud) renew(ctx context.Context, conn *mqttlink.Conn) error {
+	if _, err := provision.Next(c.dir()); err == nil { // it was tried, and the old one is what connects
+		if err := sleep(ctx, nextAgain); err != nil {
+			return err
+		}
+		if err := provision.Missed(c.dir()); err != nil {
+			c.a.log.Warn("note that the new certificate did not connect", slog.Any(logkey.Err, err))
+		}
+		c.endSession(errRenewed)
+	}
+	for {
+		asked := c.endsSoon()
+		if !asked {
+			t := time.NewTimer(renewLook)
+			select {
+			case <-ctx.Done():
+				t.Stop()
+				return ctx.Err()
+			case <-c.renewal.due:
+				asked = true
+			case <-t.C:
+			}
+			t.Stop()
+		}
+		if !asked {
+			continue
+		}
+		err := provision.Renew(ctx, provision.Config{Dir: c.dir(), Template: wire.RotationTemplate, Serial: c.a.serial, Log: c.a.log}, conn)
+		switch {
+		case err == nil:
+			c.endSession(errRenewed)
+			<-ctx.Done()
+			return ctx.Err()
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		c.a.log.Warn("renew the certificate", slog.Any(logkey.Err, err))
+		c.mu.Lock()
+		c.renewal.err = err
+		c.renewal.n++
+		c.mu.Unlock()
+		if c.endsSoon() {
+			if err := sleep(ctx, renewLook); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// endsSoon tells whether the certificate in use has to be renewed.
+func (c *cloud) endsSoon() bool {
+	id, err := provision.LoadIdentity(c.dir())
+	if err != nil {
+		return false
+	}
+	pair, err := id.Certificate()
+	if err != nil {
+		return false
+	}
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		return false
+	}
+	before := min(c.a.cfg.Config.Cloud.RenewBefore, leaf.NotAfter.Sub(leaf.NotBefore)/renewShare)
+	return before > 0 && leaf.NotAfter.Sub(c.clock()) < before
+}
+
+// endSession ends the session under way, if there is one.
+func (c *cloud) endSession(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end != nil {
+		c.end(why)
+	}
+}
+
+// rotate is the job that renews the certificate.
+type rotate struct{ a *Agent }
+
+var _ jobs.Runner = rotate{}
+
+// Check implements jobs.Runner.
+func (rotate) Check(document json.RawMessage) error {
+	_, err := wire.DecodeJob[wire.JobDocument](document)
+	return err
+}
+
+// Limit implements jobs.Runner.
+func (rotate) Limit() time.Duration { return time.Hour }
+
+// Run implements jobs.Runner. The step is the certificate that was in use when the job began.
+func (r rotate) Run(ctx context.Context, t *jobs.Task) (map[string]string, error) {
+	c := r.a.cloud
+	state := func() (cert string, until time.Time, n int, err error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.cert, c.until, c.renewal.n, c.renewal.err
+	}
+	old := t.Step
+	cert, _, before, _ := state()
+	if old == "" {
+		old = cert
+		if err := t.Note(old); err != nil {
+			return nil, err
+		}
+	}
+	if cert == old {
+		select {
+		case c.renewal.due <- struct{}{}:
+		default: // it is asked for already
+		}
+	}
+	for {
+		now, until, n, err := state()
+		switch {
+		case now != "" && now != old:
+			r.a.audit.note(byCloud(t), "certificate renewed", "", "done")
+			return map[string]string{"certificate": now, "replaces": old, "valid_until": until.UTC().Format(time.RFC3339)}, nil
+		case n != before:
+			return nil, fmt.Errorf("the cloud gives no new certificate: %w", err)
+		}
+		if err := sleep(ctx, calmEvery); err != nil {
+			return nil, err
+		}
+	}
+}
