@@ -264,6 +264,7 @@ func TestRecallIsNotUndoneByAnOldAnswer(t *testing.T) {
 		c.down(true)
 		v.await("the line is down", time.Minute, func() bool { return !v.a.cloud.online() })
 		r, id := v.a.recalls, string(v.some("water.still", "", ""))
+		var once sync.Once
 		mux, err := shadow.Open(v.t.Context(), &answering{answer: func(token string) (string, []byte) {
 			once.Do(func() { r.hear(shadow.Heard{Version: 6, Desired: fmt.Appendf(nil, `{"beverages":{%q:true}}`, id)}) })
 			return string(wire.Shadow("t", wire.RecallShadow)) + "/get/accepted", fmt.Appendf(nil, `{"state":{"desired":{"beverages":{%q:false}}},"version":5,"clientToken":%q}`, id, token)
