@@ -238,7 +238,8 @@ func (a *lane) live(l life, p *promises, c *cloud) (done bool, err error) {
 		return true, nil
 	}
 	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || ws.Signal() != syscall.SIGKILL || stderr.Len() > 0 {
-		return false, fmt.Errorf("child: %w: %s", werr, tail(stderr.Bytes(), 4000))
+		said := stderr.Bytes() // of one that hung: the goroutine that matters comes first
+		return false, fmt.Errorf("child: %w: %s", werr, said[:min(len(said), 6000)])
 	}
 	page := make([]byte, 64)
 	if _, err := pageFile.ReadAt(page, 0); err != nil && !errors.Is(err, io.EOF) {
