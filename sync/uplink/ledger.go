@@ -48,10 +48,13 @@ func (r *run) apply(desired []byte) error {
 	if n := len(ack.Have); n > 0 {
 		top = max(top, ack.Have[n-1][1])
 	}
+	if n := len(ack.Missing); n > 0 {
+		top = max(top, ack.Missing[n-1]) // nobody can miss it: the list is not about this log
+	}
 	if top > r.u.high {
 		// Another log's figures, or ours after the store lost its end. Believing it would delete what is not committed,
 		// if not now then when the log has grown so far.
-		r.u.log.Error("ledger acknowledges records that were never sent; nothing is deleted",
+		r.u.log.Error("ledger tells of records that were never sent; nothing is deleted",
 			logkey.Log, r.u.src.Log(), logkey.Seq, top, "last", r.u.high)
 		r.ack = wire.Ack{}
 		r.u.raise(AlarmLedgerAhead)

@@ -1,6 +1,7 @@
 package uplink
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -99,6 +100,27 @@ func TestLedgerAheadStopsDeleting(t *testing.T) {
 			t.Errorf("alarm stays: %+v", last)
 		}
 	})
+}
+
+// A missing record that was never sent tells nothing about those before it: nobody can miss it.
+func TestLedgerMissesWhatWasNeverSent(t *testing.T) {
+	for name, ack := range map[string]wire.Ack{
+		"far ahead": {Missing: []uint64{1000}}, "the next": {Missing: []uint64{11}}, "huge": {Missing: []uint64{3, math.MaxUint64}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, nil)
+				b.log.append(10, 440)
+				b.cloud.override = map[string]wire.Ack{"L1": ack}
+				b.start()
+				time.Sleep(time.Minute)
+				if a, alarms := b.log.Acked(), b.up.Status().Alarms; a != 0 || !slices.Contains(alarms, AlarmLedgerAhead) {
+					t.Errorf("acked %d, alarms %v", a, alarms)
+				}
+				b.stop()
+			})
+		})
+	}
 }
 
 // A figure ahead of the log does not become true by the log growing past it.
