@@ -94,8 +94,8 @@ var owners = map[string][]string{
 	"fyne.io/fyne":                         {"touchui/…", "cmd/fountain-ui"},
 	"modernc.org/sqlite":                   {"cloud/store"},
 	"github.com/prometheus/client_golang/": {"agent/apiserver", "agent", "cloud/…", "cmd/fountain-cloud"}, // the command joins the figures of the cloud's parts
-	"github.com/hanwen/go-fuse/":           {"internal/crash"}, // the disk whose power is cut
-	"fyne.io/fyne/v2/app":                  {},                 // would need cgo
+	"github.com/hanwen/go-fuse/":           {"internal/crash"},                                            // the disk whose power is cut
+	"fyne.io/fyne/v2/app":                  {},                                                            // would need cgo
 }
 
 // testOnly lists edges that tests may have besides: the second table.
