@@ -21,6 +21,7 @@ const (
 	settingSerial    = "unit.serial"
 	settingProbe     = "store.probe"
 	settingClock     = "clock.last_trusted"
+	settingHouse     = "clock.house"
 )
 
 // stock hands the inventory to the machine.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"fountain/agent/alarm"
 	"fountain/agent/beat"
@@ -99,4 +100,23 @@ func TestRecoveryOfAnImpossibleIntent(t *testing.T) {
 	if !r.board.Has(alarm.IntentDamaged, bad.Pour) {
 		t.Error("no alarm for the intent without a record")
 	}
+}
+
+// TestAClockAheadRetiresNothing: what was stored an hour ago does not get old by a clock that jumps forty years, nor by
+// one that jumps back; in time it does.
+func TestAClockAheadRetiresNothing(t *testing.T) {
+	inBubble(t, nil, func(v *virtual) {
+		at := time.Now()
+		if got := v.a.houseTime(at); !got.Equal(at) {
+			t.Errorf("the first is %s", got)
+		}
+		for i := 1; i <= 24*7; i++ {
+			if got := v.a.houseTime(at.AddDate(40, 0, 0)); got.Sub(at) > time.Duration(2*i)*houseEvery {
+				t.Fatalf("after %d hours it is %s", i, got.Sub(at))
+			}
+		}
+		if got := v.a.houseTime(at.AddDate(-1, 0, 0)); got.After(at.AddDate(-1, 0, 0)) {
+			t.Errorf("a clock that went back: %s", got)
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"fountain/agent/alarm"
@@ -128,13 +129,28 @@ func (a *Agent) housekeep(ctx context.Context) error {
 			if err := a.yield.Idle(ctx); err != nil {
 				return nil
 			}
-			if n, err := a.store.RetireIdle(ctx, time.Now()); err != nil {
+			if n, err := a.store.RetireIdle(ctx, a.houseTime(time.Now())); err != nil {
 				a.log.Warn("retire segments", slog.Any(logkey.Err, err))
 			} else if n > 0 {
 				a.log.Info("segments retired", slog.Int(logkey.Count, n))
 			}
 		}
 	}
+}
+
+// houseTime is the time by which acknowledged records age. It follows the wall clock, but forwards only twice as fast as
+// time passes while the unit runs: a clock that jumps decades ahead makes nothing old that a restored cloud may ask for.
+func (a *Agent) houseTime(now time.Time) time.Time {
+	b, ok, err := a.store.Setting(settingHouse)
+	if s, perr := strconv.ParseInt(string(b), 10, 64); err == nil && ok && perr == nil {
+		if most := time.Unix(s, 0).Add(2 * houseEvery); now.After(most) {
+			now = most
+		}
+	}
+	if err := a.store.PutSetting(settingHouse, []byte(strconv.FormatInt(now.Unix(), 10))); err != nil {
+		a.log.Warn("note the time records age by", slog.Any(logkey.Err, err)) // it stands still
+	}
+	return now
 }
 
 // mend tries a store that refused: while that blocks the unit, no pour would find out that it works again. failed tells

@@ -119,7 +119,7 @@ func (s *Store) MakeRoom(ctx context.Context, shedders []Shedder) (Space, []Shed
 
 // RetireAcked unlinks segments whose records are all acknowledged, however young: the last thing to give up.
 func (s *Store) RetireAcked(ctx context.Context) error {
-	_, err := s.retire(func() error { return s.yield(ctx) }, time.Unix(math.MaxInt32, 0))
+	_, err := s.retire(func() error { return s.yield(ctx) }, time.UnixMilli(math.MaxInt64))
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"fountain/internal/problem"
 )
@@ -163,6 +164,20 @@ func TestSmallDisk(t *testing.T) {
 		t.Errorf("no new ballast: %+v, %v", sp, err)
 	}
 	add(t, s, "")
+}
+
+// What the cloud has is given up in 2066 too, or by a clock that says so.
+func TestRetireAckedByAnyClock(t *testing.T) {
+	s := open(t, t.TempDir(), Options{SegmentCount: 3, Now: func() time.Time { return time.Date(2066, 1, 2, 3, 4, 5, 0, time.UTC) }})
+	for range 10 {
+		add(t, s, "")
+	}
+	if err := s.SetAcked(10); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RetireAcked(t.Context()); err != nil || s.Stats().Segments != 1 {
+		t.Errorf("%d segments are left, %v", s.Stats().Segments, err)
+	}
 }
 
 // Every write of the store meets a full disk: it fails whole or succeeds whole, and with room again the store goes on.
