@@ -126,6 +126,31 @@ func TestClassicAndDelete(t *testing.T) {
 	}
 }
 
+// TestShadowRequestsAreHeard: a request is a message, too, for whoever may have it. A will on such a topic is nothing else.
+func TestShadowRequestsAreHeard(t *testing.T) {
+	open, err := policy.ParseJSON("open", []byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stack := &stack.Stack{ARN: "arn:aws:iot:us-east-1:123456789012:", ClaimPolicy: open.Name, Policies: map[string]*policy.Policy{open.Name: open}}
+	c := newCloud(t, func(cfg *awsiot.Config) { cfg.Stack = stack })
+	if err := c.auth.EnsureClaim(t.Context(), c.dir, stack.ClaimPolicy, c.db); err != nil {
+		t.Fatal(err)
+	}
+	p := wire.Shadow("some-thing", "config")
+	watch := c.dial("watch", c.claim())
+	watch.sub(p.Request("update"), p.Request("get"), "$aws/things/some-thing/jobs/get")
+	cl := c.dial("anybody", c.claim())
+	const update = `{"state":{"desired":{"a":1}}}`
+	cl.pub(p.Request("update"), []byte(update))
+	if got := watch.expect(p.Request("update")); string(got) != update {
+		t.Fatalf("%s", got)
+	}
+	cl.pub("$aws/things/some-thing/jobs/get", []byte("{}")) // heard by jobs alone
+	cl.pub(p.Request("get"), []byte{})
+	watch.expect(p.Request("get"))
+}
+
 // TestDeployedTemplate is what the file promises.
 func TestDeployedTemplate(t *testing.T) {
 	s, err := stack.Load(deploy.DeviceTemplate, deploy.DeviceTemplateName, stack.Location{Region: "eu-west-1", Account: "000011112222", Parameters: map[string]string{

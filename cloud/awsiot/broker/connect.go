@@ -194,7 +194,7 @@ func (c *conn) takeWill(id *identity, pk *packets.Packet) *fault {
 	if err := wire.CheckPayload(p.WillPayload); err != nil {
 		return faultf(reasonClient, codeQuota, "will: %v", err)
 	}
-	if p.WillTopic[0] == '$' {
+	if p.WillTopic[0] == '$' && (p.WillRetain || !isShadowRequest(p.WillTopic)) {
 		return faultf(reasonForbidden, codeTopic, "the will's topic is reserved")
 	}
 	if p.WillRetain {

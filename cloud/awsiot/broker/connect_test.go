@@ -51,7 +51,7 @@ func TestConnectRefused(t *testing.T) {
 		{"a retained will without RetainPublish", "me", narrow, will("t", 0, true), 0x87, "AUTH_ERROR"},
 		{"a will of QoS 2", "me", open, will("t", 2, false), 0x9b, "CLIENT_ERROR"},
 		{"a will with eight slashes", "me", open, will("a/b/c/d/e/f/g/h/i", 0, false), 0x90, "CLIENT_ERROR"},
-		{"a will on a reserved topic", "me", open, will("$aws/things/me/shadow/update", 0, false), 0x90, "FORBIDDEN_ACCESS"},
+		{"a will on a reserved topic", "me", open, will("$aws/things/me/jobs/get", 0, false), 0x90, "FORBIDDEN_ACCESS"},
 		{"a client id of 129 bytes", strings.Repeat("x", 129), open, nil, 0x85, "CLIENT_ERROR"},
 		{"a reserved client id", "$me", open, nil, 0x85, "CLIENT_ERROR"},
 		{"no client id for a session", "", open, persistent, 0x85, "CLIENT_ERROR"},

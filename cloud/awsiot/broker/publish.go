@@ -253,6 +253,10 @@ func (b *Broker) will(clientID string, m *Message) {
 	if b.ctx.Err() != nil { // the cloud ends: nobody is left to hear it
 		return
 	}
+	if isShadowRequest(m.Topic) { // AWS: the shadow ignores it, subscribers and rules have it
+		b.route(m, clientID)
+		return
+	}
 	if f := b.take(b.ctx, nil, &identity{who: policy.Principal{ClientID: clientID}}, m); f != nil {
 		b.log.Error("cannot publish a will", logkey.Thing, clientID, logkey.Topic, m.Topic, logkey.Err, f)
 	}

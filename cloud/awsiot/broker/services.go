@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fountain/internal/logkey"
+	"fountain/sync/wire"
 )
 
 // Request is a message on a reserved topic, from a client whose policy allows it.
@@ -54,10 +55,20 @@ func (b *Broker) reserved(ctx context.Context, from *conn, id *identity, m *Mess
 	}
 	for _, svc := range b.services {
 		if svc.Serve(b.storeContext(), r) {
+			if isShadowRequest(m.Topic) {
+				b.route(m, r.ClientID)
+			}
 			return nil
 		}
 	}
 	return faultf(reasonForbidden, codeTopic, "topic %s is reserved", m.Topic)
+}
+
+// isShadowRequest tells the reserved topics that clients may both publish and subscribe to: other services' requests are
+// heard by the service alone.
+func isShadowRequest(topic string) bool {
+	t, ok := wire.ParseShadow(topic)
+	return ok && t.Kind == ""
 }
 
 // tell sends to one connection; anyway says whether a subscription and leave to receive are not asked for.

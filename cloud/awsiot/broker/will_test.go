@@ -55,6 +55,25 @@ func TestWill(t *testing.T) {
 	}
 }
 
+// TestWillOfShadow reaches subscribers and rules; no service has it, or the topic would be refused here, where there is none.
+func TestWillOfShadow(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, _ := c.certificate(allowAll)
+		const topic = "$aws/things/x/shadow/update"
+		watch, _ := c.dial("watch", cert, 4)
+		watch.sub(topic)
+		cl, _ := c.dial("x", cert, 4, will(topic, 1, false))
+		_ = cl.conn.NetConn().Close()
+		watch.wants(topic + " gone")
+		synctest.Wait()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !strings.Contains(strings.Join(c.published, "\n"), topic+" gone") {
+			t.Error("the rules did not see it")
+		}
+	})
+}
+
 // TestWillDelay of MQTT 5: the will waits, and is forgotten when the client comes back in time.
 func TestWillDelay(t *testing.T) {
 	bubble(t, func(t *testing.T, c *cloud) {
