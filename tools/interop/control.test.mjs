@@ -58,6 +58,27 @@ describe('things', () => {
   });
 });
 
+test('deleting a thing that is not there is fine; a page token of nobody\'s is refused', async () => {
+  await send(new iot.DeleteThingCommand({ thingName: unique('never') }));
+  await assert.rejects(send(new iot.ListThingsCommand({ nextToken: 'garbage' })), { name: 'InvalidRequestException' });
+});
+test('groups have parents; a group\'s policy is its members\'', async () => {
+  const [parentGroupName, thingGroupName] = [unique('group'), unique('group')];
+  await send(new iot.CreateThingGroupCommand({ thingGroupName: parentGroupName }));
+  const { thingGroupArn } = await send(new iot.CreateThingGroupCommand({ thingGroupName, parentGroupName }));
+  const t = await makeThing(cloud, { policy: policyOf(allow('iot:Connect', 'client/*')) });
+  await send(new iot.AddThingToThingGroupCommand({ thingGroupName, thingName: t.name }));
+  assert.deepEqual((await send(new iot.ListThingsInThingGroupCommand({ thingGroupName: parentGroupName }))).things, []);
+  assert.deepEqual((await send(new iot.ListThingsInThingGroupCommand({ thingGroupName: parentGroupName, recursive: true }))).things, [t.name]);
+  const policyName = unique('policy');
+  await send(new iot.CreatePolicyCommand({ policyName, policyDocument: policyOf(allow(['iot:Publish', 'iot:Receive'], 'topic/g'), allow('iot:Subscribe', 'topicfilter/g')) }));
+  await send(new iot.AttachPolicyCommand({ policyName, target: thingGroupArn }));
+  const c = await connect(cloud, t);
+  await c.subscribe('g');
+  await c.publish('g', 'hello');
+  assert.equal((await c.next('g')).payload, 'hello');
+});
+
 describe('certificates and policies', () => {
   test('keys and certificate: inactive unless asked, then every state', async () => {
     const made = await send(new iot.CreateKeysAndCertificateCommand({}));

@@ -107,6 +107,23 @@ describe('device requests', () => {
       if (state) assert.equal(no.executionState.versionNumber, 1);
     });
   }
+  test('FAILED is tried again as another execution, as often as the job says', async () => {
+    const t = await makeThing(cloud);
+    const d = await device(t);
+    const { jobId } = await create(t, { jobExecutionsRetryConfig: { criteriaList: [{ failureType: 'FAILED', numberOfRetries: 1 }] } });
+    for (const n of [1, 2]) {
+      const { execution } = await eventually(async () => { const a = await d.ask('start-next'); return a.execution && a; });
+      assert.deepEqual([execution.jobId, execution.executionNumber], [jobId, n]);
+      await d.ask(`${jobId}/update`, { status: 'FAILED' });
+    }
+    assert.equal((await d.ask('start-next')).execution, undefined);
+  });
+  test('ten pending jobs are listed, the rest is hidden', async () => {
+    const t = await makeThing(cloud);
+    const d = await device(t);
+    for (let i = 0; i < 11; i++) await create(t);
+    assert.equal((await d.ask('get')).queuedJobs.length, 10);
+  });
   test('a terminal state never changes', async () => {
     const t = await makeThing(cloud);
     const d = await device(t);
@@ -140,6 +157,21 @@ describe('device requests', () => {
 });
 
 describe('control', () => {
+  test('the stack\'s templates keep their slow beginning and their retries', async () => {
+    const t = await makeThing(cloud);
+    const jobId = unique('job');
+    await cloud.iot.send(new iot.CreateJobCommand({ jobId, targets: [arn(`thing/${t.name}`)], jobTemplateArn: arn('jobtemplate/fountain-selftest') }));
+    const { job } = await cloud.iot.send(new iot.DescribeJobCommand({ jobId }));
+    assert.equal(job.jobExecutionsRolloutConfig.exponentialRate.baseRatePerMinute, 10);
+    assert.deepEqual(job.jobExecutionsRetryConfig.criteriaList, [{ failureType: 'TIMED_OUT', numberOfRetries: 2 }]);
+  });
+  test('failures beyond the abort criteria cancel the rest', async () => {
+    const things = [await makeThing(cloud), await makeThing(cloud), await makeThing(cloud)];
+    const { jobId } = await create(things, { abortConfig: { criteriaList: [{ failureType: 'REJECTED', action: 'CANCEL', thresholdPercentage: 50, minNumberOfExecutedThings: 2 }] } });
+    for (const t of things.slice(0, 2)) await cloud.jobs.send(new plane.UpdateJobExecutionCommand({ thingName: t.name, jobId, status: 'REJECTED' }));
+    assert.ok(await eventually(async () => (await cloud.iot.send(new iot.DescribeJobCommand({ jobId }))).job.status === 'CANCELED'));
+    assert.equal((await cloud.iot.send(new iot.DescribeJobExecutionCommand({ jobId, thingName: things[2].name }))).execution.status, 'CANCELED');
+  });
   test('cancel tells the device; a running one needs force', async () => {
     const t = await makeThing(cloud);
     const d = await device(t);

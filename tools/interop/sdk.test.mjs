@@ -138,6 +138,7 @@ for (const [family, sdk] of Object.entries(families)) {
       assert.equal(before, 'PENDING_ACTIVATION');
       const thing = await id.registerThing({ templateName: cloud.ep.template, certificateOwnershipToken: made.certificateOwnershipToken, parameters: { SerialNumber: serial } });
       assert.equal(thing.thingName, `fountain-${serial}`);
+      assert.deepEqual(thing.deviceConfiguration, {});
       await assert.rejects(id.registerThing({ templateName: cloud.ep.template, certificateOwnershipToken: '', parameters: { SerialNumber: serial } }),
         (e) => e.modeledError?.errorCode === 'InvalidCertificateOwnershipToken' || assert.fail(String(e)));
       id.close();

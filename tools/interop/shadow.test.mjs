@@ -103,6 +103,30 @@ describe('merging', () => {
   });
 });
 
+test('a request is a message, too; a will on a shadow topic is nothing else', async () => {
+  const t = await makeThing(cloud);
+  const s = await shadowOf(t);
+  await s.c.subscribe(`${s.prefix}/update`);
+  await s.ask('update', { state: { reported: { online: true } } });
+  assert.deepEqual(await s.c.json(`${s.prefix}/update`), { state: { reported: { online: true } } });
+  const payload = JSON.stringify({ state: { reported: { online: false } } });
+  const dying = await connect(cloud, t, { will: { topic: `${s.prefix}/update`, payload, qos: 1 } });
+  dying.drop();
+  assert.equal((await s.c.next(`${s.prefix}/update`)).payload, payload);
+  assert.deepEqual((await s.ask('get', '')).state.reported, { online: true });
+});
+test('more than 20 requests a second for one thing: 429', async () => {
+  const s = await shadowOf(await makeThing(cloud));
+  await s.ask('update', { state: { desired: { a: 1 } } });
+  for (let i = 0; i < 60; i++) s.c.publish(`${s.prefix}/get`, '', { qos: 0 });
+  assert.equal((await s.c.json(`${s.prefix}/get/rejected`)).code, 429);
+});
+test('numbers keep every digit', async () => {
+  const s = await shadowOf(await makeThing(cloud));
+  await s.c.publish(`${s.prefix}/update`, '{"state":{"desired":{"big":9007199254740993}}}');
+  assert.match((await s.c.next(`${s.prefix}/update/accepted`)).payload, /9007199254740993/);
+});
+
 describe('refusals', () => {
   const long = 'x'.repeat(65);
   let deep = 1;
