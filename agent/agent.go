@@ -127,6 +127,7 @@ type Agent struct {
 	startup  []*wire.Record    // interrupted records made by New
 	marked   map[string]uint64 // log -> seq up to which the saved inventory has it; owned by fold's caller
 	leaving  atomic.Bool       // no pour begins any more: the agent is about to end
+	begins   atomic.Int32      // pours and operations that are being begun: they have looked at leaving
 	leave    chan struct{}     // closed: it ends, to be started anew
 	refold   chan struct{}     // one signal: the inventory has changes to save
 	rewatch  chan struct{}     // one signal: alarms are to be judged now

@@ -26,6 +26,8 @@ func (c commands) Start(ctx context.Context, req api.StartPour) (api.Pour, error
 	if alarm, ok := c.a.board.Blocking(); ok && c.a.machine.State().Fault == "" { // else the machine says it better
 		return api.Pour{}, &problem.Problem{Code: problem.CodeUnavailable, Where: alarm.Code(), What: alarm.What, Remedy: alarm.Remedy, Retry: true}
 	}
+	c.a.begins.Add(1)
+	defer c.a.begins.Add(-1)
 	if c.a.leaving.Load() {
 		return api.Pour{}, &problem.Problem{Code: problem.CodeUnavailable, Where: "unit", What: "the agent is starting anew", Remedy: "try again in a moment", Retry: true}
 	}

@@ -60,7 +60,7 @@ func (a *Agent) calm(ctx context.Context) error {
 		if err := a.yield.Idle(ctx); err != nil {
 			return err
 		}
-		if a.sessions.keeps() == nil && a.machine.State().Service == "" {
+		if !a.attended() {
 			return nil
 		}
 		t := time.NewTimer(calmEvery)
@@ -72,6 +72,9 @@ func (a *Agent) calm(ctx context.Context) error {
 		}
 	}
 }
+
+// attended tells whether somebody works at the unit.
+func (a *Agent) attended() bool { return a.sessions.keeps() != nil || a.machine.State().Service != "" }
 
 // selfTest is the dry self-test: nothing moves and nothing may.
 type selfTest struct{ a *Agent }
@@ -168,15 +171,24 @@ func (r restart) Run(ctx context.Context, t *jobs.Task) (map[string]string, erro
 	if t.Step == stepRestarting {
 		return map[string]string{"sw": build.Version, "boot": a.boot, "started": a.started.UTC().Format(time.RFC3339)}, nil
 	}
-	if err := a.calm(ctx); err != nil {
-		return nil, err
-	}
-	if !a.leaving.CompareAndSwap(false, true) { // no pour begins any more
-		return nil, fmt.Errorf("the agent is ending already")
-	}
-	if err := a.yield.Idle(ctx); err != nil { // one that was quicker is finished
+	for {
+		if err := a.calm(ctx); err != nil {
+			return nil, err
+		}
+		if !a.leaving.CompareAndSwap(false, true) { // no pour begins any more
+			return nil, fmt.Errorf("the agent is ending already")
+		}
+		err := a.begun(ctx)
+		if err == nil {
+			err = a.yield.Idle(ctx) // one that was quicker is finished
+		}
+		if err == nil && !a.attended() {
+			break
+		}
 		a.leaving.Store(false)
-		return nil, err
+		if err != nil {
+			return nil, err
+		}
 	}
 	if err := t.Note(stepRestarting); err != nil {
 		a.leaving.Store(false)
@@ -186,6 +198,16 @@ func (r restart) Run(ctx context.Context, t *jobs.Task) (map[string]string, erro
 	close(a.leave)
 	<-ctx.Done()
 	return nil, context.Cause(ctx)
+}
+
+// begun returns when nothing is about to begin that has not seen leaving.
+func (a *Agent) begun(ctx context.Context) error {
+	for a.begins.Load() > 0 {
+		if err := sleep(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // left ends the agent when it was asked to.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"fountain/agent/api"
+	"fountain/agent/machine"
 	"fountain/agent/record"
 	"fountain/cloud/awsiot/jobs"
 	"fountain/internal/problem"
@@ -145,6 +146,30 @@ func TestJobRestart(t *testing.T) {
 		})
 		if _, err := (commands{v.a}).Start(v.t.Context(), api.StartPour{Beverage: p.Beverage, TargetUL: 100_000, Mode: api.ModePortion, Source: "service"}); err != nil {
 			t.Errorf("the new one does not pour: %v", err)
+		}
+	})
+}
+
+// TestJobRestartWaitsForWhatBegins: a pour that is about to begin when the restart comes is not cut, and no operation
+// begins any more.
+func TestJobRestartWaitsForWhatBegins(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		v.a.begins.Add(1) // as Start does, past its look at leaving
+		time.AfterFunc(time.Minute, func() {
+			_, err := v.a.machine.Start(v.t.Context(), machine.StartRequest{Beverage: v.some("water.still", "", ""), TargetUL: 100_000, Source: wire.SourceService})
+			if err != nil {
+				t.Error(err)
+			}
+			v.a.begins.Add(-1)
+		})
+		c.job(v.thing(), "re-2", `{"v":1,"operation":"restart"}`)
+		<-v.a.leave
+		if v.a.machine.Busy() {
+			t.Error("the pour is cut")
+		}
+		_, err := v.a.ops.Start(v.t.Context(), api.StartOp{Kind: api.OpSelfTest, Person: "ada", Params: map[string]string{"dry": "true"}})
+		if !refusedAs(err, problem.CodeUnavailable) {
+			t.Errorf("an operation begins on an agent that ends: %v", err)
 		}
 	})
 }
