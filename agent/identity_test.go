@@ -279,7 +279,8 @@ func TestEndpointsFromTheShadow(t *testing.T) {
 		report := func() (out struct {
 			Cloud  map[string]string
 			Status wire.ConfigReport
-		}) {
+		},
+		) {
 			c.reported(thing, wire.ConfigShadow, &out)
 			return out
 		}
