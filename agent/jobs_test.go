@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,18 +155,20 @@ func TestJobRestart(t *testing.T) {
 // begins any more.
 func TestJobRestartWaitsForWhatBegins(t *testing.T) {
 	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		var began atomic.Bool
 		v.a.begins.Add(1) // as Start does, past its look at leaving
 		time.AfterFunc(time.Minute, func() {
 			_, err := v.a.machine.Start(v.t.Context(), machine.StartRequest{Beverage: v.some("water.still", "", ""), TargetUL: 100_000, Source: wire.SourceService})
 			if err != nil {
 				t.Error(err)
 			}
+			began.Store(true)
 			v.a.begins.Add(-1)
 		})
 		c.job(v.thing(), "re-2", `{"v":1,"operation":"restart"}`)
 		<-v.a.leave
-		if v.a.machine.Busy() {
-			t.Error("the pour is cut")
+		if !began.Load() || v.a.machine.Busy() {
+			t.Errorf("the agent ends before the pour does, begun %v", began.Load())
 		}
 		_, err := v.a.ops.Start(v.t.Context(), api.StartOp{Kind: api.OpSelfTest, Person: "ada", Params: map[string]string{"dry": "true"}})
 		if !refusedAs(err, problem.CodeUnavailable) {
