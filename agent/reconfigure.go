@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -210,7 +211,13 @@ func (r *remote) report() map[string]any {
 	now := r.a.present.Load()
 	st := wire.ConfigReport{Version: r.judged.Version, Overridden: now.Overridden(r.good)}
 	for _, p := range r.refused[:min(len(r.refused), refusalsMost)] {
-		st.Refused = append(st.Refused, wire.ConfigRefusal{Key: p.Where, What: p.What, Remedy: p.Remedy})
+		st.Refused = append(st.Refused, wire.ConfigRefusal{Key: brief(p.Where), What: brief(p.What), Remedy: brief(p.Remedy)})
+	}
+	for len(st.Refused) > 1 { // they share the shadow's room with what they refuse
+		if b, err := json.Marshal(st.Refused); err != nil || len(b)+len(r.judged.Desired)+len(r.good.Desired) <= wire.MaxShadowState-recallSpare {
+			break
+		}
+		st.Refused = st.Refused[:len(st.Refused)-1]
 	}
 	for _, key := range now.Differs(r.a.cfg.Config) {
 		if !config.Live(key) && (now.Origin(key).Kind == config.FromCloud || r.a.cfg.Config.Origin(key).Kind == config.FromCloud) {
@@ -220,6 +227,15 @@ func (r *remote) report() map[string]any {
 	out := now.Applied(r.good)
 	out[wire.ConfigStatus] = st
 	return out
+}
+
+// brief is a text that a shadow has room for: a refused value may be as large as the whole shadow.
+func brief(s string) string {
+	const most = 120
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 // problems is why values were left out at the start or since, for the technician.

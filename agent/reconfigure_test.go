@@ -2,9 +2,11 @@ package agent
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,5 +134,18 @@ func TestLogLevelGoesBack(t *testing.T) {
 		if v.Level() != slog.LevelWarn {
 			t.Errorf("it did not go back: %v", v.Level())
 		}
+	})
+}
+
+// TestConfigRefusalOfVeryMuch: what is refused may be nearly as large as the shadow; that it is is told all the same.
+func TestConfigRefusalOfVeryMuch(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		c.desire(v.thing(), wire.ConfigShadow, fmt.Sprintf(`{"unit":{"venue":%q}}`, strings.Repeat("x", 6000)))
+		v.await("it is told", time.Minute, func() bool {
+			var rep map[string]json.RawMessage
+			c.reported(v.thing(), wire.ConfigShadow, &rep)
+			var st wire.ConfigReport
+			return json.Unmarshal(rep[wire.ConfigStatus], &st) == nil && len(st.Refused) == 1 && st.Refused[0].Key == "unit.venue"
+		})
 	})
 }
