@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,20 +35,40 @@ func Leave(dir string, l Leaving) error {
 
 // Wipe overwrites and removes keys, certificates, tokens and the identity of a unit that has left, and notes that it did.
 // Whatever step breaks off, the next call finishes. What was told to Leave stays.
-func Wipe(dir string) error {
+func Wipe(dir string) error { return wipe(dir, func(string) error { return nil }) }
+
+// wipe asks step before every change; its error breaks off.
+func wipe(dir string, step func(string) error) error {
 	l, err := ReadLeaving(dir)
 	if err != nil {
 		return err
 	}
 	l.Told = true
+	if err := step("told"); err != nil {
+		return err
+	}
 	if err := Leave(dir, l); err != nil { // from here on nobody needs the identity
 		return err
 	}
-	// The identity first: without it no key counts any more.
-	gone := remove(filepath.Join(dir, IdentityFile), filepath.Join(dir, PendingFile), filepath.Join(dir, NextFile))
-	gone = errors.Join(gone, eachPair(dir, func(name string) error { return shred(filepath.Join(dir, name)) }))
-	if gone != nil {
-		return fmt.Errorf("wipe identity: %w", gone)
+	for _, name := range []string{IdentityFile, PendingFile, NextFile} { // the identity first: without it no key counts any more
+		if err := step(name); err != nil {
+			return err
+		}
+		if err := remove(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("wipe identity: %w", err)
+		}
+	}
+	err = eachPair(dir, func(name string) error {
+		if err := step(name); err != nil {
+			return err
+		}
+		return shred(filepath.Join(dir, name))
+	})
+	if err != nil {
+		return fmt.Errorf("wipe identity: %w", err)
+	}
+	if err := step("wiped"); err != nil {
+		return err
 	}
 	l.Wiped = true
 	return Leave(dir, l)

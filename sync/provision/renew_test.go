@@ -219,3 +219,73 @@ func TestWipe(t *testing.T) {
 		}
 	})
 }
+
+// The unit dies before every step of a wipe, and once more in its next life, with a renewal half done: it still knows that
+// it leaves, an identity that is there has its key, and the last life leaves nothing. A file that was overwritten and not
+// removed goes, too.
+func TestWipeCrashAtEveryStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leaves := func() (dir string) {
+			s := newService(t)
+			cfg := s.claimed(t.TempDir())
+			cfg.step = func(string) error { return nil }
+			s.deaf = true // the next pair stays beside the first
+			if err := s.life(cfg, true); err == nil {
+				t.Fatal("the new certificate connected")
+			}
+			if err := Leave(cfg.Dir, Leaving{Thing: "fountain-T1", By: "ada", At: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+			return cfg.Dir
+		}
+		var all []string
+		if err := wipe(leaves(), crashAt(0, &all)); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("steps %v", all)
+		if len(all) < 9 {
+			t.Errorf("only %d steps", len(all))
+		}
+		for first := 1; first <= len(all); first++ {
+			for second := 1; second <= len(all); second++ {
+				dir := leaves()
+				for life, at := range []int{first, second, 0} {
+					var steps []string
+					err := wipe(dir, crashAt(at, &steps))
+					if err == nil {
+						break
+					}
+					if !errors.Is(err, errCrash) {
+						t.Fatalf("crash at %s, then %d, life %d: %v", all[first-1], second, life+1, err)
+					}
+					if l, err := ReadLeaving(dir); err != nil || l.Wiped || l.By != "ada" || (l.Told != (len(steps) > 0) && life == 0) {
+						t.Errorf("crash at %s, then %d: %+v %v", all[first-1], second, l, err)
+					}
+					if _, err := LoadIdentity(dir); err != nil && !errors.Is(err, ErrNone) {
+						t.Errorf("crash at %s, then %d: an identity without its key: %v", all[first-1], second, err)
+					}
+					if err := Return(dir); err == nil {
+						t.Fatalf("crash at %s, then %d: it came back", all[first-1], second)
+					}
+					if key := filepath.Join(dir, KeyFile); life == 1 { // the power went within the step, too
+						if st, err := os.Stat(key); err == nil && len(steps) > 1 {
+							if err := os.WriteFile(key, make([]byte, st.Size()), 0o600); err != nil {
+								t.Fatal(err)
+							}
+						}
+					}
+				}
+				list, err := os.ReadDir(dir)
+				if err != nil || len(list) != 1 || list[0].Name() != LeavingFile {
+					t.Fatalf("crash at %s, then %d: left %v %v", all[first-1], second, list, err)
+				}
+				if l, err := ReadLeaving(dir); err != nil || !l.Wiped || !l.Told {
+					t.Errorf("crash at %s, then %d: %+v %v", all[first-1], second, l, err)
+				}
+				if err := Return(dir); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+}
