@@ -97,7 +97,7 @@ func (c *cloud) dir() string { return filepath.Join(c.a.cfg.State, "identity") }
 // run keeps the unit connected until ctx ends. Nothing that goes wrong here stops the unit.
 func (c *cloud) run(ctx context.Context) error {
 	if !c.a.cfg.Config.Cloud.Enabled {
-		return nil
+		return c.without(ctx)
 	}
 	pause := mqttlink.BackoffMin
 	for ctx.Err() == nil {
@@ -129,6 +129,18 @@ func (c *cloud) run(ctx context.Context) error {
 			t.Stop()
 			return nil
 		case <-t.C:
+		}
+	}
+	return nil
+}
+
+// without is run for a unit that has no cloud to tell; it is taken out of service all the same.
+func (c *cloud) without(ctx context.Context) error {
+	for c.awayFromService(ctx) == nil {
+		c.set(cloudOff, nil)
+		select {
+		case <-ctx.Done():
+		case <-c.left:
 		}
 	}
 	return nil

@@ -23,13 +23,13 @@ func (c commands) Start(ctx context.Context, req api.StartPour) (api.Pour, error
 	if len(req.Mix) == 1 && req.Mix[0].Share == 100 { // no mix: the drink itself
 		req.Beverage, req.Mix = req.Mix[0].Beverage, nil
 	}
-	if alarm, ok := c.a.board.Blocking(); ok && c.a.machine.State().Fault == "" { // else the machine says it better
-		return api.Pour{}, &problem.Problem{Code: problem.CodeUnavailable, Where: alarm.Code(), What: alarm.What, Remedy: alarm.Remedy, Retry: true}
-	}
 	c.a.begins.Add(1)
 	defer c.a.begins.Add(-1)
-	if c.a.leaving.Load() {
-		return api.Pour{}, &problem.Problem{Code: problem.CodeUnavailable, Where: "unit", What: "the agent is starting anew", Remedy: "try again in a moment", Retry: true}
+	if c.a.leaving.Load() { // before the board: what it leaves behind stands there
+		return api.Pour{}, errEnding
+	}
+	if alarm, ok := c.a.board.Blocking(); ok && c.a.machine.State().Fault == "" { // else the machine says it better
+		return api.Pour{}, &problem.Problem{Code: problem.CodeUnavailable, Where: alarm.Code(), What: alarm.What, Remedy: alarm.Remedy, Retry: true}
 	}
 	if most := c.a.cfg.Config.Pour.MaxML; most > 0 && float64(req.TargetUL) > most*1000 {
 		return api.Pour{}, &problem.Problem{

@@ -1,17 +1,22 @@
 package agent
 
 import (
+	"bytes"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"fountain/agent/alarm"
 	"fountain/agent/api"
 	"fountain/agent/config"
+	"fountain/agent/machine"
 	"fountain/cloud/awsiot"
 	"fountain/cloud/store"
 	"fountain/internal/problem"
@@ -88,23 +93,109 @@ func TestJobRotate(t *testing.T) {
 	})
 }
 
-// TestCertificateIsRenewedInTime: without a job, before its end. Here every certificate is taken for one that ends soon, once.
+// endsAt gives a unit that stands still a certificate that ends then, for the key it has, in place of the one that AWS makes.
+func (c *localCloud) endsAt(dir string, end time.Time) (id provision.Identity, pair tls.Certificate) {
+	c.t.Helper()
+	old, err := provision.LoadIdentity(dir)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if pair, err = old.Certificate(); err != nil {
+		c.t.Fatal(err)
+	}
+	was, err := c.db.Certificate(c.t.Context(), old.CertificateID)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	short, err := c.cfg.Authority.IssueUntil(pair.Leaf.PublicKey, pair.Leaf.Subject, end)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	short.Status, short.Things, short.Policies, short.Created, short.Changed = store.CertActive, was.Things, was.Policies, time.Now().UnixMilli(), time.Now().UnixMilli()
+	file := filepath.Join(dir, provision.IdentityFile)
+	raw, err := os.ReadFile(file)
+	if err = errors.Join(err, c.db.PutCertificate(c.t.Context(), short), c.db.SetCertificateStatus(c.t.Context(), old.CertificateID, store.CertInactive, time.Now().UnixMilli()),
+		os.WriteFile(old.CertFile, []byte(short.PEM), 0o600),
+		os.WriteFile(file, bytes.ReplaceAll(raw, []byte(old.CertificateID), []byte(short.ID)), 0o600)); err != nil {
+		c.t.Fatal(err)
+	}
+	if id, err = provision.LoadIdentity(dir); err != nil || id.CertificateID != short.ID {
+		c.t.Fatal(id, err)
+	}
+	pair, err = id.Certificate()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return id, pair
+}
+
+// standing is what the cloud says of a certificate.
+func (c *localCloud) standing(id string) string {
+	c.t.Helper()
+	got, err := c.db.Certificate(c.t.Context(), id)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return got.Status
+}
+
+// TestCertificateIsRenewedInTime: without a job, neither long before its end nor after; the old certificate counts until
+// the new one has connected, and no longer.
 func TestCertificateIsRenewedInTime(t *testing.T) {
-	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
-		_, old := c.certificates(v.thing())
-		until := *v.a.cloud.status().ValidUntil
-		v.a.cfg.Config.Cloud.RenewBefore = 60 * 24 * time.Hour
-		time.Sleep(2 * time.Hour)
-		if _, now := c.certificates(v.thing()); now != old {
-			t.Fatalf("renewed %s before its end", time.Until(until))
+	const before, left = 60 * 24 * time.Hour, 20 * time.Minute // until it is due
+	onlineUnit(t, func(cfg *config.Config) { cfg.Cloud.RenewBefore = before }, func(v *virtual, c *localCloud) {
+		v.stop()
+		old, pair := c.endsAt(v.a.cloud.dir(), time.Now().Add(before+left))
+		v = c.start()
+		thing := v.thing()
+		if st := v.a.cloud.status(); st.Certificate != old.CertificateID {
+			t.Fatalf("%+v", st)
+		}
+		time.Sleep(left - time.Minute)
+		if n, _ := c.certificates(thing); n != 2 { // the one AWS made, and this one
+			t.Fatalf("%d certificates before it is due", n)
+		}
+		var next provision.Identity
+		v.await("a new one is registered", renewLook+time.Minute, func() bool {
+			var err error
+			next, err = provision.Next(v.a.cloud.dir())
+			return err == nil
+		})
+		c.down(true) // it cannot prove itself
+		time.Sleep(10 * time.Minute)
+		if is := c.standing(old.CertificateID); is != store.CertActive {
+			t.Errorf("the old certificate is %s before the new one has connected", is)
+		}
+		if id, err := provision.LoadIdentity(v.a.cloud.dir()); err != nil || id.CertificateID != old.CertificateID {
+			t.Errorf("%+v %v", id, err)
+		}
+		c.down(false)
+		v.await("the unit uses it", 30*time.Minute, func() bool {
+			st := v.a.cloud.status()
+			return st.State == cloudOnline && st.Certificate == next.CertificateID
+		})
+		v.await("the old one is taken away", time.Minute, func() bool { return c.standing(old.CertificateID) == store.CertInactive })
+		if is := c.standing(next.CertificateID); is != store.CertActive {
+			t.Errorf("the new certificate is %s", is)
 		}
 		if v.a.cloud.endsSoon() {
-			t.Error("it ends soon")
+			t.Error("the new one ends soon")
 		}
-		v.a.cfg.Config.Cloud.RenewBefore = time.Until(until) + time.Minute
-		if v.a.cloud.endsSoon() { // more than a third of its life is left
-			t.Error("a new certificate ends soon")
+		v.pour(v.some("water.still", "", ""), 100_000)
+		v.await("a pour comes by it", time.Minute, func() bool { return c.seqs(v.a.store.Log()) == 1 })
+		roots, err := readRoots(filepath.Join(c.dir, trustedFile))
+		if err != nil {
+			t.Fatal(err)
 		}
+		ep, err := v.a.cloud.endpoints()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if conn, err := v.a.cloud.dial(v.t.Context(), ep, roots, thing, pair); err == nil {
+			conn.Close()
+			t.Error("the old certificate connects")
+		}
+		c.forgive()
 	})
 }
 
@@ -181,6 +272,14 @@ func TestDecommission(t *testing.T) {
 			}
 		}
 		refused(v)
+		v.stop()
+		v = c.start()
+		desk = leaveDesk{v.a}
+		time.Sleep(10 * time.Minute)
+		refused(v)
+		if l := desk.State(); l.State != api.Left || l.Thing != thing || l.By != "ada" || v.a.cloud.status().Certificate != "" {
+			t.Errorf("after a restart: %+v %+v", l, v.a.cloud.status())
+		}
 		if l, err := desk.Return(v.t.Context(), api.Recommission{Person: "ada"}); err != nil || l.State != api.InService {
 			t.Fatal(l, err)
 		}
@@ -212,6 +311,64 @@ func TestJobDecommission(t *testing.T) {
 			t.Error("the pour was not sent first")
 		}
 		c.forgive()
+	})
+}
+
+// begins is a pour that has passed every look when it is called, and begins a minute later.
+func (v *virtual) begins(done *atomic.Bool) {
+	v.a.begins.Add(1)
+	time.AfterFunc(time.Minute, func() {
+		defer v.a.begins.Add(-1)
+		id, err := v.a.machine.Start(v.t.Context(), machine.StartRequest{Beverage: v.some("water.still", "", ""), TargetUL: 100_000, Source: wire.SourceService})
+		if err != nil {
+			v.t.Error(err)
+		}
+		v.leases.Go(func() {
+			for v.a.machine.Beat(id) == nil {
+				time.Sleep(api.BeatEvery)
+			}
+		})
+		done.Store(true)
+	})
+}
+
+// TestLeavingWaitsForWhatBegins: a pour that is about to begin when the unit is taken out of service comes to the cloud
+// first; nothing begins any more while that is made sure of.
+func TestLeavingWaitsForWhatBegins(t *testing.T) {
+	t.Run("job", func(t *testing.T) {
+		onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+			var began atomic.Bool
+			v.begins(&began)
+			c.job(v.thing(), "bye", `{"v":1,"operation":"decommission"}`)
+			v.await("it is held back", time.Minute, v.a.leaving.Load)
+			if _, err := v.start(v.some("water.still", "", ""), 100_000); !refusedAs(err, problem.CodeUnavailable) {
+				t.Errorf("another pour: %v", err)
+			}
+			v.await("the pour is recorded", 2*time.Minute, func() bool { return began.Load() && !v.a.machine.Busy() })
+			time.Sleep(10 * time.Second)
+			if l := (leaveDesk{v.a}).State(); l.State != api.InService || l.Unsent != 1 {
+				t.Errorf("%+v with a pour that is not sent", l)
+			}
+			v.pour(v.some("water.still", "", ""), 100_000) // while it waits, guests are served
+			c.acknowledges(v, 2)
+			if status, details := v.jobEnds(c, "bye", 30*time.Minute); status != wire.JobSucceeded || details["unsent"] != "0" {
+				t.Errorf("%s %v", status, details)
+			}
+			v.await("it has left", 15*time.Minute, func() bool { return (leaveDesk{v.a}).State().State == api.Left })
+			c.forgive()
+		})
+	})
+	t.Run("person", func(t *testing.T) {
+		onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+			var began atomic.Bool
+			v.begins(&began)
+			desk := leaveDesk{v.a}
+			if l, err := desk.Leave(v.t.Context(), api.Decommission{Person: "ada"}); !refusedAs(err, problem.CodeBusy) || l.State != api.InService || !began.Load() {
+				t.Errorf("%+v %v, begun %v", l, err, began.Load())
+			}
+			v.await("the pour is recorded", time.Minute, func() bool { return !v.a.machine.Busy() })
+			v.pour(v.some("water.still", "", ""), 100_000) // nothing is held back any more
+		})
 	})
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -171,33 +172,62 @@ func (r restart) Run(ctx context.Context, t *jobs.Task) (map[string]string, erro
 	if t.Step == stepRestarting {
 		return map[string]string{"sw": build.Version, "boot": a.boot, "started": a.started.UTC().Format(time.RFC3339)}, nil
 	}
-	for {
-		if err := a.calm(ctx); err != nil {
-			return nil, err
-		}
-		if !a.leaving.CompareAndSwap(false, true) { // no pour begins any more
-			return nil, fmt.Errorf("the agent is ending already")
-		}
-		err := a.begun(ctx)
-		if err == nil {
-			err = a.yield.Idle(ctx) // one that was quicker is finished
-		}
-		if err == nil && !a.attended() {
-			break
-		}
-		a.leaving.Store(false)
-		if err != nil {
-			return nil, err
-		}
+	let, err := a.settle(ctx)
+	if err != nil {
+		return nil, err
 	}
 	if err := t.Note(stepRestarting); err != nil {
-		a.leaving.Store(false)
+		let()
 		return nil, err
 	}
 	a.audit.note(byCloud(t), "restart", "", "done")
 	close(a.leave)
 	<-ctx.Done()
 	return nil, context.Cause(ctx)
+}
+
+// settle returns when nothing is poured and nobody works at the unit, and keeps it so until let is called.
+func (a *Agent) settle(ctx context.Context) (let func(), err error) {
+	for {
+		if err := a.calm(ctx); err != nil {
+			return nil, err
+		}
+		if let, err = a.holdBack(ctx); errors.Is(err, errEnding) { // a person's attempt, which is soon over
+			if err := sleep(ctx, calmEvery); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		err := a.yield.Idle(ctx) // what was quicker is finished
+		if err == nil && !a.attended() {
+			return let, nil
+		}
+		let()
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// holdBack lets no pour or operation begin until let is called. What has begun goes on.
+func (a *Agent) holdBack(ctx context.Context) (let func(), err error) {
+	if !a.leaving.CompareAndSwap(false, true) {
+		return nil, errEnding
+	}
+	let = func() { a.leaving.Store(false) }
+	if err := a.begun(ctx); err != nil {
+		let()
+		return nil, err
+	}
+	return let, nil
+}
+
+// errEnding is told to who may not begin something.
+var errEnding = &problem.Problem{
+	Code: problem.CodeUnavailable, Where: "unit", What: "the agent is starting anew or the unit is leaving service", Remedy: "try again in a moment", Retry: true,
 }
 
 // begun returns when nothing is about to begin that has not seen leaving.

@@ -161,7 +161,7 @@ func (c *cloud) watchLeave(ctx context.Context, link *mqttlink.Link, end context
 	}
 }
 
-// leaveService notes that the unit leaves. The caller has made sure of the pours.
+// leaveService notes that the unit leaves. The caller holds pours back, and has made sure of those there are.
 func (a *Agent) leaveService(by string, tell bool) error {
 	l := provision.Leaving{Thing: a.cloud.thing(), By: by, At: time.Now().UTC(), Told: !tell}
 	if err := provision.Leave(a.cloud.dir(), l); err != nil {
@@ -202,19 +202,24 @@ func (d leaveDesk) State() api.Leaving {
 }
 
 // Leave begins it.
-func (d leaveDesk) Leave(_ context.Context, in api.Decommission) (api.Leaving, error) {
-	err := d.leave(in)
+func (d leaveDesk) Leave(ctx context.Context, in api.Decommission) (api.Leaving, error) {
+	err := d.leave(ctx, in)
 	d.a.audit.noted(in.Person, "decommission", "", err)
 	return d.State(), err
 }
 
-func (d leaveDesk) leave(in api.Decommission) error {
+func (d leaveDesk) leave(ctx context.Context, in api.Decommission) error {
 	a := d.a
+	let, err := a.holdBack(ctx) // until the alarm stands
+	if err != nil {
+		return err
+	}
+	defer let()
 	if _, ok := a.cloud.leavingNow(); ok {
 		return &problem.Problem{Code: problem.CodeConflict, Where: "decommission", What: "the unit is decommissioned already, or on its way", Remedy: "see fountainctl status"}
 	}
-	if a.machine.State().Phase.Active() {
-		return &problem.Problem{Code: problem.CodeBusy, Where: "decommission", What: "a pour is under way", Remedy: "wait for its end", Retry: true}
+	if a.machine.Busy() || a.machine.State().Service != "" {
+		return &problem.Problem{Code: problem.CodeBusy, Where: "decommission", What: "a pour or an operation is under way", Remedy: "wait for its end", Retry: true}
 	}
 	if n := a.unsent(); n > 0 && !in.KeepUnsent {
 		return &problem.Problem{
@@ -267,16 +272,11 @@ func (d decommission) Run(ctx context.Context, t *jobs.Task) (map[string]string,
 		return nil, err
 	}
 	for {
-		if err := a.calm(ctx); err != nil {
+		n, left, err := d.leave(ctx, t, doc.KeepUnsent)
+		if err != nil {
 			return nil, err
 		}
-		n := a.unsent()
-		if n == 0 || doc.KeepUnsent {
-			if _, ok := a.cloud.leavingNow(); !ok {
-				if err := a.leaveService(byCloud(t), true); err != nil {
-					return nil, err
-				}
-			}
+		if left {
 			a.audit.note(byCloud(t), "decommission", "", "done")
 			return map[string]string{"unsent": fmt.Sprint(n)}, nil
 		}
@@ -284,4 +284,25 @@ func (d decommission) Run(ctx context.Context, t *jobs.Task) (map[string]string,
 			return map[string]string{"unsent": fmt.Sprint(n)}, err
 		}
 	}
+}
+
+// leave notes that the unit leaves, if nothing is unsent. What begins meanwhile is waited for and counted.
+func (d decommission) leave(ctx context.Context, t *jobs.Task, keep bool) (unsent uint64, left bool, err error) {
+	a := d.a
+	if n := a.unsent(); n > 0 && !keep { // nobody is held back for as long as it takes to send them
+		return n, false, nil
+	}
+	let, err := a.settle(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	defer let()
+	n := a.unsent()
+	if n > 0 && !keep {
+		return n, false, nil
+	}
+	if _, ok := a.cloud.leavingNow(); ok {
+		return n, true, nil
+	}
+	return n, true, a.leaveService(byCloud(t), true)
 }

@@ -320,7 +320,7 @@ func (c *localCloud) unit(t *testing.T, dir string, rig *rigfile.Rig, edit func(
 			edit(cfg)
 		}
 	}, c.dial)
-	v.await("the unit is online", time.Minute, func() bool { return c.offline || v.a.cloud.online() })
+	v.await("the unit is online", time.Minute, func() bool { return c.offline || v.a.cloud.online() || v.a.cloud.status().State == cloudLeft })
 	return v
 }
 

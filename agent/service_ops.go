@@ -105,7 +105,7 @@ func (o *ops) Start(ctx context.Context, req api.StartOp) (op api.Op, err error)
 	o.a.begins.Add(1)
 	defer o.a.begins.Add(-1)
 	if o.a.leaving.Load() {
-		return api.Op{}, &problem.Problem{Code: problem.CodeUnavailable, Where: "unit", What: "the agent is starting anew", Remedy: "try again in a moment", Retry: true}
+		return api.Op{}, errEnding
 	}
 	o.mu.Lock()
 	live := o.live

@@ -239,7 +239,7 @@ func newVirtual(t *testing.T, dir string, rig *rigfile.Rig, edit func(*config.Co
 	t.Cleanup(v.stop)
 	v.await("the unit is ready", 10*time.Second, func() bool {
 		s := a.view.Snapshot()
-		return s.Unit == api.UnitReady && len(s.Blocked) < len(a.menu.items)/2
+		return (s.Unit == api.UnitReady || a.board.Has(alarm.Decommissioned, "")) && len(s.Blocked) < len(a.menu.items)/2
 	})
 	return v
 }
