@@ -2,6 +2,7 @@ package awsiot_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,12 +23,17 @@ import (
 // jobFor is a job for one thing of the deployed stack.
 func (c *cloud) jobFor(thing, id, document string) {
 	c.t.Helper()
-	role := &jobs.PresignedURL{RoleARN: "arn:aws:iam::123456789012:role/jobs"}
-	if _, err := c.broker.Jobs().CreateJob(c.t.Context(), jobs.CreateJobRequest{
-		JobID: id, Targets: []string{"arn:aws:iot:us-east-1:123456789012:thing/" + thing}, Document: document, Settings: jobs.Settings{Presigned: role},
-	}); err != nil {
+	if err := c.tryJob(thing, id, document); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+func (c *cloud) tryJob(thing, id, document string) error {
+	role := &jobs.PresignedURL{RoleARN: "arn:aws:iam::123456789012:role/jobs"}
+	_, err := c.broker.Jobs().CreateJob(c.t.Context(), jobs.CreateJobRequest{
+		JobID: id, Targets: []string{"arn:aws:iot:us-east-1:123456789012:thing/" + thing}, Document: document, Settings: jobs.Settings{Presigned: role},
+	})
+	return err
 }
 
 // TestUnitDoesAJob: with the policy that is deployed, over the real broker, through a presigned URL.
@@ -47,6 +53,15 @@ func TestUnitDoesAJob(t *testing.T) {
 	cl := c.dial(me, cert)
 	b := wire.Jobs(me)
 	cl.sub(b.NotifyNext())
+	for name, place := range map[string]string{
+		"a bucket S3 does not allow": "https://s3.us-east-1.amazonaws.com/Firm_ware/v1", "a key no object has": "https://s3.us-east-1.amazonaws.com/firmware/a/../b",
+	} {
+		err := c.tryJob(me, "bad", `{"url":"${aws:iot:s3-presigned-url:`+place+`}"}`)
+		var e *jobs.Error
+		if !errors.As(err, &e) || e.Code != "InvalidRequestException" || e.Status != http.StatusBadRequest {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	c.jobFor(me, "update-1", `{"op":"update","url":"${aws:iot:s3-presigned-url:https://s3.us-east-1.amazonaws.com/firmware/v1/image.bin}"}`)
 	next, err := wire.DecodeJobAnswer(cl.expect(b.NotifyNext()))
 	if err != nil || next.Execution == nil || next.Execution.JobID != "update-1" || next.Execution.Status != wire.JobQueued {

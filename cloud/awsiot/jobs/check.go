@@ -212,6 +212,9 @@ func checkDocument(doc string, p *PresignedURL) error {
 	if !json.Valid([]byte(doc)) {
 		return invalid("The job document is not valid JSON")
 	}
+	if !strings.HasPrefix(strings.TrimLeft(doc, " \t\r\n"), "{") {
+		return invalid("The job document must be a JSON object")
+	}
 	marks, err := placeholders(doc)
 	if err != nil {
 		return err

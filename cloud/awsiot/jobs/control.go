@@ -52,6 +52,9 @@ func (s *Service) CreateJob(ctx context.Context, r CreateJobRequest) (*JobRef, e
 	j := &job{row: store.Job{
 		ID: r.JobID, Status: InProgress, Selection: r.TargetSelection, Created: now.UnixMilli(), Updated: now.UnixMilli(), Due: now.UnixMilli(),
 	}, rec: record{CreateJobRequest: r}}
+	if _, err := s.document(j, "thing", 1); err != nil { // better here than at every unit
+		return nil, invalid("The job document holds a placeholder that no URL can be made for: %v", err)
+	}
 	if plan, err := parseSchedule(r.Scheduling); err != nil {
 		return nil, err
 	} else if open, _ := plan.open(now); !open {

@@ -38,6 +38,11 @@ func TestCreateJobRefusals(t *testing.T) {
 				q.Document, q.DocumentSource = "", "https://s3.amazonaws.com/docs/none.json"
 			}), "InvalidRequestException", "documentSource"},
 			{"template", newJob("j", []string{"u1"}, func(q *CreateJobRequest) { q.Document, q.TemplateARN = "", arn+"jobtemplate/x" }), "ResourceNotFoundException", "jobtemplate/x"},
+			{"list", newJob("j", []string{"u1"}, func(q *CreateJobRequest) { q.Document = "[]" }), "InvalidRequestException", "JSON object"},
+			{"unusable placeholder", newJob("j", []string{"u1"}, func(q *CreateJobRequest) {
+				q.Document = `{"a":"${aws:iot:s3-presigned-url:https://s3.eu-west-1.amazonaws.com/broken/k}"}`
+				q.Presigned = &PresignedURL{RoleARN: "arn:aws:iam::123456789012:role/jobs"}
+			}), "InvalidRequestException", "broken/k"},
 			{"there already", newJob("there", []string{"u1"}), "ResourceAlreadyExistsException", "there"},
 		} {
 			_, err := r.CreateJob(t.Context(), tc.q)
