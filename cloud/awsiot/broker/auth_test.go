@@ -145,16 +145,21 @@ func TestAttachedLater(t *testing.T) {
 	})
 }
 
-// TestNoReasonStrings for an MQTT 5 client that wants none.
+// TestNoReasonStrings for an MQTT 5 client that wants none, or no packet as large as they would make.
 func TestNoReasonStrings(t *testing.T) {
 	c := newCloud(t)
 	cert, _ := c.certificate(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Connect","Resource":"*"}]}`)
-	cl, _ := c.dial("x", cert, 5, func(pk *packets.Packet) { pk.Properties.RequestProblemInfoFlag = true })
-	pk := publishPacket("t", "", qos(1))
-	pk.PacketID = 1
-	cl.send(pk)
-	if ack := cl.next(packets.Puback); ack.ReasonCode != 0x87 || ack.Properties.ReasonString != "" {
-		t.Errorf("%+v", ack)
+	for name, change := range map[string]func(*packets.Packet){
+		"wants none": func(pk *packets.Packet) { pk.Properties.RequestProblemInfoFlag = true },
+		"small":      func(pk *packets.Packet) { pk.Properties.MaximumPacketSize = 8 },
+	} {
+		cl, _ := c.dial(strings.Fields(name)[0], cert, 5, change)
+		pk := publishPacket("t", "", qos(1))
+		pk.PacketID = 1
+		cl.send(pk)
+		if ack := cl.next(packets.Puback); ack.ReasonCode != 0x87 || ack.Properties.ReasonString != "" {
+			t.Errorf("%s: %+v", name, ack)
+		}
 	}
 }
 

@@ -193,6 +193,16 @@ func (c *conn) send(frame []byte) {
 	}
 }
 
+// explain sends a packet with its reason string, unless the client wants none or takes no packet that large.
+func (c *conn) explain(pk packets.Packet) {
+	frame := encode(pk)
+	if pk.Properties.ReasonString != "" && (c.quiet || c.maxSize != 0 && uint32(len(frame)) > c.maxSize) {
+		pk.Properties.ReasonString = ""
+		frame = encode(pk)
+	}
+	c.send(frame)
+}
+
 // write writes what is queued and ends when there is no more.
 func (c *conn) write(done chan struct{}) {
 	defer close(done)
@@ -225,10 +235,10 @@ func (c *conn) write(done chan struct{}) {
 // MQTT 3.1.1 has no goodbye.
 func (c *conn) hangUp(f *fault) {
 	if c.version == 5 && c.session != nil && f.reason != reasonInitiated && f.reason != reasonLost {
-		c.send(encode(packets.Packet{
+		c.explain(packets.Packet{
 			ProtocolVersion: 5, FixedHeader: packets.FixedHeader{Type: packets.Disconnect},
 			ReasonCode: f.code, Properties: packets.Properties{ReasonString: f.text},
-		}))
+		})
 	}
 	c.mu.Lock()
 	c.deaf = true
@@ -244,8 +254,8 @@ func (c *conn) hangUp(f *fault) {
 }
 
 // fits tells whether an MQTT 5 client takes packets as large as this message makes.
-func (c *conn) fits(m *Message) bool {
-	return c.maxSize == 0 || uint32(len(encodePublish(m, c.version, 1, false, time.Now()))) <= c.maxSize
+func (c *conn) fits(m *Message, qos byte) bool {
+	return c.maxSize == 0 || uint32(len(encodePublish(m, c.version, uint16(qos), false, time.Now()))) <= c.maxSize
 }
 
 // refuse logs what ended a connection from this side.

@@ -50,13 +50,10 @@ func (c *conn) publish(pk *packets.Packet) error {
 }
 
 func (c *conn) puback(id uint16, code byte, why string) {
-	if c.quiet {
-		why = ""
-	}
-	c.send(encode(packets.Packet{
+	c.explain(packets.Packet{
 		ProtocolVersion: c.version, FixedHeader: packets.FixedHeader{Type: packets.Puback}, PacketID: id, ReasonCode: code,
 		Properties: packets.Properties{ReasonString: why},
-	}))
+	})
 }
 
 // resolveAlias puts the topic in that an alias stands for.

@@ -74,7 +74,7 @@ func (s *session) deliver(m *Message, qos byte, retain bool) bool {
 		s.stored = append(s.stored, &delivery{m: m, retain: retain, seq: s.lastSeq})
 		return true
 	}
-	if !s.conn.fits(m) {
+	if !s.conn.fits(m, qos) {
 		return false
 	}
 	if qos == 0 {
@@ -101,7 +101,7 @@ func (s *session) pump() {
 	now := time.Now()
 	for len(s.queue) > 0 && len(s.inflight) < s.conn.window {
 		d := s.queue[0]
-		if d.expired(now) {
+		if d.expired(now) || !s.conn.fits(d.m, 1) {
 			s.queue = s.queue[1:]
 			continue
 		}

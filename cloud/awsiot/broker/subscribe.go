@@ -66,13 +66,10 @@ func (c *conn) subscribe(pk *packets.Packet) error {
 }
 
 func (c *conn) answer(kind byte, id uint16, codes []byte, why string) {
-	if c.quiet {
-		why = ""
-	}
-	c.send(encode(packets.Packet{
+	c.explain(packets.Packet{
 		ProtocolVersion: c.version, FixedHeader: packets.FixedHeader{Type: kind}, PacketID: id, ReasonCodes: codes,
 		Properties: packets.Properties{ReasonString: why},
-	}))
+	})
 }
 
 func (c *conn) subscriptionEvent(kind string, filters []string) {

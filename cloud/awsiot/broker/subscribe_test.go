@@ -267,3 +267,33 @@ func TestLargePackets(t *testing.T) {
 		cl.wants("t x")
 	})
 }
+
+// TestLargestPackets: the limit of the client's packets is exact, for either QoS, and counts for what was stored under a
+// wider one, too.
+func TestLargestPackets(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, _ := c.certificate(allowAll)
+		most := func(n uint32) func(*packets.Packet) {
+			return func(pk *packets.Packet) { pk.Properties.MaximumPacketSize = n }
+		}
+		cl, _ := c.dial("x", cert, 5, persistent)
+		cl.sub("t")
+		cl.leave()
+		for _, n := range []int{93, 92} { // 8 bytes are no payload: header 2, topic 3, packet id 2, properties 1
+			c.b.Publish("t", make([]byte, n))
+		}
+		cl, _ = c.dial("x", cert, 5, persistent, most(100))
+		if got := cl.next(packets.Publish); len(got.Payload) != 92 {
+			t.Errorf("%d bytes of payload in a packet of at most 100", len(got.Payload))
+		}
+		cl.leave()
+		cl, _ = c.dial("x", cert, 5, most(100))
+		cl.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 9, Filters: packets.Subscriptions{{Filter: "t"}}})
+		cl.next(packets.Suback)
+		c.b.Publish("t", make([]byte, 95))
+		c.b.Publish("t", make([]byte, 94))
+		if got := cl.next(packets.Publish); got.FixedHeader.Qos != 0 || len(got.Payload) != 94 {
+			t.Errorf("QoS %d, %d bytes of payload in a packet of at most 100", got.FixedHeader.Qos, len(got.Payload))
+		}
+	})
+}
