@@ -70,6 +70,7 @@ const (
 	KindType        = "type"
 	KindGroup       = "group"
 	KindJobTemplate = "jobtemplate"
+	KindTags        = "tags" // of another entry or of a job, under the last part of its ARN
 )
 
 // OriginStack marks what the CloudFormation template says.

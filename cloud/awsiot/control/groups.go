@@ -25,9 +25,6 @@ func (c *Control) group(ctx context.Context, name string) (set store.GroupSettin
 
 func (c *Control) createGroup(r *request) (any, error) {
 	name := r.PathValue("thingGroupName")
-	if err := checkName(thingForm, "thingGroupName", name); err != nil {
-		return nil, err
-	}
 	var in struct {
 		Parent     string          `json:"parentGroupName"`
 		Properties groupProperties `json:"thingGroupProperties"`
@@ -326,6 +323,12 @@ func (c *Control) membership(r *request) (m membership, err error) {
 	}
 	if m.Group == "" || m.Thing == "" {
 		return m, invalid("a thing and a thing group must be named")
+	}
+	if err := checkName(thingForm, "thingGroupName", m.Group); err != nil {
+		return m, err
+	}
+	if err := checkName(thingForm, "thingName", m.Thing); err != nil {
+		return m, err
 	}
 	if _, _, err := c.group(r.Context(), m.Group); err != nil {
 		return m, err

@@ -20,9 +20,6 @@ func (c *Control) jobTemplate(r *request, id string) (t jobs.Template, e store.E
 
 func (c *Control) createJobTemplate(r *request) (any, error) {
 	id := r.PathValue("jobTemplateId")
-	if err := checkName(jobForm, "jobTemplateId", id); err != nil {
-		return nil, err
-	}
 	var in struct {
 		JobARN string `json:"jobArn"`
 		jobs.Template

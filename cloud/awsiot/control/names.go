@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strings"
 
@@ -18,8 +19,27 @@ var (
 	jobForm       = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 	attributeForm = regexp.MustCompile(`^[a-zA-Z0-9_.,@/:#-]{1,128}$`)
 	valueForm     = regexp.MustCompile(`^[a-zA-Z0-9_.,@/:#=\[\]-]{0,800}$`)
+	ruleForm      = regexp.MustCompile(`^[a-zA-Z0-9_]{1,128}$`)
 	certForm      = regexp.MustCompile(`^[a-f0-9]{64}$`)
 )
+
+// pathForms are the forms of names in paths; those of jobs and certificates are looked at where they are read.
+var pathForms = map[string]*regexp.Regexp{
+	"thingName": thingForm, "thingTypeName": thingForm, "thingGroupName": thingForm, "policyName": policyForm,
+	"templateName": templateForm, "jobTemplateId": jobForm, "ruleName": ruleForm,
+}
+
+// checkPath looks at the names in the path of a request.
+func checkPath(r *http.Request) error {
+	for what, form := range pathForms {
+		if strings.Contains(r.Pattern, "{"+what+"}") {
+			if err := checkName(form, what, r.PathValue(what)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 func checkName(form *regexp.Regexp, what, name string) error {
 	if !form.MatchString(name) {

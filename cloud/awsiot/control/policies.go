@@ -27,9 +27,6 @@ func (c *Control) document(r *request, name string) (string, error) {
 
 func (c *Control) createPolicy(r *request) (any, error) {
 	name := r.PathValue("policyName")
-	if err := checkName(policyForm, "policyName", name); err != nil {
-		return nil, err
-	}
 	doc, err := c.document(r, name)
 	if err != nil {
 		return nil, err

@@ -58,7 +58,10 @@ func (c *Control) serve(rt route) http.Handler {
 			return // else the client is gone
 		}
 		id, _ := r.Context().Value(certificateKey{}).(string)
-		answer, err := rt.call(&request{r, c, body, id})
+		var answer any
+		if err = checkPath(r); err == nil {
+			answer, err = rt.call(&request{r, c, body, id})
+		}
 		if err != nil {
 			f := failureOf(err)
 			if f.status >= 500 {

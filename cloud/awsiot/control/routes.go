@@ -1,5 +1,7 @@
 package control
 
+import "fountain/cloud/awsiot/jobs"
+
 // ownOp marks what AWS does not have: on AWS these are the business of the pre-provisioning hook's own table.
 const ownOp = "fountain:"
 
@@ -25,14 +27,14 @@ func (c *Control) routes() map[string][]route {
 			{ownOp + "ReleaseSerial", "POST", "/fountain/serials/{serial}/release", c.releaseSerial},
 			{ownOp + "DescribeUnit", "GET", "/fountain/things/{thingName}", c.describeUnit},
 
-			{"CreateThingType", "POST", "/thing-types/{thingTypeName}", c.createType},
+			{"CreateThingType", "POST", "/thing-types/{thingTypeName}", c.tagging(c.createType, named("thingTypeArn"))},
 			{"DescribeThingType", "GET", "/thing-types/{thingTypeName}", c.describeType},
 			{"UpdateThingType", "PATCH", "/thing-types/{thingTypeName}", c.updateType},
 			{"DeprecateThingType", "POST", "/thing-types/{thingTypeName}/deprecate", c.deprecateType},
 			{"DeleteThingType", "DELETE", "/thing-types/{thingTypeName}", c.deleteType},
 			{"ListThingTypes", "GET", "/thing-types", c.listTypes},
 
-			{"CreateThingGroup", "POST", "/thing-groups/{thingGroupName}", c.createGroup},
+			{"CreateThingGroup", "POST", "/thing-groups/{thingGroupName}", c.tagging(c.createGroup, named("thingGroupArn"))},
 			{"DescribeThingGroup", "GET", "/thing-groups/{thingGroupName}", c.describeGroup},
 			{"UpdateThingGroup", "PATCH", "/thing-groups/{thingGroupName}", c.updateGroup},
 			{"DeleteThingGroup", "DELETE", "/thing-groups/{thingGroupName}", c.deleteGroup},
@@ -51,7 +53,7 @@ func (c *Control) routes() map[string][]route {
 			{"DeleteCertificate", "DELETE", "/certificates/{certificateId}", c.deleteCertificate},
 			{"ListCertificates", "GET", "/certificates", c.listCertificates},
 
-			{"CreatePolicy", "POST", "/policies/{policyName}", c.createPolicy},
+			{"CreatePolicy", "POST", "/policies/{policyName}", c.tagging(c.createPolicy, named("policyArn"))},
 			{"GetPolicy", "GET", "/policies/{policyName}", c.getPolicy},
 			{"DeletePolicy", "DELETE", "/policies/{policyName}", c.deletePolicy},
 			{"ListPolicies", "GET", "/policies", c.listPolicies},
@@ -71,7 +73,7 @@ func (c *Control) routes() map[string][]route {
 			{"TestAuthorization", "POST", "/test-authorization", c.testAuthorization},
 			{"GetEffectivePolicies", "POST", "/effective-policies", c.effectivePolicies},
 
-			{"CreateProvisioningTemplate", "POST", "/provisioning-templates", c.createTemplate},
+			{"CreateProvisioningTemplate", "POST", "/provisioning-templates", c.tagging(c.createTemplate, named("templateArn"))},
 			{"DescribeProvisioningTemplate", "GET", "/provisioning-templates/{templateName}", c.describeTemplate},
 			{"UpdateProvisioningTemplate", "PATCH", "/provisioning-templates/{templateName}", c.updateTemplate},
 			{"DeleteProvisioningTemplate", "DELETE", "/provisioning-templates/{templateName}", c.deleteTemplate},
@@ -89,7 +91,11 @@ func (c *Control) routes() map[string][]route {
 			{"ReplaceTopicRule", "PATCH", "/rules/{ruleName}", c.refuseRule},
 			{"DeleteTopicRule", "DELETE", "/rules/{ruleName}", c.refuseRule},
 
-			{"CreateJob", "PUT", "/jobs/{jobId}", c.createJob},
+			{"TagResource", "POST", "/tags", c.changeTags},
+			{"UntagResource", "POST", "/untag", c.changeTags},
+			{"ListTagsForResource", "GET", "/tags", c.listTags},
+
+			{"CreateJob", "PUT", "/jobs/{jobId}", c.tagging(c.createJob, func(answer any) string { return answer.(*jobs.JobRef).ARN })},
 			{"DescribeJob", "GET", "/jobs/{jobId}", c.describeJob},
 			{"UpdateJob", "PATCH", "/jobs/{jobId}", c.updateJob},
 			{"DeleteJob", "DELETE", "/jobs/{jobId}", c.deleteJob},
@@ -97,7 +103,7 @@ func (c *Control) routes() map[string][]route {
 			{"ListJobs", "GET", "/jobs", c.listJobs},
 			{"GetJobDocument", "GET", "/jobs/{jobId}/job-document", c.getJobDocument},
 			{"AssociateTargetsWithJob", "POST", "/jobs/{jobId}/targets", c.associateTargets},
-			{"CreateJobTemplate", "PUT", "/job-templates/{jobTemplateId}", c.createJobTemplate},
+			{"CreateJobTemplate", "PUT", "/job-templates/{jobTemplateId}", c.tagging(c.createJobTemplate, named("jobTemplateArn"))},
 			{"DescribeJobTemplate", "GET", "/job-templates/{jobTemplateId}", c.describeJobTemplate},
 			{"DeleteJobTemplate", "DELETE", "/job-templates/{jobTemplateId}", c.deleteJobTemplate},
 			{"ListJobTemplates", "GET", "/job-templates", c.listJobTemplates},

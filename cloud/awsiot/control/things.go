@@ -31,9 +31,6 @@ func (p *attributePayload) mixed(old map[string]string) map[string]string {
 
 func (c *Control) createThing(r *request) (any, error) {
 	name := r.PathValue("thingName")
-	if err := checkName(thingForm, "thingName", name); err != nil {
-		return nil, err
-	}
 	var in struct {
 		Type       string            `json:"thingTypeName"`
 		Attributes *attributePayload `json:"attributePayload"`
@@ -65,6 +62,9 @@ func (c *Control) createThing(r *request) (any, error) {
 func (c *Control) checkThing(ctx context.Context, t store.Thing) error {
 	if t.Type == "" {
 		return checkAttributes(t.Attributes, maxAttributes)
+	}
+	if err := checkName(thingForm, "thingTypeName", t.Type); err != nil {
+		return err
 	}
 	set, _, err := c.thingType(ctx, t.Type)
 	if err != nil {

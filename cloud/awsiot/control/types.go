@@ -64,9 +64,6 @@ func (c *Control) thingType(ctx context.Context, name string) (set store.TypeSet
 
 func (c *Control) createType(r *request) (any, error) {
 	name := r.PathValue("thingTypeName")
-	if err := checkName(thingForm, "thingTypeName", name); err != nil {
-		return nil, err
-	}
 	var in struct {
 		Properties typeProperties `json:"thingTypeProperties"`
 	}
