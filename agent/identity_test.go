@@ -254,7 +254,7 @@ func TestDecommission(t *testing.T) {
 		if l, err := desk.Leave(v.t.Context(), api.Decommission{Person: "ada"}); err != nil || l.State != api.Leaves {
 			t.Fatal(l, err)
 		}
-		v.await("it has left", 15*time.Minute, func() bool { return desk.State().State == api.Left })
+		v.await("it has left", time.Minute, func() bool { return desk.State().State == api.Left })
 		if n, active := c.certificates(thing); n != 1 || active != "" {
 			t.Errorf("%d certificates, active %q", n, active)
 		}
@@ -306,7 +306,7 @@ func TestJobDecommission(t *testing.T) {
 		if status, details := v.jobEnds(c, "bye", 30*time.Minute); status != wire.JobSucceeded || details["unsent"] != "0" {
 			t.Errorf("%s %v", status, details)
 		}
-		v.await("it has left", 15*time.Minute, func() bool { return (leaveDesk{v.a}).State().State == api.Left })
+		v.await("it has left", time.Minute, func() bool { return (leaveDesk{v.a}).State().State == api.Left })
 		if c.seqs(v.a.store.Log()) != 1 {
 			t.Error("the pour was not sent first")
 		}
@@ -354,7 +354,7 @@ func TestLeavingWaitsForWhatBegins(t *testing.T) {
 			if status, details := v.jobEnds(c, "bye", 30*time.Minute); status != wire.JobSucceeded || details["unsent"] != "0" {
 				t.Errorf("%s %v", status, details)
 			}
-			v.await("it has left", 15*time.Minute, func() bool { return (leaveDesk{v.a}).State().State == api.Left })
+			v.await("it has left", time.Minute, func() bool { return (leaveDesk{v.a}).State().State == api.Left })
 			c.forgive()
 		})
 	})

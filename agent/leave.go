@@ -120,7 +120,7 @@ func (c *cloud) takeLeave(ctx context.Context, shadows *shadow.Mux) error {
 				return err
 			}
 		}
-		err = client.Report(ctx, []byte(`{"decommissioned":true}`))
+		err = client.Report(ctx, map[string]bool{"decommissioned": true})
 		if err != nil && !errors.Is(err, shadow.ErrLost) && ctx.Err() == nil {
 			c.a.log.Warn("tell the cloud that the unit is decommissioned", slog.Any(logkey.Err, err))
 			if err := sleep(ctx, calmEvery); err != nil {
