@@ -55,6 +55,8 @@ describe('things', () => {
     await assert.rejects(send(new iot.CreateThingCommand({ thingName, attributePayload: { attributes: { a: 'b' } } })), { name: 'ResourceAlreadyExistsException' });
     await assert.rejects(send(new iot.CreateThingCommand({ thingName: 'no spaces' })), { name: 'InvalidRequestException' });
     await assert.rejects(send(new iot.CreateThingCommand({ thingName: unique('x'), thingTypeName: unique('none') })), { name: 'ResourceNotFoundException' });
+    await assert.rejects(send(new iot.DescribeThingCommand({ thingName: 'no spaces' })), { name: 'InvalidRequestException' });
+    await assert.rejects(send(new iot.GetPolicyCommand({ policyName: 'no/slash' })), { name: 'InvalidRequestException' });
   });
 });
 
@@ -168,6 +170,23 @@ describe('provisioning', () => {
     await send(new iot.DeleteProvisioningTemplateCommand({ templateName }));
     await assert.rejects(send(new iot.DescribeProvisioningTemplateCommand({ templateName })), { name: 'ResourceNotFoundException' });
     await assert.rejects(send(new iot.CreateProvisioningTemplateCommand({ templateName, templateBody: '{', enabled: true, provisioningRoleArn: `arn:aws:iam::${account}:role/provision` })), { name: 'InvalidRequestException' });
+  });
+  test('tags: when a group is made, added, changed, removed; a thing has none', async () => {
+    const thingGroupName = unique('tagged');
+    const { thingGroupArn: resourceArn } = await send(new iot.CreateThingGroupCommand({ thingGroupName, tags: [{ Key: 'a', Value: '1' }] }));
+    await send(new iot.TagResourceCommand({ resourceArn, tags: [{ Key: 'a', Value: '2' }, { Key: 'b', Value: '' }, { Key: 'c', Value: 'x' }] }));
+    await send(new iot.UntagResourceCommand({ resourceArn, tagKeys: ['b'] }));
+    assert.deepEqual((await send(new iot.ListTagsForResourceCommand({ resourceArn }))).tags, [{ Key: 'a', Value: '2' }, { Key: 'c', Value: 'x' }]);
+    await assert.rejects(send(new iot.ListTagsForResourceCommand({ resourceArn: `${resourceArn}-none` })), { name: 'ResourceNotFoundException' });
+    await assert.rejects(send(new iot.TagResourceCommand({ resourceArn: arn('thing/x'), tags: [{ Key: 'a', Value: '1' }] })), { name: 'InvalidRequestException' });
+  });
+  test('jobs: a document that is no object, and a bucket that cannot be, are refused when the job is made', async () => {
+    const thingName = unique('doc');
+    const { thingArn } = await send(new iot.CreateThingCommand({ thingName }));
+    const presignedUrlConfig = { roleArn: `arn:aws:iam::${account}:role/presign`, expiresInSec: 60 };
+    for (const document of ['[]', '"x"', JSON.stringify({ u: '${aws:iot:s3-presigned-url:https://s3.us-east-1.amazonaws.com/No_Bucket/k}' })]) {
+      await assert.rejects(send(new iot.CreateJobCommand({ jobId: unique('j'), targets: [thingArn], document, presignedUrlConfig })), { name: 'InvalidRequestException' });
+    }
   });
   test('DescribeEndpoint names the data endpoint', async () => {
     const e = await send(new iot.DescribeEndpointCommand({ endpointType: 'iot:Data-ATS' }));
