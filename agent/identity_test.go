@@ -293,6 +293,33 @@ func TestDecommission(t *testing.T) {
 	})
 }
 
+// TestLeavingOutlivesTheProcess: a process that ends right after a person's word pours nothing when it comes back, tells
+// the cloud and wipes itself.
+func TestLeavingOutlivesTheProcess(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		thing := v.thing()
+		if l, err := (leaveDesk{v.a}).Leave(v.t.Context(), api.Decommission{Person: "ada"}); err != nil || l.State != api.Leaves {
+			t.Fatal(l, err)
+		}
+		v.stop()
+		if _, active := c.certificates(thing); active == "" {
+			t.Fatal("the cloud was told already: this shows nothing")
+		}
+		v = c.start()
+		if _, err := v.start(v.some("water.still", "", ""), 100_000); err == nil {
+			t.Error("a unit that leaves pours")
+		}
+		v.await("it has left", time.Minute, func() bool { return (leaveDesk{v.a}).State().State == api.Left })
+		if n, active := c.certificates(thing); n != 1 || active != "" {
+			t.Errorf("%d certificates, active %q", n, active)
+		}
+		if keys, err := filepath.Glob(filepath.Join(v.a.cloud.dir(), "device*")); err != nil || len(keys) > 0 {
+			t.Errorf("left: %v %v", keys, err)
+		}
+		c.forgive()
+	})
+}
+
 // TestJobDecommission: the job is reported before the identity is wiped.
 func TestJobDecommission(t *testing.T) {
 	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
