@@ -71,8 +71,6 @@ func venueProxy(t *testing.T, password string) (addr string, went func() []strin
 func TestThroughTheProxy(t *testing.T) {
 	const secret = "hunter-2"
 	b := newBench(t)
-	_, a, stop := b.agent()
-	defer stop()
 	var got []byte
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got, _ = io.ReadAll(r.Body) }))
 	defer srv.Close()
@@ -82,21 +80,24 @@ func TestThroughTheProxy(t *testing.T) {
 	}
 	addr := srv.Listener.Addr().String()
 	proxy, went := venueProxy(t, secret)
-	use := func(password string) endpoints {
-		cfg := *a.cfg.Config
+	with := func(password string) (*Agent, endpoints, func()) {
+		cfg := *b.cfg
 		cfg.Cloud = config.Cloud{MQTT: addr, CA: ca, Proxy: "http://unit:" + password + "@" + proxy}
-		a.cfg.Config = &cfg
-		a.present.Store(&cfg)
+		b.cfg = &cfg
+		_, a, stop := b.agent()
 		ep, err := a.cloud.endpoints()
 		if err != nil {
 			t.Fatal(err)
 		}
-		return ep
+		return a, ep, stop
 	}
-	if _, err := a.cloud.reach(t.Context(), use(secret+"x")); err == nil || strings.Contains(err.Error(), secret) {
+	a, ep, stop := with(secret + "x")
+	if _, err := a.cloud.reach(t.Context(), ep); err == nil || strings.Contains(err.Error(), secret) {
 		t.Errorf("with a wrong password: %v", err)
 	}
-	ep := use(secret)
+	stop()
+	a, ep, stop = with(secret)
+	defer stop()
 	if found, err := a.cloud.reach(t.Context(), ep); err != nil {
 		t.Error(found, err)
 	}
