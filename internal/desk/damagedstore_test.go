@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fountain/agent/api"
+	"fountain/cloud/store"
 )
 
 // TestDamagedStore breaks what a stopped unit keeps and starts it again: a damaged segment is kept aside and told, pours
@@ -106,10 +107,11 @@ func TestDamagedStore(t *testing.T) {
 	if b, err = os.ReadFile(db); err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(b, []byte("schema1")) { // key and value of the table meta
+	schema := fmt.Sprint("schema", store.SchemaVersion()) // key and value of the table meta
+	if !bytes.Contains(b, []byte(schema)) {
 		t.Fatal("the cloud's database holds no schema")
 	}
-	if err := os.WriteFile(db, bytes.Replace(b, []byte("schema1"), []byte("schema9"), 1), 0o600); err != nil {
+	if err := os.WriteFile(db, bytes.Replace(b, []byte(schema), []byte("schema9"), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, cmd := range []string{"serve", "consumption export"} {
