@@ -4,13 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -29,30 +26,8 @@ import (
 	"fountain/sync/uplink"
 )
 
-// States of the link, as api.Cloud tells them.
-const (
-	cloudOff          = "off"
-	cloudProvisioning = "provisioning"
-	cloudConnecting   = "connecting"
-	cloudOnline       = "online"
-	cloudOffline      = "offline"
-	cloudLeft         = "decommissioned"
-)
-
 // Dialer opens the transport to the cloud.
 type Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
-
-// endpointsEvery is how often the endpoints file is looked at while it is missing or may have changed.
-const endpointsEvery = time.Second
-
-// endpoints is where the cloud is, resolved from the configuration and the endpoints file.
-type endpoints struct {
-	MQTT      string `json:"mqtt"`
-	CA        string `json:"ca"`
-	ClaimCert string `json:"claim_cert"`
-	ClaimKey  string `json:"claim_key"`
-	Template  string `json:"template"`
-}
 
 // cloud brings the unit's records up. Pours never wait for it.
 //
@@ -145,9 +120,6 @@ func (c *cloud) without(ctx context.Context) error {
 	}
 	return nil
 }
-
-// errMoved ends a session because the endpoints have changed.
-var errMoved = errors.New("the cloud's address has changed")
 
 // session finds the cloud, gets the identity if there is none, and keeps a link until the address changes.
 func (c *cloud) session(ctx context.Context) error {
@@ -337,75 +309,6 @@ func (c *cloud) uplinkConfig() uplink.Config {
 	}
 }
 
-// endpoints reads where the cloud is; CodeNotFound while the endpoints file is not there yet.
-func (c *cloud) endpoints() (endpoints, error) {
-	cfg := c.a.cfg.Config.Cloud
-	ep := endpoints{MQTT: c.a.present.Load().Cloud.MQTT, CA: cfg.CA, ClaimCert: cfg.ClaimCert, ClaimKey: cfg.ClaimKey, Template: cfg.Template}
-	if cfg.EndpointsFile != "" {
-		b, err := os.ReadFile(cfg.EndpointsFile)
-		if err != nil {
-			return ep, &problem.Problem{
-				Code: problem.CodeNotFound, Where: cfg.EndpointsFile, What: "the cloud has not written its endpoints yet",
-				Remedy: "start fountain-cloud, or correct cloud.endpoints_file", Retry: true,
-			}
-		}
-		var file endpoints
-		if err := json.Unmarshal(b, &file); err != nil {
-			return ep, &problem.Problem{Code: problem.CodeBadConfig, Where: cfg.EndpointsFile, What: fmt.Sprintf("this is no endpoints file: %v", err), Remedy: "name the endpoints.json of fountain-cloud serve in cloud.endpoints_file"}
-		}
-		for _, f := range []struct {
-			into *string
-			from string
-		}{{&ep.MQTT, file.MQTT}, {&ep.CA, file.CA}, {&ep.ClaimCert, file.ClaimCert}, {&ep.ClaimKey, file.ClaimKey}, {&ep.Template, file.Template}} {
-			if *f.into == "" {
-				*f.into = f.from
-			}
-		}
-	}
-	if ep.MQTT == "" && cfg.EndpointsFile != "" {
-		return ep, &problem.Problem{
-			Code: problem.CodeBadConfig, Where: cfg.EndpointsFile, What: "the endpoints file names no mqtt",
-			Remedy: "name the endpoints.json of fountain-cloud serve in cloud.endpoints_file, or set cloud.mqtt",
-		}
-	}
-	if ep.MQTT == "" {
-		return ep, &problem.Problem{
-			Code: problem.CodeBadConfig, Where: "cloud.mqtt", What: "no cloud is named", Remedy: "set cloud.mqtt or cloud.endpoints_file, or cloud.enabled: false",
-		}
-	}
-	return ep, nil
-}
-
-// addrs are the endpoints of the cloud, best first.
-func (e endpoints) addrs() ([]string, error) {
-	addrs, err := mqttlink.ParseAddrs(e.MQTT)
-	if err != nil {
-		return nil, &problem.Problem{Code: problem.CodeBadConfig, Where: "cloud.mqtt", What: err.Error(), Remedy: "write host:port, several with commas, best first"}
-	}
-	return addrs, nil
-}
-
-// watchMove ends the session when the cloud came back somewhere else.
-func (c *cloud) watchMove(ctx context.Context, end context.CancelCauseFunc) {
-	tick := time.NewTicker(endpointsEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		now, err := c.endpoints()
-		c.mu.Lock()
-		moved := err == nil && c.end != nil && now != c.at
-		c.mu.Unlock()
-		if moved {
-			end(errMoved)
-			return
-		}
-	}
-}
-
 // clock is what certificates are judged by: a unit without a battery-backed clock starts in the past, so the last time
 // that was known to be right is the least it can be.
 func (c *cloud) clock() time.Time {
@@ -416,99 +319,4 @@ func (c *cloud) clock() time.Time {
 		}
 	}
 	return now
-}
-
-func readRoots(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil // the system's
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return nil, &problem.Problem{Code: problem.CodeBadConfig, Where: file, What: fmt.Sprintf("cannot read the cloud's CA: %v", err), Remedy: "check cloud.ca"}
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(b) {
-		return nil, &problem.Problem{Code: problem.CodeBadConfig, Where: file, What: "the file holds no PEM certificate", Remedy: "check cloud.ca"}
-	}
-	return roots, nil
-}
-
-func (c *cloud) set(state string, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now.State = state
-	if err != nil {
-		if c.now.LastErr != err.Error() {
-			c.a.log.Warn("cloud", slog.String(logkey.State, state), slog.Any(logkey.Err, err))
-		}
-		c.now.LastErr = err.Error()
-	}
-	close(c.change)
-	c.change = make(chan struct{})
-}
-
-func (c *cloud) setLink(l *mqttlink.Link) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.link = l
-	close(c.change)
-	c.change = make(chan struct{})
-}
-
-// changed is closed at the next change of the link.
-func (c *cloud) changed() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.link != nil {
-		return c.link.Changed()
-	}
-	return c.change
-}
-
-func (c *cloud) status() api.Cloud {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.now
-	s.Certificate, s.ValidUntil = c.cert, nil
-	if !c.until.IsZero() {
-		until := c.until.UTC()
-		s.ValidUntil = &until
-	}
-	if c.link == nil {
-		return s
-	}
-	l := c.link.State()
-	s.Endpoint, s.Endpoints = l.Addr, l.Addrs
-	s.State = map[mqttlink.Phase]string{mqttlink.Connecting: cloudConnecting, mqttlink.Online: cloudOnline, mqttlink.Offline: cloudOffline}[l.Phase]
-	s.LastErr = l.LastErr
-	if l.Phase == mqttlink.Online {
-		s.LastErr = ""
-	}
-	return s
-}
-
-// confirmed notes that the cloud has confirmed records.
-func (c *cloud) confirmed() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.synced = time.Now()
-}
-
-// lastSync is when it last did; nil: not since the start.
-func (c *cloud) lastSync() *time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.synced.IsZero() {
-		return nil
-	}
-	at := c.synced.UTC()
-	return &at
-}
-
-func (c *cloud) online() bool { return c.status().State == cloudOnline }
-
-func (c *cloud) thing() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.name
 }

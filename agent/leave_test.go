@@ -1,0 +1,186 @@
+package agent
+
+import (
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"fountain/agent/alarm"
+	"fountain/agent/api"
+	"fountain/agent/machine"
+	"fountain/internal/problem"
+	"fountain/sync/wire"
+)
+
+// TestDecommission: refused while a pour is on the unit only; then the cloud takes the certificate away, the key is gone,
+// nothing pours, over a restart too; back in service only after the serial is released.
+func TestDecommission(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		desk := leaveDesk{v.a}
+		water := v.some("water.still", "", "")
+		c.down(true)
+		v.await("offline", time.Minute, func() bool { return !v.a.cloud.online() })
+		v.pour(water, 100_000)
+		for _, tc := range []struct {
+			in   api.Decommission
+			code string
+		}{
+			{api.Decommission{Person: "ada"}, problem.CodeUnsafe},
+			{api.Decommission{Person: "ada", KeepUnsent: true}, problem.CodeUnreachable},
+		} {
+			if _, err := desk.Leave(v.t.Context(), tc.in); problem.From(err).Code != tc.code {
+				t.Errorf("%+v: %v", tc.in, err)
+			}
+		}
+		c.down(false)
+		c.acknowledges(v, 1)
+		v.await("everything is sent", 5*time.Minute, func() bool { return v.a.cloud.online() && v.a.unsent() == 0 })
+		thing := v.thing()
+		if l, err := desk.Leave(v.t.Context(), api.Decommission{Person: "ada"}); err != nil || l.State != api.Leaves {
+			t.Fatal(l, err)
+		}
+		v.await("it has left", time.Minute, func() bool { return desk.State().State == api.Left })
+		if n, active := c.certificates(thing); n != 1 || active != "" {
+			t.Errorf("%d certificates, active %q", n, active)
+		}
+		if keys, _ := filepath.Glob(filepath.Join(v.a.cloud.dir(), "device*")); len(keys) > 0 {
+			t.Errorf("left: %v", keys)
+		}
+		c.forgive()
+		refused := func(v *virtual) {
+			t.Helper()
+			if _, err := v.start(water, 100_000); err == nil {
+				t.Error("a decommissioned unit pours")
+			}
+			if !v.a.board.Has(alarm.Decommissioned, "") || v.a.cloud.status().State != cloudLeft {
+				t.Errorf("%+v", v.a.cloud.status())
+			}
+		}
+		refused(v)
+		v.stop()
+		v = c.start()
+		desk = leaveDesk{v.a}
+		time.Sleep(10 * time.Minute)
+		refused(v)
+		if l := desk.State(); l.State != api.Left || l.Thing != thing || l.By != "ada" || v.a.cloud.status().Certificate != "" {
+			t.Errorf("after a restart: %+v %+v", l, v.a.cloud.status())
+		}
+		if l, err := desk.Return(v.t.Context(), api.Recommission{Person: "ada"}); err != nil || l.State != api.InService {
+			t.Fatal(l, err)
+		}
+		v.await("the claim is refused", 5*time.Minute, func() bool { return v.a.board.Has(alarm.NotProvisioned, "") })
+		if err := c.db.Release(v.t.Context(), v.a.serial); err != nil {
+			t.Fatal(err)
+		}
+		v.await("it is claimed again", 15*time.Minute, v.a.cloud.online)
+		v.pour(water, 100_000)
+		c.forgive()
+	})
+}
+
+// TestLeavingOutlivesTheProcess: a process that ends right after a person's word pours nothing when it comes back, tells
+// the cloud and wipes itself.
+func TestLeavingOutlivesTheProcess(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		thing := v.thing()
+		if l, err := (leaveDesk{v.a}).Leave(v.t.Context(), api.Decommission{Person: "ada"}); err != nil || l.State != api.Leaves {
+			t.Fatal(l, err)
+		}
+		v.stop()
+		if _, active := c.certificates(thing); active == "" {
+			t.Fatal("the cloud was told already: this shows nothing")
+		}
+		v = c.start()
+		if _, err := v.start(v.some("water.still", "", ""), 100_000); err == nil {
+			t.Error("a unit that leaves pours")
+		}
+		v.await("it has left", time.Minute, func() bool { return (leaveDesk{v.a}).State().State == api.Left })
+		if n, active := c.certificates(thing); n != 1 || active != "" {
+			t.Errorf("%d certificates, active %q", n, active)
+		}
+		if keys, err := filepath.Glob(filepath.Join(v.a.cloud.dir(), "device*")); err != nil || len(keys) > 0 {
+			t.Errorf("left: %v %v", keys, err)
+		}
+		c.forgive()
+	})
+}
+
+// TestJobDecommission: the job is reported before the identity is wiped.
+func TestJobDecommission(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		v.pour(v.some("water.still", "", ""), 100_000)
+		c.job(v.thing(), "bye", `{"v":1,"operation":"decommission"}`)
+		time.Sleep(time.Minute)
+		if (leaveDesk{v.a}).State().State != api.InService {
+			t.Error("it left before the pour was sent")
+		}
+		c.acknowledges(v, 1)
+		if status, details := v.jobEnds(c, "bye", 30*time.Minute); status != wire.JobSucceeded || details["unsent"] != "0" {
+			t.Errorf("%s %v", status, details)
+		}
+		v.await("it has left", time.Minute, func() bool { return (leaveDesk{v.a}).State().State == api.Left })
+		if c.seqs(v.a.store.Log()) != 1 {
+			t.Error("the pour was not sent first")
+		}
+		c.forgive()
+	})
+}
+
+// begins is a pour that has passed every look when it is called, and begins a minute later.
+func (v *virtual) begins(done *atomic.Bool) {
+	v.a.begins.Add(1)
+	time.AfterFunc(time.Minute, func() {
+		defer v.a.begins.Add(-1)
+		id, err := v.a.machine.Start(v.t.Context(), machine.StartRequest{Beverage: v.some("water.still", "", ""), TargetUL: 100_000, Source: wire.SourceService})
+		if err != nil {
+			v.t.Error(err)
+		}
+		v.leases.Go(func() {
+			for v.a.machine.Beat(id) == nil {
+				time.Sleep(api.BeatEvery)
+			}
+		})
+		done.Store(true)
+	})
+}
+
+// TestLeavingWaitsForWhatBegins: a pour that is about to begin when the unit is taken out of service comes to the cloud
+// first; nothing begins any more while that is made sure of.
+func TestLeavingWaitsForWhatBegins(t *testing.T) {
+	t.Run("job", func(t *testing.T) {
+		onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+			var began atomic.Bool
+			v.begins(&began)
+			c.job(v.thing(), "bye", `{"v":1,"operation":"decommission"}`)
+			v.await("it is held back", time.Minute, v.a.leaving.Load)
+			if _, err := v.start(v.some("water.still", "", ""), 100_000); !refusedAs(err, problem.CodeUnavailable) {
+				t.Errorf("another pour: %v", err)
+			}
+			v.await("the pour is recorded", 2*time.Minute, func() bool { return began.Load() && !v.a.machine.Busy() })
+			time.Sleep(10 * time.Second)
+			if l := (leaveDesk{v.a}).State(); l.State != api.InService || l.Unsent != 1 {
+				t.Errorf("%+v with a pour that is not sent", l)
+			}
+			v.pour(v.some("water.still", "", ""), 100_000) // while it waits, guests are served
+			c.acknowledges(v, 2)
+			if status, details := v.jobEnds(c, "bye", 30*time.Minute); status != wire.JobSucceeded || details["unsent"] != "0" {
+				t.Errorf("%s %v", status, details)
+			}
+			v.await("it has left", time.Minute, func() bool { return (leaveDesk{v.a}).State().State == api.Left })
+			c.forgive()
+		})
+	})
+	t.Run("person", func(t *testing.T) {
+		onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+			var began atomic.Bool
+			v.begins(&began)
+			desk := leaveDesk{v.a}
+			if l, err := desk.Leave(v.t.Context(), api.Decommission{Person: "ada"}); !refusedAs(err, problem.CodeBusy) || l.State != api.InService || !began.Load() {
+				t.Errorf("%+v %v, begun %v", l, err, began.Load())
+			}
+			v.await("the pour is recorded", time.Minute, func() bool { return !v.a.machine.Busy() })
+			v.pour(v.some("water.still", "", ""), 100_000) // nothing is held back any more
+		})
+	})
+}
