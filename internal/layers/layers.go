@@ -39,6 +39,7 @@ var levels = map[string]int{
 	"hal/sim/lines":   4, // the plant behind real kernel lines (gpio-sim, CUSE), for the emulator only
 	"hal/sim/panel":   4, // the plant's HTTP, apart from hal/sim so that the guard links none
 	"agent/apiserver": 4,
+	"sync/bareunit":   4, // a unit without its machine, put together of the packages of sync
 	"touchui/…":       4,
 
 	"agent":   5,
@@ -97,6 +98,9 @@ var owners = map[string][]string{
 	"github.com/hanwen/go-fuse/":           {"internal/crash"},                                            // the disk whose power is cut
 	"fyne.io/fyne/v2/app":                  {},                                                            // would need cgo
 }
+
+// forTests are the packages that only tests import, and each other: so no command can link them.
+var forTests = []string{"cloud/awsiot/awsiottest", "cloud/store/postgrestest", "hal/haltest", "internal/golden", "sync/bareunit"}
 
 // testOnly lists edges that tests may have besides: the second table.
 var testOnly = []edge{

@@ -74,6 +74,8 @@ func TestRulesBite(t *testing.T) {
 		{"touchui/kiosk", "fyne.io/fyne/v2/app"},
 		{"agent/machine", "fountain/agent/apiserver"},
 		{"agent/nowhere", "fountain/hal"},
+		{"cmd/fountain-cloud", "fountain/cloud/awsiot/awsiottest"},
+		{"agent", "fountain/sync/bareunit"},
 	} {
 		if len(check(tc.from, []string{tc.to}, false)) == 0 {
 			t.Errorf("%s may import %s", tc.from, tc.to)
@@ -101,6 +103,8 @@ func check(from string, imports []string, test bool) (complaints []string) {
 		switch {
 		case !ok:
 			complaints = append(complaints, to+" has no level: add it to the table")
+		case !test && slices.Contains(forTests, to) && !slices.Contains(forTests, from):
+			complaints = append(complaints, from+" must not import "+to+": it is for tests")
 		case hasEdge(never, from, to) && !hasEdge(except, from, to):
 			complaints = append(complaints, from+" must not import "+to+": "+reason(never, from, to))
 		case tl > fl || tl == fl && !hasEdge(sameLevel, from, to):
