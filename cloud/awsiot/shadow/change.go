@@ -8,8 +8,9 @@ import (
 	"fountain/sync/wire"
 )
 
-// maxShadowDepth is how deep a section may nest (sources disagree between 5 and 8, spec/awsiot.md 14).
-const maxShadowDepth = 8
+// maxShadowDepth is how deep a section may nest, itself counted: the guide's error message names it, while the quota
+// pages have said 5 and 8.
+const maxShadowDepth = 6
 
 // The wordings of refusals are those of the guide's list of shadow error messages.
 

@@ -59,12 +59,11 @@ func (d *shadowDoc) clone() *shadowDoc {
 	return c
 }
 
-// apply changes the document. It returns the metadata of the request's fields.
-func (d *shadowDoc) apply(c *change, now int64) (map[string]any, *wire.ShadowError) {
+// apply changes the document.
+func (d *shadowDoc) apply(c *change, now int64) *wire.ShadowError {
 	if c.version != nil && *c.version != d.Version {
-		return nil, refuse(wire.ShadowConflict, c.token, "Version conflict")
+		return refuse(wire.ShadowConflict, c.token, "Version conflict")
 	}
-	meta := map[string]any{}
 	for name, patch := range c.sections {
 		if patch == nil {
 			delete(d.State, name)
@@ -74,7 +73,7 @@ func (d *shadowDoc) apply(c *change, now int64) (map[string]any, *wire.ShadowErr
 		if d.State[name] == nil {
 			d.State[name], d.Meta[name] = map[string]any{}, map[string]any{}
 		}
-		meta[name] = merge(d.State[name], d.Meta[name], patch, now)
+		merge(d.State[name], d.Meta[name], patch, now)
 		if len(d.State[name]) == 0 {
 			delete(d.State, name)
 			delete(d.Meta, name)
@@ -85,43 +84,39 @@ func (d *shadowDoc) apply(c *change, now int64) (map[string]any, *wire.ShadowErr
 		size += len(mustJSON(sec))
 	}
 	if size > wire.MaxShadowState {
-		return nil, refuse(413, c.token, "Json document too large. Size is %d, max allowed: %d", size, wire.MaxShadowState)
+		return refuse(413, c.token, "Json document too large. Size is %d, max allowed: %d", size, wire.MaxShadowState)
 	}
 	d.Version++
 	d.Stamp, d.exists = now, true
-	return meta, nil
+	return nil
 }
 
-// merge puts patch into state key by key and returns the stamps of the keys it touched.
-func merge(state, meta, patch map[string]any, now int64) map[string]any {
-	touched := map[string]any{}
+// merge puts patch into state key by key. A new object of nulls only is nothing, as with AWS's own shadow manager.
+func merge(state, meta, patch map[string]any, now int64) {
 	for k, v := range patch {
-		switch v := v.(type) {
-		case nil:
+		object, isObject := v.(map[string]any)
+		switch {
+		case v == nil:
 			delete(state, k)
 			delete(meta, k)
-			touched[k] = stamp(nil, now)
-		case map[string]any:
-			sub, ok := state[k].(map[string]any)
-			if !ok {
-				sub = map[string]any{}
-				state[k], meta[k] = sub, map[string]any{}
+		case isObject:
+			sub, there := state[k].(map[string]any)
+			subMeta, _ := meta[k].(map[string]any)
+			if !there {
+				sub, subMeta = map[string]any{}, map[string]any{}
 			}
-			subMeta, ok := meta[k].(map[string]any)
-			if !ok {
-				subMeta = map[string]any{}
-				meta[k] = subMeta
+			merge(sub, subMeta, object, now)
+			if state[k], meta[k] = sub, subMeta; !there && len(sub) == 0 && len(object) > 0 {
+				delete(state, k)
+				delete(meta, k)
 			}
-			touched[k] = merge(sub, subMeta, v, now)
 		default:
 			state[k], meta[k] = v, stamp(v, now)
-			touched[k] = stamp(v, now)
 		}
 	}
-	return touched
 }
 
-// stamp makes the metadata of a new value: a stamp for each leaf, in lists too.
+// stamp makes the metadata of a request's value: a stamp for each leaf, nulls and what is in lists too.
 func stamp(v any, now int64) any {
 	switch v := v.(type) {
 	case []any:
@@ -130,7 +125,7 @@ func stamp(v any, now int64) any {
 			out[i] = stamp(v[i], now)
 		}
 		return out
-	case map[string]any: // in a list
+	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k := range v {
 			out[k] = stamp(v[k], now)

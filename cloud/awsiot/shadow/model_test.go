@@ -32,11 +32,16 @@ func (f flat) merge(path string, patch map[string]any) {
 		case nil:
 			f.drop(p)
 		case map[string]any:
-			if f[p] != objectMark {
+			fresh := f[p] != objectMark
+			if fresh {
 				f.drop(p)
 				f[p] = objectMark
 			}
+			before := len(f)
 			f.merge(p, v)
+			if fresh && len(f) == before && len(v) > 0 { // of nulls only
+				f.drop(p)
+			}
 		default:
 			f.drop(p)
 			f[p] = string(mustJSON(v))
@@ -115,7 +120,7 @@ func TestModel(t *testing.T) {
 			}
 			before := d
 			d = d.clone()
-			if _, refusal := d.apply(c, int64(i+1)); refusal != nil {
+			if refusal := d.apply(c, int64(i+1)); refusal != nil {
 				t.Fatal(refusal)
 			}
 			if d.Version != before.Version+1 || before.Stamp != int64(i) {
@@ -143,7 +148,7 @@ func TestModel(t *testing.T) {
 		if refusal != nil {
 			t.Fatal(refusal)
 		}
-		if _, refusal := d.apply(c, 99); refusal != nil {
+		if refusal := d.apply(c, 99); refusal != nil {
 			t.Fatal(refusal)
 		}
 		if left, _ := d.delta(); left != nil {

@@ -103,7 +103,7 @@ func (s *Service) request(ctx context.Context, t wire.ShadowTopic, payload []byt
 		return answer, err
 	}
 	_, token, refusal := parseBody(payload, true)
-	if refusal != nil {
+	if refusal != nil && t.Op != wire.ShadowDelete { // what a delete holds is ignored
 		return nil, refusal
 	}
 	d, err := s.load(ctx, t.Thing, t.Name)
@@ -157,15 +157,14 @@ func (s *Service) change(ctx context.Context, thing, name string, payload []byte
 	}
 	d := before.clone()
 	now := time.Now().Unix()
-	meta, refusal := d.apply(c, now)
-	if refusal != nil {
+	if refusal := d.apply(c, now); refusal != nil {
 		return 0, nil, refusal
 	}
 	if err := s.store.PutShadow(ctx, thing, name, store.Shadow{Doc: mustJSON(d), Version: d.Version}); err != nil {
 		return 0, nil, fmt.Errorf("store shadow: %w", err)
 	}
 	path := wire.Shadow(thing, name)
-	answer = mustJSON(withToken(map[string]any{"state": c.state, "metadata": meta, "version": d.Version, "timestamp": now}, c.token))
+	answer = mustJSON(withToken(map[string]any{"state": c.state, "metadata": stamp(c.state, now), "version": d.Version, "timestamp": now}, c.token))
 	s.publish(path.Accepted(wire.ShadowUpdate), answer)
 	if diff, stamps := d.delta(); diff != nil {
 		s.publish(path.Delta(), mustJSON(withToken(map[string]any{

@@ -109,12 +109,17 @@ func TestUpdateTellsAcceptedDeltaAndDocuments(t *testing.T) {
 		if x := cmp.Diff([]string{"name/config/update/accepted", "name/config/update/documents"}, topics(got)); x != "" {
 			t.Fatal(x)
 		}
-		if x := cmp.Diff(obj(fmt.Sprintf(`{"state":{"desired":null,"reported":{"d":null}},"metadata":{"reported":{"d":{"timestamp":%d}}},"version":2,"timestamp":%[1]d}`, now+1)), got[0].body); x != "" {
+		if x := cmp.Diff(obj(fmt.Sprintf(`{"state":{"desired":null,"reported":{"d":null}},"metadata":{"desired":{"timestamp":%[1]d},"reported":{"d":{"timestamp":%[1]d}}},"version":2,"timestamp":%[1]d}`, now+1)), got[0].body); x != "" {
 			t.Error(x)
 		}
 		got = r.send(p.Request("get"), `{"clientToken":"t2"}`)
 		if x := cmp.Diff([]message{{p.Accepted("get"), obj(fmt.Sprintf(`{"state":{"reported":{"a":1}},"metadata":{"reported":{"a":%s}},"version":2,"timestamp":%d,"clientToken":"t2"}`, stamp, now+1))}},
 			got, cmp.AllowUnexported(message{})); x != "" {
+			t.Error(x)
+		}
+		// As AWS answered in August 2025.
+		got = r.send(p.Request("update"), `{"state":null}`)
+		if x := cmp.Diff(obj(fmt.Sprintf(`{"state":null,"metadata":{"timestamp":%d},"version":3,"timestamp":%[1]d}`, now+1)), got[0].body); x != "" {
 			t.Error(x)
 		}
 	})
@@ -155,7 +160,7 @@ func TestRefusals(t *testing.T) {
 			{"version is a text", "", "update", `{"state":{},"version":"1","clientToken":"t"}`, 400, "Invalid version", false},
 			{"long token", "", "update", `{"state":{},"clientToken":"` + long + `"}`, 400, "Invalid clientToken", true},
 			{"long token of get", "", "get", `{"clientToken":"` + long + `"}`, 400, "Invalid clientToken", true},
-			{"too deep", "", "update", `{"clientToken":"t","state":{"desired":` + strings.Repeat(`{"a":`, 9) + "1" + strings.Repeat("}", 9) + "}}", 400, "JSON contains too many levels of nesting; maximum is 8", false},
+			{"too deep", "", "update", `{"clientToken":"t","state":{"desired":` + strings.Repeat(`{"a":`, 7) + "1" + strings.Repeat("}", 7) + "}}", 400, "JSON contains too many levels of nesting; maximum is 6", false},
 			{"null in a list", "", "update", `{"clientToken":"t","state":{"desired":{"a":[1,null]}}}`, 400, "Invalid JSON: an array holds null", false},
 			{"another version", "", "update", `{"clientToken":"t","state":{},"version":5}`, 409, "Version conflict", false},
 			{"too large", "", "update", `{"clientToken":"t","state":{"desired":{"b":"` + strings.Repeat("x", 8192) + `"}}}`, 413, "Json document too large. Size is 8206, max allowed: 8192", false},
