@@ -80,8 +80,8 @@ func (e *Engine) Ingest(ctx context.Context, topic, clientID string, payload []b
 		return false, nil
 	}
 	r := e.Rules[name]
-	if r == nil { // as on AWS the unit is told nothing
-		e.Log.Warn("there is no such rule", logkey.Rule, name, logkey.Thing, clientID)
+	if r == nil || r.Disabled { // as on AWS the unit is told nothing
+		e.Log.Warn("there is no such active rule", logkey.Rule, name, logkey.Thing, clientID)
 		if len(e.Counts()) < maxUnknown {
 			e.count(name, func(c *Counts) { c.RuleNotFound++ })
 		}
@@ -126,19 +126,19 @@ func (e *Engine) run(ctx context.Context, r *Rule, topic string, in RuleInput) e
 	if errors.Is(err, ErrNoMatch) {
 		return nil
 	}
-	var failures []failure
-	if err != nil {
+	if err != nil { // AWS logs and counts it and lets the message go: error actions are for actions that fail
 		e.count(r.Name, func(c *Counts) { c.ParseError++ })
-		failures = append(failures, failure{Action: "SQL", Message: err.Error()})
-	} else {
-		for i := range r.Actions {
-			if f := e.send(ctx, &r.Actions[i], in, result, false); f != nil {
-				failures = append(failures, *f)
-				e.count(r.Name, func(c *Counts) { c.Failure++ })
-				continue
-			}
-			e.count(r.Name, func(c *Counts) { c.Success++ })
+		e.Log.Warn("rule failed", logkey.Rule, r.Name, logkey.Topic, topic, logkey.Thing, in.ClientID, logkey.Err, err)
+		return nil
+	}
+	var failures []failure
+	for i := range r.Actions {
+		if f := e.send(ctx, &r.Actions[i], in, result, false); f != nil {
+			failures = append(failures, *f)
+			e.count(r.Name, func(c *Counts) { c.Failure++ })
+			continue
 		}
+		e.count(r.Name, func(c *Counts) { c.Success++ })
 	}
 	if len(failures) == 0 {
 		return nil
@@ -149,9 +149,6 @@ func (e *Engine) run(ctx context.Context, r *Rule, topic string, in RuleInput) e
 	e.Log.Warn("rule failed", logkey.Rule, r.Name, logkey.Topic, topic, logkey.Thing, in.ClientID,
 		logkey.Action, failures[0].Action, logkey.Err, failures[0].Message)
 	if r.ErrorAction == nil {
-		if err != nil { // AWS counts it and lets it go
-			return nil
-		}
 		return fmt.Errorf("rule %s: %s: %s", r.Name, failures[0].Action, failures[0].Message)
 	}
 	body := encode(map[string]any{

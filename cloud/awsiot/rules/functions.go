@@ -72,7 +72,7 @@ var functions = map[string]*function{
 		return withText(a[0], func(s string) any { return strings.ToUpper(s) })
 	}},
 	"trim": {least: 1, most: 1, call: func(_ *message, a []any) any {
-		return withText(a[0], func(s string) any { return strings.Trim(s, " ") })
+		return withText(a[0], func(s string) any { return strings.TrimSpace(s) })
 	}},
 	"startswith": {least: 2, most: 2, call: withTexts(func(s []string) any { return strings.HasPrefix(s[0], s[1]) })},
 	"endswith":   {least: 2, most: 2, call: withTexts(func(s []string) any { return strings.HasSuffix(s[0], s[1]) })},
@@ -173,7 +173,9 @@ func decode(_ *message, args []any) any {
 func get(_ *message, args []any) any {
 	switch of := args[0].(type) {
 	case map[string]any:
-		return withText(args[1], func(key string) any { return member(of, key) })
+		if key, ok := args[1].(string); ok { // nothing is converted
+			return member(of, key)
+		}
 	case []any:
 		if n, ok := integer(args[1]); ok && n.IsInt64() && n.Sign() >= 0 && n.Int64() < int64(len(of)) {
 			return of[n.Int64()]

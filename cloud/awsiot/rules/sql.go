@@ -2,8 +2,8 @@
 // packages only.
 //
 //	message ──► Engine ──► Query.Run ──result──► actions: a queue, or published again
-//	                           └──error────┬──► error action, with AWS's payload
-//	                        action fails ──┘
+//	                           │                   └──fails──► error action, with AWS's payload
+//	                           └──error──► logged and counted
 //
 // A Query never changes; the Engine owns nothing but its counters.
 package rules
