@@ -239,45 +239,43 @@ func args(v any, n int) ([]any, error) {
 	return l, nil
 }
 
-func fnJoin(s scope, arg any) (any, error) {
+// textAnd takes two arguments, of which the first is a text.
+func (s scope) textAnd(arg any) (first string, second any, err error) {
 	a, err := args(arg, 2)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	sep, err := s.text(a[0])
+	first, err = s.text(a[0])
+	return first, a[1], err
+}
+
+func fnJoin(s scope, arg any) (any, error) {
+	sep, list, err := s.textAnd(arg)
 	if err != nil {
 		return nil, err
 	}
-	l, err := s.list(a[1])
+	l, err := s.list(list)
 	return strings.Join(l, sep), err
 }
 
 func fnSplit(s scope, arg any) (any, error) {
-	a, err := args(arg, 2)
+	sep, text, err := s.textAnd(arg)
 	if err != nil {
 		return nil, err
 	}
-	sep, err := s.text(a[0])
-	if err != nil {
-		return nil, err
-	}
-	t, err := s.text(a[1])
 	if sep == "" {
 		return nil, errArguments
 	}
+	t, err := s.text(text)
 	return strings.Split(t, sep), err
 }
 
 func fnSelect(s scope, arg any) (any, error) {
-	a, err := args(arg, 2)
+	at, list, err := s.textAnd(arg)
 	if err != nil {
 		return nil, err
 	}
-	at, err := s.text(a[0])
-	if err != nil {
-		return nil, err
-	}
-	l, err := s.list(a[1])
+	l, err := s.list(list)
 	if err != nil {
 		return nil, err
 	}
@@ -322,6 +320,16 @@ func fnSub(s scope, arg any) (any, error) {
 	default:
 		return nil, errArguments
 	}
+	return Sub(text, func(name string) (string, error) {
+		if x, own := vars[name]; own {
+			return s.text(x)
+		}
+		return s.text(map[string]any{"Ref": name})
+	})
+}
+
+// Sub replaces each ${name} of a text as Fn::Sub does, here and in CloudFormation; ${!name} stays as ${name}.
+func Sub(text string, value func(name string) (string, error)) (string, error) {
 	var out strings.Builder
 	for {
 		before, rest, ok := strings.Cut(text, "${")
@@ -331,22 +339,16 @@ func fnSub(s scope, arg any) (any, error) {
 		}
 		name, after, ok := strings.Cut(rest, "}")
 		if !ok {
-			return nil, errArguments
+			return "", fmt.Errorf("${%s is not closed", rest)
 		}
 		text = after
 		if literal, ok := strings.CutPrefix(name, "!"); ok {
 			out.WriteString("${" + literal + "}")
 			continue
 		}
-		var v string
-		var err error
-		if x, own := vars[name]; own {
-			v, err = s.text(x)
-		} else {
-			v, err = s.text(map[string]any{"Ref": name})
-		}
+		v, err := value(name)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		out.WriteString(v)
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"fountain/cloud/awsiot/provision"
 )
 
 // functions that make a value; others stand in Conditions.
@@ -286,31 +288,12 @@ func (r *resolver) sub(n *yaml.Node, args []*yaml.Node) (string, error) {
 			own[k.Value] = text
 		}
 	}
-	var b strings.Builder
-	for {
-		before, rest, ok := strings.Cut(s, "${")
-		b.WriteString(before)
-		if !ok {
-			return b.String(), nil
+	return provision.Sub(s, func(name string) (string, error) {
+		if v, ok := own[name]; ok {
+			return v, nil
 		}
-		name, after, ok := strings.Cut(rest, "}")
-		if !ok {
-			return "", fmt.Errorf("${%s is not closed", rest)
-		}
-		s = after
-		if literal, ok := strings.CutPrefix(name, "!"); ok {
-			b.WriteString("${" + literal + "}")
-			continue
-		}
-		v, ok := own[name]
-		if !ok {
-			var err error
-			if v, err = r.variable(name, n.Line); err != nil {
-				return "", err
-			}
-		}
-		b.WriteString(v)
-	}
+		return r.variable(name, n.Line)
+	})
 }
 
 func (r *resolver) variable(name string, line int) (string, error) {
