@@ -19,6 +19,7 @@ import (
 
 	"fountain/cloud/awsiot"
 	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/store"
 	"fountain/deploy"
@@ -90,7 +91,7 @@ func TestHandshakeRefused(t *testing.T) {
 	c.listen() // on a net.Pipe both sides would wait for the other to read: the alert and the first packet
 	other := newCloud(t)
 	claim := c.claimant("pending")
-	pending, _ := claim.certificate(newKey(t))
+	pending, _ := claim.certificate(awsiottest.Key(t))
 	thing, released := c.provision("F0003")
 	if err := c.db.Release(t.Context(), "F0003"); err != nil {
 		t.Fatal(err)
@@ -290,7 +291,7 @@ func TestClaimRules(t *testing.T) {
 		return e
 	}
 	claim := c.claimant("a")
-	key := newKey(t)
+	key := awsiottest.Key(t)
 	first, token := claim.certificate(key)
 	if _, err := c.tryDial("fountain-"+serial, first); err == nil {
 		t.Fatal("connected with a pending certificate")
@@ -303,7 +304,7 @@ func TestClaimRules(t *testing.T) {
 	}
 
 	// The unit stopped before its first connection and lost what it had: it may claim again, the old identity dies.
-	second, token := claim.certificate(newKey(t))
+	second, token := claim.certificate(awsiottest.Key(t))
 	if err := register(claim, token); err != nil {
 		t.Fatalf("claim again before the first connection: %v", err)
 	}
@@ -316,7 +317,7 @@ func TestClaimRules(t *testing.T) {
 	}
 
 	// Now it is taken.
-	_, token = claim.certificate(newKey(t))
+	_, token = claim.certificate(awsiottest.Key(t))
 	if e := claim.refused(token, serial); e.Code != wire.ProvisionAccessDenied || e.Status != 403 {
 		t.Fatalf("claimed twice: %v", e)
 	}
@@ -330,7 +331,7 @@ func TestClaimRules(t *testing.T) {
 	if err := c.db.Release(t.Context(), serial); err != nil {
 		t.Fatal(err)
 	}
-	_, token = claim.certificate(newKey(t))
+	_, token = claim.certificate(awsiottest.Key(t))
 	if err := register(claim, token); err != nil {
 		t.Fatalf("claim after release: %v", err)
 	}
@@ -349,7 +350,7 @@ func TestProvisioningRefusals(t *testing.T) {
 	if e := cl.refused("made up", "F1"); e.Code != wire.ProvisionInvalidToken {
 		t.Fatal(e)
 	}
-	_, token := cl.certificate(newKey(t))
+	_, token := cl.certificate(awsiottest.Key(t))
 	if e := cl.refused(token, "bad serial!"); e.Code != wire.ProvisionBadRequest {
 		t.Fatal(e)
 	}
@@ -358,7 +359,7 @@ func TestProvisioningRefusals(t *testing.T) {
 		t.Fatalf("%v %v", e, err)
 	}
 	// An hour later the certificate is dead.
-	cert, token := cl.certificate(newKey(t))
+	cert, token := cl.certificate(awsiottest.Key(t))
 	expire(t, c.db, cert)
 	if e := cl.refused(token, "F2"); e.Code != wire.ProvisionInvalidToken {
 		t.Fatal(e)
@@ -369,8 +370,8 @@ func TestProvisioningRefusals(t *testing.T) {
 func TestAnswersArePrivate(t *testing.T) {
 	c := newCloud(t)
 	a, b := c.claimant("one"), c.claimant("two")
-	a.certificate(newKey(t))
-	b.certificate(newKey(t))
+	a.certificate(awsiottest.Key(t))
+	b.certificate(awsiottest.Key(t))
 	if len(a.in)+len(b.in) != 0 {
 		t.Fatal("an answer went to the other claimant")
 	}
@@ -414,7 +415,7 @@ func expire(t *testing.T, db *store.SQLite, cert tls.Certificate) {
 // TestTypoInTopic: a policy that loads but names the wrong topic is found by the first message.
 func TestTypoInTopic(t *testing.T) {
 	text := bytes.Replace(deploy.DeviceTemplate, []byte("fountain_consumption/c/$"), []byte("fountain_consumtion/c/$"), 1)
-	stack, err := stack.Load(text, "device.yaml", stack.Location{Parameters: parameters})
+	stack, err := stack.Load(text, "device.yaml", awsiottest.Location())
 	if err != nil {
 		t.Fatal(err)
 	}

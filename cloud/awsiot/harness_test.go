@@ -3,17 +3,13 @@ package awsiot_test
 import (
 	"context"
 	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"log/slog"
 	"net"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -23,15 +19,14 @@ import (
 
 	"fountain/cloud/awsiot"
 	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/awsiottest"
+	"fountain/cloud/awsiot/policy"
 	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/store"
-	"fountain/deploy"
 	"fountain/sync/wire"
 )
 
 const patience = 5 * time.Second
-
-var parameters = map[string]string{"PreProvisioningHookArn": "arn:aws:lambda:us-east-1:123456789012:function:claim"}
 
 // cloud is a broker with its store, for tests.
 type cloud struct {
@@ -40,7 +35,7 @@ type cloud struct {
 	db     *store.SQLite
 	auth   *authority.Authority
 	broker *awsiot.Core
-	cfg    awsiot.Config
+	local  *awsiottest.Cloud
 	queue  chan awsiot.QueueMessage
 	seen   chan awsiot.Presence
 
@@ -52,66 +47,52 @@ type cloud struct {
 
 func newCloud(t *testing.T, change ...func(*awsiot.Config)) *cloud {
 	t.Helper()
-	c := &cloud{t: t, dir: t.TempDir(), queue: make(chan awsiot.QueueMessage, 1000), seen: make(chan awsiot.Presence, 100)}
-	stack, err := stack.Load(deploy.DeviceTemplate, deploy.DeviceTemplateName, stack.Location{Parameters: parameters})
-	if err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	local := awsiottest.Open(t, dir)
+	c := &cloud{
+		t: t, dir: dir, db: local.Store, auth: local.Authority, local: local,
+		queue: make(chan awsiot.QueueMessage, 1000), seen: make(chan awsiot.Presence, 100),
 	}
-	if c.db, err = store.OpenSQLite(t.Context(), filepath.Join(c.dir, "cloud.db")); err != nil {
-		t.Fatal(err)
+	cfg := &local.Config
+	cfg.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	cfg.ConnectBurst = 1000 // tests connect as fast as they can
+	cfg.Deliver = func(ctx context.Context, m awsiot.QueueMessage) error {
+		select {
+		case c.queue <- m:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	if c.auth, err = authority.Open(c.dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.auth.EnsureClaim(t.Context(), c.dir, stack.ClaimPolicy, c.db); err != nil {
-		t.Fatal(err)
-	}
-	cfg := awsiot.Config{
-		Stack: stack, Authority: c.auth, Store: c.db, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		ConnectBurst: 1000, // tests connect as fast as they can
-		Deliver: func(ctx context.Context, m awsiot.QueueMessage) error {
-			select {
-			case c.queue <- m:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		},
-		OnPresence: func(p awsiot.Presence) { c.seen <- p },
-		OnDenied: func(id, reason string) {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.denied = append(c.denied, id+" "+reason)
-		},
+	cfg.OnPresence = func(p awsiot.Presence) { c.seen <- p }
+	cfg.OnDenied = func(id, reason string) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.denied = append(c.denied, id+" "+reason)
 	}
 	for _, f := range change {
-		f(&cfg)
+		f(cfg)
 	}
-	if c.broker, err = awsiot.New(cfg); err != nil {
-		t.Fatal(err)
-	}
-	c.cfg = cfg
-	t.Cleanup(func() {
-		if err := errors.Join(c.broker.Close(), c.db.Close()); err != nil {
-			t.Error(err)
-		}
-	})
+	c.broker = local.Start()
 	return c
 }
 
-func (c *cloud) listen() {
-	c.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// newOpenCloud has a stack in which the claim certificate may do everything.
+func newOpenCloud(t *testing.T, s *stack.Stack) *cloud {
+	t.Helper()
+	open, err := policy.ParseJSON("open", []byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}`))
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
-	c.addr = l.Addr().String()
-	go func() {
-		if err := c.broker.Serve(l); err != nil {
-			c.t.Error(err)
-		}
-	}()
+	s.Policies[open.Name] = open
+	c := newCloud(t, func(cfg *awsiot.Config) { cfg.Stack = s })
+	if err := c.auth.EnsureClaim(t.Context(), c.dir, open.Name, c.db); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
+
+func (c *cloud) listen() { c.addr = awsiottest.Listen(c.t, c.broker.Serve) }
 
 func (c *cloud) denials() string {
 	c.mu.Lock()
@@ -121,7 +102,7 @@ func (c *cloud) denials() string {
 
 func (c *cloud) claim() tls.Certificate {
 	c.t.Helper()
-	cert, err := tls.LoadX509KeyPair(filepath.Join(c.dir, authority.FileClaimCert), filepath.Join(c.dir, authority.FileClaimKey))
+	cert, err := tls.LoadX509KeyPair(c.local.ClaimCert, c.local.ClaimKey)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -129,9 +110,7 @@ func (c *cloud) claim() tls.Certificate {
 }
 
 func (c *cloud) clientTLS(cert tls.Certificate) *tls.Config {
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(c.auth.PEM())
-	return &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}, ServerName: "localhost", NextProtos: []string{"x-amzn-mqtt-ca"}}
+	return &tls.Config{RootCAs: c.auth.Pool(), Certificates: []tls.Certificate{cert}, ServerName: "localhost", NextProtos: []string{"x-amzn-mqtt-ca"}}
 }
 
 // client is a paho client over an in-memory connection.
@@ -252,28 +231,10 @@ func (cl *client) hangsUp() {
 	}
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func csr(t *testing.T, key *ecdsa.PrivateKey) string {
-	t.Helper()
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
-}
-
 // certificate asks for a certificate over a claim connection.
 func (cl *client) certificate(key *ecdsa.PrivateKey) (tls.Certificate, string) {
 	cl.t.Helper()
-	cl.pub(wire.TopicCreateFromCSR, wire.CreateFromCSR{CSR: csr(cl.t, key)})
+	cl.pub(wire.TopicCreateFromCSR, wire.CreateFromCSR{CSR: awsiottest.Request(cl.t, key)})
 	got, err := wire.DecodeCertificate(cl.expect(wire.Accepted(wire.TopicCreateFromCSR)))
 	if err != nil {
 		cl.t.Fatal(err)
@@ -282,7 +243,7 @@ func (cl *client) certificate(key *ecdsa.PrivateKey) (tls.Certificate, string) {
 	return tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: key}, got.Token
 }
 
-const template = "fountain-unit"
+const template = awsiottest.Template
 
 // claimant is a connection with the claim certificate, subscribed to every answer.
 func (c *cloud) claimant(name string) *client {
@@ -298,7 +259,7 @@ func (c *cloud) provision(serial string) (string, tls.Certificate) {
 	c.t.Helper()
 	cl := c.claimant(serial)
 	defer cl.Disconnect(0)
-	cert, token := cl.certificate(newKey(c.t))
+	cert, token := cl.certificate(awsiottest.Key(c.t))
 	cl.pub(wire.TopicProvision(template), wire.RegisterThing{Token: token, Parameters: map[string]string{"SerialNumber": serial}})
 	got, err := wire.DecodeRegisteredThing(cl.expect(wire.Accepted(wire.TopicProvision(template))))
 	if err != nil {

@@ -12,10 +12,9 @@ import (
 	"time"
 
 	"fountain/cloud/awsiot"
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/cloud/awsiot/jobs"
 	"fountain/cloud/awsiot/objects"
-	"fountain/cloud/awsiot/policy"
-	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/store"
 	"fountain/sync/wire"
 )
@@ -112,15 +111,7 @@ func TestUnitDoesAJob(t *testing.T) {
 
 // TestJobAnswersAreForTheAsker: whoever else listens to the topics of a thing's jobs sees the notifications only.
 func TestJobAnswersAreForTheAsker(t *testing.T) {
-	open, err := policy.ParseJSON("open", []byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &stack.Stack{ARN: "arn:aws:iot:us-east-1:123456789012:", ClaimPolicy: open.Name, Policies: map[string]*policy.Policy{open.Name: open}}
-	c := newCloud(t, func(cfg *awsiot.Config) { cfg.Stack = s })
-	if err := c.auth.EnsureClaim(t.Context(), c.dir, s.ClaimPolicy, c.db); err != nil {
-		t.Fatal(err)
-	}
+	c := newOpenCloud(t, awsiottest.Stack(t))
 	if err := c.db.CreateThing(t.Context(), store.Thing{Name: "u1", Created: time.Now().UnixMilli()}); err != nil {
 		t.Fatal(err)
 	}
@@ -169,11 +160,7 @@ func TestJobsGoOnAfterARestart(t *testing.T) {
 	if err := c.broker.Close(); err != nil {
 		t.Fatal(err)
 	}
-	cfg := c.cfg
-	var err error
-	if c.broker, err = awsiot.New(cfg); err != nil {
-		t.Fatal(err)
-	}
+	c.broker = c.local.Start()
 	cl := c.dial(me, cert)
 	cl.pub(wire.Jobs(me).StartNext(), []byte{})
 	if got, err := wire.DecodeJobAnswer(cl.expect(wire.Accepted(wire.Jobs(me).StartNext()))); err != nil || got.Execution == nil || got.Execution.JobID != "j" {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/sync/wire"
 )
 
@@ -33,7 +34,7 @@ func TestRotation(t *testing.T) {
 	c := newCloud(t)
 	thing, old := c.provision("R1")
 	unit := c.renewing(thing, old)
-	fresh, token := unit.certificate(newKey(t))
+	fresh, token := unit.certificate(awsiottest.Key(t))
 	rotate := wire.TopicProvision(wire.RotationTemplate)
 	// What the unit says about Replaces is overridden.
 	unit.pub(rotate, wire.RegisterThing{Token: token, Parameters: map[string]string{wire.ParamSerial: "R1", wire.ParamReplaces: "nothing"}})
@@ -80,7 +81,7 @@ func TestRotationIsForOneself(t *testing.T) {
 	rotate := wire.TopicProvision(wire.RotationTemplate)
 	unit := c.renewing(thing, cert)
 	for _, serial := range []string{"R3", "R4"} {
-		_, token := unit.certificate(newKey(t))
+		_, token := unit.certificate(awsiottest.Key(t))
 		unit.pub(rotate, wire.RegisterThing{Token: token, Parameters: map[string]string{wire.ParamSerial: serial, wire.ParamReplaces: "x"}})
 		no, err := wire.DecodeProvisionError(unit.expect(wire.Rejected(rotate)))
 		if err != nil || no.Code != wire.ProvisionAccessDenied {
@@ -88,7 +89,7 @@ func TestRotationIsForOneself(t *testing.T) {
 		}
 	}
 	claim := c.claimant("R5")
-	_, token := claim.certificate(newKey(t))
+	_, token := claim.certificate(awsiottest.Key(t))
 	claim.Publish(rotate, 1, false, `{"certificateOwnershipToken":"`+token+`","parameters":{"SerialNumber":"R2"}}`)
 	claim.hangsUp()
 	if !strings.Contains(c.denials(), "claim-R5") {
@@ -115,7 +116,7 @@ func TestUnitLeaves(t *testing.T) {
 		t.Error("its certificate connects")
 	}
 	claim := c.claimant("R6b")
-	_, token := claim.certificate(newKey(t))
+	_, token := claim.certificate(awsiottest.Key(t))
 	if no := claim.refused(token, "R6"); no.Code != wire.ProvisionAccessDenied {
 		t.Error(no)
 	}

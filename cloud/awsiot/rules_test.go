@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"fountain/cloud/awsiot"
-	"fountain/cloud/awsiot/policy"
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/cloud/awsiot/stack"
 	"fountain/deploy"
 )
@@ -40,7 +40,7 @@ Outputs:`
 
 func withRules(t *testing.T) *stack.Stack {
 	t.Helper()
-	s, err := stack.Load([]byte(strings.Replace(string(deploy.DeviceTemplate), "Outputs:", moreRules, 1)), "rules", stack.Location{Parameters: parameters})
+	s, err := stack.Load([]byte(strings.Replace(string(deploy.DeviceTemplate), "Outputs:", moreRules, 1)), "rules", awsiottest.Location())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,16 +68,7 @@ func TestRuleOnLifecycle(t *testing.T) {
 
 // TestRepublish: what a rule publishes reaches subscribers, and only when WHERE is true.
 func TestRepublish(t *testing.T) {
-	s := withRules(t)
-	open, err := policy.ParseJSON("open", []byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Policies["open"] = open
-	c := newCloud(t, func(cfg *awsiot.Config) { cfg.Stack = s })
-	if err := c.auth.EnsureClaim(t.Context(), c.dir, "open", c.db); err != nil {
-		t.Fatal(err)
-	}
+	c := newOpenCloud(t, withRules(t))
 	cl := c.dial("anybody", c.claim())
 	cl.sub("out/+")
 	cl.pub("in/a", []byte(`{"x":1}`))

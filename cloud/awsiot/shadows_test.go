@@ -4,8 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
-	"fountain/cloud/awsiot"
-	"fountain/cloud/awsiot/policy"
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/cloud/awsiot/stack"
 	"fountain/deploy"
 	"fountain/sync/wire"
@@ -67,16 +66,7 @@ func TestLedgerShadow(t *testing.T) {
 
 // TestClassicAndDelete goes around the policy: the device policy grants neither.
 func TestClassicAndDelete(t *testing.T) {
-	open, err := policy.ParseJSON("open", []byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	stack := &stack.Stack{ARN: "arn:aws:iot:us-east-1:123456789012:", ClaimPolicy: open.Name, Policies: map[string]*policy.Policy{open.Name: open}}
-	c := newCloud(t, func(cfg *awsiot.Config) { cfg.Stack = stack })
-	// The claim certificate of the deployed template has another policy.
-	if err := c.auth.EnsureClaim(t.Context(), c.dir, stack.ClaimPolicy, c.db); err != nil {
-		t.Fatal(err)
-	}
+	c := newOpenCloud(t, awsiottest.Stack(t))
 	cl := c.dial("anybody", c.claim())
 	p := wire.Shadow("some-thing", "")
 	cl.sub(p.Accepted("update"), p.Documents(), p.Accepted("delete"), p.Rejected("get"))
@@ -128,15 +118,7 @@ func TestClassicAndDelete(t *testing.T) {
 
 // TestShadowRequestsAreHeard: a request is a message, too, for whoever may have it. A will on such a topic is nothing else.
 func TestShadowRequestsAreHeard(t *testing.T) {
-	open, err := policy.ParseJSON("open", []byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	stack := &stack.Stack{ARN: "arn:aws:iot:us-east-1:123456789012:", ClaimPolicy: open.Name, Policies: map[string]*policy.Policy{open.Name: open}}
-	c := newCloud(t, func(cfg *awsiot.Config) { cfg.Stack = stack })
-	if err := c.auth.EnsureClaim(t.Context(), c.dir, stack.ClaimPolicy, c.db); err != nil {
-		t.Fatal(err)
-	}
+	c := newOpenCloud(t, awsiottest.Stack(t))
 	p := wire.Shadow("some-thing", "config")
 	watch := c.dial("watch", c.claim())
 	watch.sub(p.Request("update"), p.Request("get"), "$aws/things/some-thing/jobs/get")
