@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,9 +17,8 @@ import (
 
 	"fountain/cloud/awsiot"
 	"fountain/cloud/awsiot/authority"
-	"fountain/cloud/awsiot/stack"
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/cloud/store"
-	"fountain/deploy"
 	"fountain/internal/localhttp"
 )
 
@@ -48,14 +46,8 @@ func newCloud(t *testing.T) *cloud {
 	if c.auth, err = authority.Open(c.dir); err != nil {
 		t.Fatal(err)
 	}
-	st, err := stack.Load(deploy.DeviceTemplate, deploy.DeviceTemplateName, stack.Location{Parameters: map[string]string{
-		"PreProvisioningHookArn": "arn:aws:lambda:us-east-1:123456789012:function:claim",
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	c.core, err = awsiot.New(awsiot.Config{
-		Stack: st, Authority: c.auth, Store: c.db, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Stack: awsiottest.Stack(t), Authority: c.auth, Store: c.db, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Deliver: func(context.Context, awsiot.QueueMessage) error { c.seen <- "rule"; return nil },
 	})
 	if err != nil {
@@ -223,9 +215,7 @@ func (c *cloud) device(policy string) (*http.Client, string) {
 }
 
 func (c *cloud) httpsClient(certs ...tls.Certificate) *http.Client {
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(c.auth.PEM())
-	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: certs, ServerName: "localhost"}}
+	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.auth.Pool(), Certificates: certs, ServerName: "localhost"}}
 	c.t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr}
 }
