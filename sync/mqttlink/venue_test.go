@@ -5,9 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -19,12 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"fountain/cloud/awsiot"
-	"fountain/cloud/awsiot/authority"
-	"fountain/cloud/awsiot/stack"
-	"fountain/cloud/store"
-	"fountain/deploy"
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/internal/problem"
+	"fountain/sync/bareunit"
 	"fountain/sync/mqttlink"
 	"fountain/sync/provision"
 	"fountain/sync/shadow"
@@ -125,48 +120,6 @@ func (p *venue) counts() (tunnels, refused int, seen []byte) {
 	return len(p.tunnels), p.refused, bytes.Clone(p.seen.Bytes())
 }
 
-// broker is the real one, listening; addr is where.
-func broker(t *testing.T, dir string, log *slog.Logger) (core *awsiot.Core, roots *x509.CertPool, addr string) {
-	t.Helper()
-	st, err := stack.Load(deploy.DeviceTemplate, deploy.DeviceTemplateName, stack.Location{
-		Parameters: map[string]string{"PreProvisioningHookArn": "arn:aws:lambda:us-east-1:123456789012:function:claim"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := store.OpenSQLite(t.Context(), filepath.Join(dir, "cloud.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	auth, err := authority.Open(dir, cloudName)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := auth.EnsureClaim(t.Context(), dir, st.ClaimPolicy, db); err != nil {
-		t.Fatal(err)
-	}
-	core, err = awsiot.New(awsiot.Config{
-		Stack: st, Authority: auth, Store: db, Log: log, Deliver: func(context.Context, awsiot.QueueMessage) error { return nil },
-		OnDenied: func(id, reason string) { t.Errorf("the broker refuses %s: %s", id, reason) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = core.Serve(l) }) // ends with Close
-	t.Cleanup(func() {
-		if err := errors.Join(core.Close(), db.Close()); err != nil {
-			t.Error(err)
-		}
-		wg.Wait()
-	})
-	return core, auth.Pool(), l.Addr().String()
-}
-
 // TestSessionThroughTheProxy: a unit in a venue whose only way out is a proxy with a password claims its identity, has a
 // session with the real broker, and has another one when the proxy drops the first. The proxy sees nothing of it, and a
 // wrong password is told to a person.
@@ -175,8 +128,11 @@ func TestSessionThroughTheProxy(t *testing.T) {
 	var lines bytes.Buffer
 	var mu sync.Mutex
 	log := slog.New(slog.NewTextHandler(writer(func(b []byte) { mu.Lock(); defer mu.Unlock(); lines.Write(b) }), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	core, roots, addr := broker(t, dir, log)
-	proxy := newVenue(t, addr)
+	local := awsiottest.Open(t, dir, cloudName)
+	local.Config.Log = log
+	local.Config.OnDenied = func(id, reason string) { t.Errorf("the broker refuses %s: %s", id, reason) }
+	core, roots := local.Start(), local.Authority.Pool()
+	proxy := newVenue(t, awsiottest.Listen(t, core.Serve))
 	config := func(id string, cert tls.Certificate, password string) mqttlink.Config {
 		trust, err := mqttlink.TLSConfig(cloudName+":8883", cert, roots, nil)
 		if err != nil {
@@ -187,29 +143,15 @@ func TestSessionThroughTheProxy(t *testing.T) {
 			Dial: mqttlink.Proxy(&url.URL{Scheme: "http", Host: proxy.Addr().String(), User: url.UserPassword("unit", password)}),
 		}
 	}
-	id, err := provision.Ensure(t.Context(), provision.Config{
-		Dir: filepath.Join(dir, "identity"), Template: "fountain-unit", Serial: "SN42", Log: log,
-		ClaimCert: filepath.Join(dir, authority.FileClaimCert), ClaimKey: filepath.Join(dir, authority.FileClaimKey),
-	}, func(ctx context.Context, clientID string, cert tls.Certificate) (provision.Conn, error) {
-		c, err := mqttlink.Dial(ctx, config(clientID, cert, password))
-		if err != nil {
-			return nil, err
-		}
-		return c, nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := id.Certificate()
-	if err != nil {
-		t.Fatal(err)
-	}
+	id, cert := bareunit.Claim(t, provision.Config{
+		Dir: filepath.Join(dir, "identity"), Template: awsiottest.Template, Serial: "SN42", Log: log, ClaimCert: local.ClaimCert, ClaimKey: local.ClaimKey,
+	}, func(id string, cert tls.Certificate) mqttlink.Config { return config(id, cert, password) })
 	before, _, _ := proxy.counts()
 	if before != 2 { // the claim's connection and the first of its own
 		t.Errorf("%d tunnels for claiming", before)
 	}
 
-	_, err = mqttlink.Dial(t.Context(), config(id.Thing, cert, password+"x"))
+	_, err := mqttlink.Dial(t.Context(), config(id.Thing, cert, password+"x"))
 	if p := problem.From(err); err == nil || p.Code != problem.CodeUnreachable || !strings.Contains(p.What, "password") || p.Remedy == "" {
 		t.Errorf("with a wrong password: %v", err)
 	}
@@ -237,9 +179,7 @@ func TestSessionThroughTheProxy(t *testing.T) {
 		<-ctx.Done()
 		return nil
 	})
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- link.Run(ctx) }()
+	stop := bareunit.Run(t, link)
 	for want := 1; want <= 2; want++ {
 		select {
 		case got := <-sessions:
@@ -255,9 +195,6 @@ func TestSessionThroughTheProxy(t *testing.T) {
 		}
 	}
 	stop()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
 	if c := link.State().Connects; c != 2 {
 		t.Errorf("%d connections", c)
 	}
