@@ -3,9 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -18,6 +15,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/sync/wire"
 )
 
@@ -72,8 +70,8 @@ func claim(t *testing.T, e Endpoints, serial string) (string, tls.Certificate) {
 	if tok := cl.SubscribeMultiple(map[string]byte{wire.Accepted(wire.TopicCreateFromCSR): 1, wire.Accepted(reg): 1, wire.Rejected(reg): 1}, nil); !tok.WaitTimeout(patience) || tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
-	key := newKey(t)
-	publish(t, cl, wire.TopicCreateFromCSR, wire.CreateFromCSR{CSR: requestFor(t, key)})
+	key := awsiottest.Key(t)
+	publish(t, cl, wire.TopicCreateFromCSR, wire.CreateFromCSR{CSR: awsiottest.Request(t, key)})
 	got, err := wire.DecodeCertificate(take(t, in, wire.Accepted(wire.TopicCreateFromCSR)))
 	if err != nil {
 		t.Fatal(err)
@@ -85,25 +83,6 @@ func claim(t *testing.T, e Endpoints, serial string) (string, tls.Certificate) {
 	}
 	block, _ := pem.Decode([]byte(got.PEM))
 	return thing.Thing, tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: key}
-}
-
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-// requestFor makes a certificate request, PEM.
-func requestFor(t *testing.T, key *ecdsa.PrivateKey) string {
-	t.Helper()
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
 
 func publish(t *testing.T, cl paho.Client, topic string, v any) {

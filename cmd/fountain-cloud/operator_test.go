@@ -15,6 +15,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/sync/wire"
 )
 
@@ -138,7 +139,7 @@ func TestAllowListFlag(t *testing.T) {
 	if tok := cl.SubscribeMultiple(map[string]byte{create + "/accepted": 1, reg + "/rejected": 1}, nil); !tok.WaitTimeout(patience) || tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
-	publish(t, cl, create, wire.CreateFromCSR{CSR: requestFor(t, newKey(t))})
+	publish(t, cl, create, wire.CreateFromCSR{CSR: awsiottest.Request(t, awsiottest.Key(t))})
 	got, err := wire.DecodeCertificate(take(t, in, create+"/accepted"))
 	if err != nil {
 		t.Fatal(err)

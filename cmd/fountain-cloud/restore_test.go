@@ -10,85 +10,23 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"fountain/cloud/awsiot/awsiottest"
+	"fountain/sync/bareunit"
 	"fountain/sync/mqttlink"
-	"fountain/sync/shadow"
 	"fountain/sync/uplink"
 	"fountain/sync/wire"
 )
 
-// memoryLog is a unit's log without files.
-type memoryLog struct {
-	mu       sync.Mutex
-	thing    string
-	last     uint64
-	acked    uint64
-	restored uint64
-	rewound  int
-	note     chan struct{}
-}
-
-func (l *memoryLog) pour(n uint64) {
-	l.mu.Lock()
-	l.last += n
-	l.mu.Unlock()
-	select {
-	case l.note <- struct{}{}:
-	default:
-	}
-}
-
-func (l *memoryLog) get(v *uint64) uint64 { l.mu.Lock(); defer l.mu.Unlock(); return *v }
-
-func (l *memoryLog) Log() string      { return "a1" }
-func (l *memoryLog) Last() uint64     { return l.get(&l.last) }
-func (l *memoryLog) Acked() uint64    { return l.get(&l.acked) }
-func (l *memoryLog) Restored() uint64 { return l.get(&l.restored) }
-func (l *memoryLog) Oldest() uint64   { return 1 }
-
-func (l *memoryLog) Notify() <-chan struct{} { return l.note }
-
-func (l *memoryLog) Read(from uint64, limit, maxBytes int) ([]uplink.Entry, error) {
-	var out []uplink.Entry
-	for q := from; q <= l.Last() && len(out) < limit; q++ {
-		body := record(l.thing, q)
-		if maxBytes -= len(body); maxBytes < 0 && len(out) > 0 {
-			break
-		}
-		out = append(out, uplink.Entry{Seq: q, Body: body})
-	}
-	return out, nil
-}
-
-func (l *memoryLog) SetAcked(upto uint64) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.acked = upto
-	return nil
-}
-
-func (l *memoryLog) Rewind(upto, restore uint64) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.acked, l.restored = min(l.acked, upto), restore
-	l.rewound++
-	return nil
-}
-
-func (l *memoryLog) Quarantine(seq uint64, reason string, _ []byte) error {
-	return fmt.Errorf("record %d quarantined: %s", seq, reason)
-}
-
 // fleet connects units to wherever the cloud is just now.
 type fleet struct {
 	t    *testing.T
-	addr atomic.Value // string
-	logs []*memoryLog
+	addr atomic.Value               // string
+	logs map[string]*bareunit.Pours // by thing
 }
 
 // connect starts a unit's link and uplink, which run until the test ends.
@@ -113,37 +51,18 @@ func (f *fleet) connect(e Endpoints, thing string, cert tls.Certificate) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	log := &memoryLog{thing: thing, note: make(chan struct{}, 1)}
-	up, err := uplink.New(uplink.Config{Thing: thing, Rule: "fountain_consumption", Linger: 20 * time.Millisecond, LedgerInterval: 200 * time.Millisecond}, log)
+	f.logs[thing] = bareunit.NewPours(thing, "a1", nil)
+	up, err := uplink.New(uplink.Config{Thing: thing, Rule: awsiottest.Rule, Linger: 20 * time.Millisecond, LedgerInterval: 200 * time.Millisecond}, f.logs[thing])
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	link.Handle("uplink", func(ctx context.Context, c *mqttlink.Conn) error {
-		shadows, err := shadow.Open(ctx, c, thing)
-		if err != nil {
-			return err
-		}
-		ledger, err := shadows.Client(wire.LedgerShadow)
-		if err != nil {
-			return err
-		}
-		return up.Serve(ctx, c, ledger)
-	})
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- link.Run(ctx) }()
-	f.t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			f.t.Error(err)
-		}
-	})
-	f.logs = append(f.logs, log)
+	link.Handle("uplink", bareunit.Upload(thing, up))
+	bareunit.Run(f.t, link)
 }
 
-func (f *fleet) pour(n uint64) {
+func (f *fleet) pour(n int) {
 	for _, l := range f.logs {
-		l.pour(n)
+		l.Pour(n)
 	}
 }
 
@@ -152,9 +71,9 @@ func (f *fleet) settled() {
 	f.t.Helper()
 	for end := time.Now().Add(4 * patience); ; time.Sleep(10 * time.Millisecond) {
 		open := ""
-		for _, l := range f.logs {
+		for thing, l := range f.logs {
 			if l.Acked() < l.Last() {
-				open += fmt.Sprintf("%s %d of %d; ", l.thing, l.Acked(), l.Last())
+				open += fmt.Sprintf("%s %d of %d; ", thing, l.Acked(), l.Last())
 			}
 		}
 		if open == "" {
@@ -179,7 +98,7 @@ func TestRestoreDrill(t *testing.T) {
 		}
 	}
 	p, e := startCloud(t, dir)
-	f := &fleet{t: t}
+	f := &fleet{t: t, logs: map[string]*bareunit.Pours{}}
 	f.addr.Store(e.MQTT)
 	for _, serial := range []string{"F0401", "F0402", "F0403"} {
 		thing, cert := claim(t, e, serial)
@@ -223,14 +142,14 @@ func TestRestoreDrill(t *testing.T) {
 	for _, r := range export(t, dir) {
 		have[r.Key()]++
 	}
-	for _, l := range f.logs {
+	for thing, l := range f.logs {
 		for q := uint64(1); q <= all; q++ {
-			if n := have[wire.Key{Thing: l.thing, Log: l.Log(), Seq: q}]; n != 1 {
-				t.Errorf("%s %d is there %d times", l.thing, q, n)
+			if n := have[wire.Key{Thing: thing, Log: l.Log(), Seq: q}]; n != 1 {
+				t.Errorf("%s %d is there %d times", thing, q, n)
 			}
 		}
-		if l.rewound != 1 {
-			t.Errorf("%s went back %d times", l.thing, l.rewound)
+		if l.Rewinds() != 1 || len(l.Aside()) > 0 {
+			t.Errorf("%s went back %d times and set %v aside", thing, l.Rewinds(), l.Aside())
 		}
 	}
 	page := get(t, e.Console+"/metrics")
