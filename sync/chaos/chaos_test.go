@@ -77,7 +77,7 @@ func TestTheJudgeCatches(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // the same is innocent as long as nothing happens
 				w := newWorld(t, firstSeed(t), 1, tc.change)
 				w.setCalm(true)
-				w.units[0].current().append(100)
+				w.units[0].current().Pour(100)
 				w.run(0)
 				for _, x := range []tally{w.unheard, w.lost, w.doubled, w.disorder} {
 					if x.n > 0 {

@@ -6,28 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"fountain/cloud/awsiot"
-	"fountain/cloud/awsiot/authority"
-	"fountain/cloud/awsiot/stack"
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/cloud/ingest"
 	"fountain/cloud/store"
-	"fountain/deploy"
 	"fountain/sync/wire"
-)
-
-const (
-	rule     = "fountain_consumption" // names in deploy/cfn/device.yaml
-	template = "fountain-unit"
 )
 
 // key names one pour.
@@ -38,15 +28,13 @@ type key struct {
 
 // cloud is the real one, in a bubble. It may end and start again, and go back to a backup.
 type cloud struct {
-	t    *testing.T
-	w    *world
-	dir  string
-	auth *authority.Authority
+	t   *testing.T
+	w   *world
+	dir string
 
 	mu      sync.Mutex
+	local   *awsiottest.Cloud
 	core    *awsiot.Core // nil while it is down
-	db      *store.SQLite
-	in      *ingest.Ingest
 	stop    func() error
 	heard   map[key]bool // by the rule
 	stored  map[key][]byte
@@ -67,52 +55,39 @@ func (c *cloud) must(err error) {
 }
 
 func (c *cloud) start() {
-	st, err := stack.Load(deploy.DeviceTemplate, deploy.DeviceTemplateName, stack.Location{
-		Parameters: map[string]string{"PreProvisioningHookArn": "arn:aws:lambda:us-east-1:123456789012:function:claim"},
-	})
-	c.must(err)
-	ctx, cancel := context.WithCancel(context.Background())
-	db, err := store.OpenSQLite(ctx, c.file())
-	c.must(err)
-	c.auth, err = authority.Open(c.dir)
-	c.must(err)
-	c.must(c.auth.EnsureClaim(ctx, c.dir, st.ClaimPolicy, db))
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	local := awsiottest.Open(c.t, c.dir)
 	var in *ingest.Ingest
-	core, err := awsiot.New(awsiot.Config{
-		Stack: st, Authority: c.auth, Store: db, Log: log,
-		Deliver:      func(ctx context.Context, m awsiot.QueueMessage) error { return c.deliver(ctx, in, m) },
-		DropAccepted: func(string, string) bool { return c.w.how != pahosWay && c.w.fault("accepted then lost", 5) },
-		OnPresence: func(p awsiot.Presence) {
-			if p.Online {
-				in.Connected(p.Thing)
-			}
-		},
-	})
-	c.must(err)
+	local.Config.Deliver = func(ctx context.Context, m awsiot.QueueMessage) error { return c.deliver(ctx, in, m) }
+	local.Config.DropAccepted = func(string, string) bool { return c.w.how != pahosWay && c.w.fault("accepted then lost", 5) }
+	local.Config.OnPresence = func(p awsiot.Presence) {
+		if p.Online {
+			in.Connected(p.Thing)
+		}
+	}
+	core := local.Start()
 	in = ingest.New(ingest.Config{
-		Store: c.w.pours(db), Ledger: core, LedgerInterval: c.w.interval, LedgerAtLeast: min(time.Second, c.w.interval),
-		OnCommit: c.committed, Log: log,
+		Store: c.w.pours(local.Store), Ledger: core, LedgerInterval: c.w.interval, LedgerAtLeast: min(time.Second, c.w.interval), OnCommit: c.committed,
 	})
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- in.Run(ctx) }()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.core, c.db, c.in = core, db, in
+	c.local, c.core = local, core
 	c.stop = func() error {
 		err := core.Close()
 		cancel()
-		return errors.Join(err, <-done, db.Close())
+		return errors.Join(err, <-done, local.Store.Close())
 	}
 }
 
-func (c *cloud) file() string { return filepath.Join(c.dir, "cloud.db") }
+func (c *cloud) file() string { return c.local.File }
 
 // end ends the cloud. What its queue holds is committed, as SQS would keep it.
 func (c *cloud) end() {
 	c.mu.Lock()
 	stop := c.stop
-	c.core, c.in = nil, nil
+	c.core = nil
 	c.mu.Unlock()
 	c.must(stop())
 }

@@ -12,6 +12,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"golang.org/x/sync/errgroup"
 
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/sync/mqttlink"
 	"fountain/sync/shadow"
 	"fountain/sync/uplink"
@@ -39,7 +40,7 @@ func (u *unit) serve(ctx context.Context, conn *mqttlink.Conn, shadows *shadow.M
 				}
 				if ups[p.name] == nil {
 					up, err := uplink.New(uplink.Config{
-						Thing: u.id.Thing, Rule: rule, Pace: pace, LedgerInterval: u.w.interval, Gate: &u.busy,
+						Thing: u.id.Thing, Rule: awsiottest.Rule, Pace: pace, LedgerInterval: u.w.interval, Gate: &u.busy,
 						Keeps: func(string) bool { return true },
 					}, p)
 					if err != nil {
@@ -141,7 +142,7 @@ func (u *unit) outbox(ctx context.Context, publish func(topic string, payload []
 		for _, e := range got {
 			bodies = append(bodies, e.Body)
 		}
-		if err := publish(wire.BasicIngest(rule, u.id.Thing), wire.AppendBatch(nil, bodies...)); err != nil {
+		if err := publish(wire.BasicIngest(awsiottest.Rule, u.id.Thing), wire.AppendBatch(nil, bodies...)); err != nil {
 			return err
 		}
 		if err := p.SetAcked(got[len(got)-1].Seq); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -12,7 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/awsiottest"
+	"fountain/sync/bareunit"
 	"fountain/sync/mqttlink"
 	"fountain/sync/provision"
 	"fountain/sync/shadow"
@@ -22,82 +22,20 @@ import (
 
 // pours is a log of one unit, as its store would keep it.
 type pours struct {
+	*bareunit.Pours
 	u    *unit
 	name string
-	note chan struct{}
 
-	mu       sync.Mutex
-	entries  []uplink.Entry
-	acked    uint64
-	aside    []uint64
-	restored uint64
-	rewinds  int
-	sentTo   uint64 // highest seq of which a whole message has gone out
-}
-
-func (p *pours) append(n int) {
-	p.mu.Lock()
-	for range n {
-		seq := uint64(len(p.entries) + 1)
-		raw, err := json.Marshal(wire.Record{
-			V: 1, ID: fmt.Sprintf("01J%023d", seq), Thing: p.u.id.Thing, Log: p.name, Seq: seq, Boot: "b",
-			Started: p.u.clock().UTC().Format("2006-01-02T15:04:05.000Z"), // the wall clock, wherever it has stepped to
-			Clock:   "unknown", Beverage: "kolvane.zero", TargetUL: 240000, CountedUL: int64(seq), DurationMS: 4000,
-			Parts: []wire.Part{{Ingredient: "water", UL: 240000, How: "metered"}}, Outcome: wire.Completed,
-			Source: wire.SourceTouch, SW: "test", Rig: "sim",
-		})
-		p.u.w.cloud.must(err)
-		p.entries = append(p.entries, uplink.Entry{Seq: seq, Body: raw})
-	}
-	p.mu.Unlock()
-	select {
-	case p.note <- struct{}{}:
-	default:
-	}
-}
-
-func (p *pours) Log() string             { return p.name }
-func (p *pours) Notify() <-chan struct{} { return p.note }
-func (p *pours) Oldest() uint64          { return 1 }
-
-func (p *pours) Last() uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return uint64(len(p.entries))
-}
-
-func (p *pours) Acked() uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.acked
-}
-
-func (p *pours) Restored() uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.restored
-}
-
-func (p *pours) Read(from uint64, limit, maxBytes int) ([]uplink.Entry, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var out []uplink.Entry
-	for _, e := range p.entries[min(int(from)-1, len(p.entries)):] {
-		if len(out) == limit || len(out) > 0 && len(e.Body) > maxBytes {
-			break
-		}
-		maxBytes -= len(e.Body)
-		out = append(out, e)
-	}
-	return out, nil
+	mu     sync.Mutex
+	sentTo uint64 // highest seq of which a whole message has gone out
 }
 
 // SetAcked is where a pour would be lost: from here on the unit need not keep it.
 func (p *pours) SetAcked(upto uint64) error {
-	p.mu.Lock()
-	was := p.acked
-	p.acked = max(was, upto)
-	p.mu.Unlock()
+	was := p.Acked()
+	if err := p.Pours.SetAcked(upto); err != nil {
+		return err
+	}
 	for seq := was + 1; seq <= upto; seq++ {
 		stored, heard := p.u.w.cloud.has(key{p.name, seq})
 		if !stored {
@@ -110,20 +48,9 @@ func (p *pours) SetAcked(upto uint64) error {
 	return nil
 }
 
-func (p *pours) Rewind(upto, restore uint64) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.acked, p.restored = min(p.acked, upto), restore
-	p.rewinds++
-	return nil
-}
-
-func (p *pours) Quarantine(seq uint64, reason string, _ []byte) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.aside = append(p.aside, seq)
+func (p *pours) Quarantine(seq uint64, reason string, body []byte) error {
 	p.u.w.blame(&p.u.w.lost, "%s: record %d is set aside: %s", p.name, seq, reason)
-	return nil
+	return p.Pours.Quarantine(seq, reason, body)
 }
 
 // sent notes a message that has gone out whole. What goes out for the first time goes out in order.
@@ -138,11 +65,12 @@ func (p *pours) sent(seq uint64) {
 
 // unit is a dispenser's side of the wire.
 type unit struct {
-	w    *world
-	name string
-	id   provision.Identity
-	cert tls.Certificate
-	busy gate
+	w     *world
+	name  string
+	roots *x509.CertPool
+	id    provision.Identity
+	cert  tls.Certificate
+	busy  gate
 
 	mu     sync.Mutex
 	logs   []*pours
@@ -155,7 +83,7 @@ type unit struct {
 }
 
 func newUnit(w *world, name string) *unit {
-	u := &unit{w: w, name: name}
+	u := &unit{w: w, name: name, roots: w.cloud.local.Authority.Pool()}
 	u.provision()
 	u.begin()
 	return u
@@ -164,10 +92,9 @@ func newUnit(w *world, name string) *unit {
 // provision claims an identity over good lines.
 func (u *unit) provision() {
 	c := u.w.cloud
-	id, err := provision.Ensure(u.w.t.Context(), provision.Config{
-		Dir: filepath.Join(c.dir, u.name), Template: template, Serial: u.name,
-		ClaimCert: filepath.Join(c.dir, authority.FileClaimCert), ClaimKey: filepath.Join(c.dir, authority.FileClaimKey),
-	}, func(ctx context.Context, clientID string, cert tls.Certificate) (provision.Conn, error) {
+	u.id, u.cert = bareunit.Claim(u.w.t, provision.Config{
+		Dir: filepath.Join(c.dir, u.name), Template: awsiottest.Template, Serial: u.name, ClaimCert: c.local.ClaimCert, ClaimKey: c.local.ClaimKey,
+	}, func(clientID string, cert tls.Certificate) mqttlink.Config {
 		cfg := u.config(clientID, cert)
 		cfg.Dial = func(context.Context, string, string) (net.Conn, error) {
 			_, near, far := newLine(time.Millisecond)
@@ -176,22 +103,12 @@ func (u *unit) provision() {
 			}
 			return tls.Client(near, u.tls(cert)), nil
 		}
-		conn, err := mqttlink.Dial(ctx, cfg)
-		if err != nil {
-			return nil, err
-		}
-		return conn, nil
+		return cfg
 	})
-	c.must(err)
-	u.id = id
-	u.cert, err = id.Certificate()
-	c.must(err)
 }
 
 func (u *unit) tls(cert tls.Certificate) *tls.Config {
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(u.w.cloud.auth.PEM())
-	cfg, err := mqttlink.TLSConfig("localhost:8883", cert, roots, u.trusted)
+	cfg, err := mqttlink.TLSConfig("localhost:8883", cert, u.roots, u.trusted)
 	u.w.cloud.must(err)
 	return cfg
 }
@@ -220,7 +137,11 @@ func (u *unit) trusted() time.Time {
 func (u *unit) begin() *pours {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	p := &pours{u: u, name: fmt.Sprintf("l%s%d", u.name, len(u.logs)), note: make(chan struct{}, 1)}
+	name := fmt.Sprintf("l%s%d", u.name, len(u.logs))
+	p := &pours{u: u, name: name, Pours: bareunit.NewPours(u.id.Thing, name, func(r *wire.Record) {
+		r.Started = u.clock().UTC().Format("2006-01-02T15:04:05.000Z") // the wall clock, wherever it has stepped to
+		r.Clock, r.CountedUL = "unknown", int64(r.Seq)
+	})}
 	u.logs = append(u.logs, p)
 	return p
 }
@@ -283,7 +204,7 @@ func (u *unit) closes(connected bool) {
 }
 
 func (u *unit) publishes(topic, payload []byte) {
-	if string(topic) != wire.BasicIngest(rule, u.id.Thing) {
+	if string(topic) != wire.BasicIngest(awsiottest.Rule, u.id.Thing) {
 		return
 	}
 	for _, it := range wire.DecodeBatch(payload) {

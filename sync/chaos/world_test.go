@@ -169,7 +169,7 @@ func (w *world) run(cuts int) {
 	w.setCalm(true)
 	for _, u := range w.units {
 		u.busy.pouring.Store(false)
-		u.current().append(1) // so that every log's end is seen
+		u.current().Pour(1) // so that every log's end is seen
 	}
 	w.settle()
 	if w.counts["cloud restored from backup"] > 0 {
@@ -185,7 +185,7 @@ func (w *world) run(cuts int) {
 		}
 		for _, u := range w.units {
 			for _, p := range u.all() {
-				p.append(1)
+				p.Pour(1)
 			}
 		}
 		time.Sleep(2 * w.interval)
@@ -220,9 +220,9 @@ func (w *world) act(x, i int, backups *int) {
 	u := w.units[i]
 	switch {
 	case x < 500:
-		u.current().append(1 + w.number("pours", 3))
+		u.current().Pour(1 + w.number("pours", 3))
 	case x < 530:
-		u.current().append(30 + w.number("burst", 120))
+		u.current().Pour(30 + w.number("burst", 120))
 	case x < 580:
 		u.mu.Lock()
 		u.step = time.Duration(w.number("clock", 3000)-2800) * 24 * time.Hour
@@ -316,7 +316,7 @@ func (w *world) judge() {
 	pours, ul := 0, int64(0)
 	for i, u := range w.units {
 		for _, p := range u.all() {
-			for k, e := range p.entries {
+			for k, e := range p.Entries() {
 				pours++
 				ul += int64(e.Seq)
 				at := got[p.name]
@@ -329,10 +329,10 @@ func (w *world) judge() {
 					w.blame(&w.doubled, "%s: record %d was counted %d times", p.name, e.Seq, n)
 				}
 			}
-			if w.how == asBuilt && p.acked != uint64(len(p.entries)) {
-				w.blame(&w.lost, "%s: settled up to %d of %d", p.name, p.acked, len(p.entries))
+			if w.how == asBuilt && p.Acked() != p.Last() {
+				w.blame(&w.lost, "%s: settled up to %d of %d", p.name, p.Acked(), p.Last())
 			}
-			w.counts["rewinds"] += p.rewinds
+			w.counts["rewinds"] += p.Rewinds()
 		}
 		if w.how == asBuilt && u.recall != w.recalls[i] {
 			w.blame(&w.lost, "%s: has seen recall %d of %d", u.name, u.recall, w.recalls[i])
