@@ -5,8 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"path/filepath"
 	"sync/atomic"
@@ -14,21 +12,18 @@ import (
 	"testing/synctest"
 
 	"fountain/cloud/awsiot"
-	"fountain/cloud/awsiot/authority"
-	"fountain/cloud/awsiot/stack"
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/cloud/store"
-	"fountain/deploy"
 	"fountain/sync/mqttlink"
 	"fountain/sync/wire"
 )
 
 // realCloud is cloud/awsiot in the bubble, with the template, hook and policies it is deployed with.
 type realCloud struct {
+	*awsiottest.Cloud
 	t    *testing.T
 	dir  string
 	core *awsiot.Core
-	auth *authority.Authority
-	db   *store.SQLite
 
 	loseAt int64 // this answer of the service does not arrive
 	heard  atomic.Int64
@@ -36,35 +31,10 @@ type realCloud struct {
 
 func newRealCloud(t *testing.T) *realCloud {
 	t.Helper()
-	c := &realCloud{t: t, dir: t.TempDir()}
-	st, err := stack.Load(deploy.DeviceTemplate, deploy.DeviceTemplateName, stack.Location{
-		Parameters: map[string]string{"PreProvisioningHookArn": "arn:aws:lambda:us-east-1:123456789012:function:claim"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.db, err = store.OpenSQLite(t.Context(), filepath.Join(c.dir, "cloud.db")); err != nil {
-		t.Fatal(err)
-	}
-	if c.auth, err = authority.Open(c.dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.auth.EnsureClaim(t.Context(), c.dir, st.ClaimPolicy, c.db); err != nil {
-		t.Fatal(err)
-	}
-	c.core, err = awsiot.New(awsiot.Config{
-		Stack: st, Authority: c.auth, Store: c.db, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Deliver:  func(context.Context, awsiot.QueueMessage) error { return nil },
-		OnDenied: func(id, reason string) { t.Errorf("the policy refuses %s: %s", id, reason) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(c.core.Close(), c.db.Close()); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := t.TempDir()
+	c := &realCloud{Cloud: awsiottest.Open(t, dir), t: t, dir: dir}
+	c.Config.OnDenied = func(id, reason string) { t.Errorf("the policy refuses %s: %s", id, reason) }
+	c.core = c.Start()
 	return c
 }
 
@@ -84,7 +54,7 @@ func (d deaf) Subscribe(ctx context.Context, handler func(string, []byte), filte
 }
 
 func (c *realCloud) dial(ctx context.Context, clientID string, cert tls.Certificate) (Conn, error) {
-	trust, err := mqttlink.TLSConfig("localhost:8883", cert, c.auth.Pool(), nil)
+	trust, err := mqttlink.TLSConfig("localhost:8883", cert, c.Authority.Pool(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -105,16 +75,15 @@ func (c *realCloud) dial(ctx context.Context, clientID string, cert tls.Certific
 // unit is one that has nothing yet, with its own serial.
 func (c *realCloud) unit(serial string) Config {
 	return Config{
-		Dir: filepath.Join(c.dir, serial), Template: "fountain-unit", Serial: serial, Thing: "fountain-" + serial,
-		ClaimCert: filepath.Join(c.dir, authority.FileClaimCert), ClaimKey: filepath.Join(c.dir, authority.FileClaimKey),
-		step: func(string) error { return nil },
+		Dir: filepath.Join(c.dir, serial), Template: awsiottest.Template, Serial: serial, Thing: "fountain-" + serial,
+		ClaimCert: c.ClaimCert, ClaimKey: c.ClaimKey, step: func(string) error { return nil },
 	}
 }
 
 // good asserts that unit and cloud agree: one thing, and its only active certificate is the unit's.
 func (c *realCloud) good(how string, cfg Config, id Identity) {
 	c.t.Helper()
-	has, err := c.db.CertificatesOf(c.t.Context(), cfg.Thing)
+	has, err := c.Store.CertificatesOf(c.t.Context(), cfg.Thing)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -127,7 +96,7 @@ func (c *realCloud) good(how string, cfg Config, id Identity) {
 			c.t.Errorf("%s: the unit's certificate is %s", how, x.Status)
 		}
 	}
-	th, err := c.db.Thing(c.t.Context(), cfg.Thing)
+	th, err := c.Store.Thing(c.t.Context(), cfg.Thing)
 	if err != nil || active != 1 || !id.Confirmed || id.Thing != cfg.Thing || th.Serial != cfg.Serial {
 		c.t.Errorf("%s: %d active certificates, %+v, %+v %v", how, active, id, th, err)
 	}
