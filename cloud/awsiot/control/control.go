@@ -111,8 +111,22 @@ func (c *Control) Handler() http.Handler {
 			mux.ServeHTTP(w, r)
 			return
 		}
-		writeError(w, &failure{status: http.StatusNotFound, code: "UnknownOperationException", message: "there is no such operation here"})
+		writeError(w, c.unserved(r, "UnknownOperationException", "there is no such operation here"))
 	})
+}
+
+// unserved says why nobody serves a request: the data plane has a name for a path it knows by other methods only.
+func (c *Control) unserved(r *http.Request, code, message string) *failure {
+	other := *r
+	for _, other.Method = range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		if _, pattern := c.planes[planeData].Handler(&other); pattern != "" {
+			return &failure{
+				status: http.StatusMethodNotAllowed, code: "MethodNotAllowedException",
+				message: "The specified combination of HTTP verb and URI is not supported",
+			}
+		}
+	}
+	return &failure{status: http.StatusNotFound, code: code, message: message}
 }
 
 // fromHere tells whether a request comes over the loopback interface.

@@ -21,6 +21,7 @@ func TestShadows(t *testing.T) {
 	c.data("POST", "/things/a/shadow", `{"state":{"desired":{"x":1}},"version":9}`).fails(409, "ConflictException")
 	c.data("POST", "/things/a/shadow", `{"state":`).fails(400, "InvalidRequestException")
 	c.data("POST", "/things/a/shadow", `{"state":{"desired":{"x":"`+strings.Repeat("y", 9000)+`"}}}`).fails(413, "RequestEntityTooLargeException")
+	c.data("PUT", "/things/a/shadow", `{"state":{}}`).fails(405, "MethodNotAllowedException")
 	c.data("GET", "/things/a/shadow?name=n", nil).fails(404, "ResourceNotFoundException")
 	c.data("POST", "/things/a/shadow?name=n", `{"state":{"reported":{"x":1}}}`).ok()
 	wantList(t, column(c.data("GET", "/api/things/shadow/ListNamedShadowsForThing/a", nil).ok()["results"], ""), "n")

@@ -61,7 +61,7 @@ func (c *Control) device(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	writeError(w, &failure{status: http.StatusNotFound, code: "ResourceNotFoundException", message: "there is no such operation for devices"})
+	writeError(w, c.unserved(r, "ResourceNotFoundException", "there is no such operation for devices"))
 }
 
 // may asks the policies of a device; an administrator may everything. Over HTTPS nobody has a client id, so thing
