@@ -2,16 +2,9 @@ package broker_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,6 +12,7 @@ import (
 	"time"
 
 	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/cloud/awsiot/broker"
 	"fountain/cloud/awsiot/identity"
 	"fountain/cloud/store"
@@ -98,19 +92,7 @@ func (c *cloud) start(change ...func(*broker.Config)) {
 	}
 }
 
-func (c *cloud) listen() {
-	c.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.addr = l.Addr().String()
-	go func() {
-		if err := c.b.Serve(l); err != nil {
-			c.t.Error(err)
-		}
-	}()
-}
+func (c *cloud) listen() { c.addr = awsiottest.Listen(c.t, c.b.Serve) }
 
 func (c *cloud) denials() string {
 	c.mu.Lock()
@@ -135,15 +117,7 @@ func (c *cloud) policy(name, document string) {
 // certificate registers an active certificate with a policy of its own, attached to things, which it makes.
 func (c *cloud) certificate(document string, things ...string) (tls.Certificate, string) {
 	c.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	cert, err := c.auth.Issue(&key.PublicKey, pkix.Name{CommonName: "AWS IoT Certificate"})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	cert.Status = store.CertActive
+	cert, shown := awsiottest.Certificate(c.t, c.auth)
 	if document != "" {
 		c.policy("of-"+cert.ID[:8], document)
 		cert.Policies = []string{"of-" + cert.ID[:8]}
@@ -157,12 +131,9 @@ func (c *cloud) certificate(document string, things ...string) (tls.Certificate,
 	if err := c.db.PutCertificate(c.t.Context(), cert); err != nil {
 		c.t.Fatal(err)
 	}
-	block, _ := pem.Decode([]byte(cert.PEM))
-	return tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: key}, cert.ID
+	return shown, cert.ID
 }
 
 func (c *cloud) tls(cert tls.Certificate) *tls.Config {
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(c.auth.PEM())
-	return &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}, ServerName: "localhost"}
+	return &tls.Config{RootCAs: c.auth.Pool(), Certificates: []tls.Certificate{cert}, ServerName: "localhost"}
 }
