@@ -17,7 +17,7 @@ import (
 func TestOfTwoClouds(t *testing.T) {
 	const first, second = "localhost:8883", "localhost:8884"
 	onlineUnit(t, func(cfg *config.Config) { cfg.Cloud.MQTT = first + ", " + second }, func(v *virtual, c *localCloud) {
-		other, err := awsiot.New(c.cfg)
+		other, err := awsiot.New(c.Config)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func TestEndpointsFromTheShadow(t *testing.T) {
 		loaded.Sync = cfg.Sync
 		*cfg = *loaded
 	}, func(v *virtual, c *localCloud) {
-		other, err := awsiot.New(c.cfg)
+		other, err := awsiot.New(c.Config)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -101,7 +101,7 @@ func (c *localCloud) endsAt(dir string, end time.Time) (id provision.Identity, p
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	short, err := c.cfg.Authority.IssueUntil(pair.Leaf.PublicKey, pair.Leaf.Subject, end)
+	short, err := c.Authority.IssueUntil(pair.Leaf.PublicKey, pair.Leaf.Subject, end)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"log"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -24,23 +23,22 @@ import (
 	"fountain/agent/config"
 	"fountain/cloud/awsiot"
 	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/cloud/awsiot/objects"
-	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/store"
-	"fountain/deploy"
 	"fountain/hal/rigfile"
 	"fountain/sync/wire"
 )
 
 // localCloud is the real cloud/awsiot in the unit's bubble, with the policies of the template it is deployed with.
 type localCloud struct {
+	*awsiottest.Cloud
 	t    *testing.T
 	dir  string
+	db   *store.SQLite
 	core *awsiot.Core
-	cfg  awsiot.Config
 	more map[string]*awsiot.Core // other clouds with the same registry, by address
 	dead map[string]bool         // addresses that do not answer
-	db   *store.SQLite
 
 	start func() *virtual // the unit, again
 
@@ -58,22 +56,10 @@ type localCloud struct {
 
 func newLocalCloud(t *testing.T, dir string) *localCloud {
 	t.Helper()
-	c := &localCloud{t: t, dir: dir, records: map[string]map[uint64]bool{}}
-	st, err := stack.Load(deploy.DeviceTemplate, deploy.DeviceTemplateName, stack.Location{
-		Parameters: map[string]string{"PreProvisioningHookArn": "arn:aws:lambda:us-east-1:123456789012:function:claim"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.db, err = store.OpenSQLite(t.Context(), filepath.Join(dir, "cloud.db")); err != nil {
-		t.Fatal(err)
-	}
-	auth, err := authority.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := auth.EnsureClaim(t.Context(), dir, st.ClaimPolicy, c.db); err != nil {
-		t.Fatal(err)
+	local := awsiottest.Open(t, dir)
+	c := &localCloud{
+		Cloud: local, t: t, dir: dir, db: local.Store,
+		records: map[string]map[uint64]bool{}, more: map[string]*awsiot.Core{}, dead: map[string]bool{},
 	}
 	kept, err := objects.New(objects.Config{
 		Dir: filepath.Join(dir, "objects"), Region: "us-east-1", Secret: []byte("of this test"), BaseURL: func() string { return "https://" + storageHost },
@@ -82,31 +68,25 @@ func newLocalCloud(t *testing.T, dir string) *localCloud {
 		t.Fatal(err)
 	}
 	c.store(kept)
-	c.more, c.dead = map[string]*awsiot.Core{}, map[string]bool{}
-	c.cfg = awsiot.Config{
-		Stack: st, Authority: auth, Store: c.db, Objects: kept, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Deliver: func(_ context.Context, m awsiot.QueueMessage) error { return c.take(m.Body) },
-		OnDenied: func(id, reason string) {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.denied = append(c.denied, id+" "+reason)
-		},
+	c.Config.Objects = kept
+	c.Config.Deliver = func(_ context.Context, m awsiot.QueueMessage) error { return c.take(m.Body) }
+	c.Config.OnDenied = func(id, reason string) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.denied = append(c.denied, id+" "+reason)
 	}
-	if c.core, err = awsiot.New(c.cfg); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { // when the cores have ended
+		if len(c.denied) > 0 {
+			t.Errorf("the policy refused: %v", c.denied)
+		}
+	})
+	c.core = c.Start()
 	t.Cleanup(func() {
 		c.files.Close()
 		for _, core := range c.more {
 			if err := core.Close(); err != nil {
 				t.Error(err)
 			}
-		}
-		if err := errors.Join(c.core.Close(), c.db.Close()); err != nil {
-			t.Error(err)
-		}
-		if len(c.denied) > 0 {
-			t.Errorf("the policy refused: %v", c.denied)
 		}
 	})
 	return c
@@ -239,10 +219,10 @@ func (c *localCloud) down(off bool) {
 
 func (c *localCloud) config(cfg *config.Config) {
 	cfg.Cloud = config.Cloud{
-		Enabled: true, MQTT: "localhost:8883", CA: filepath.Join(c.dir, trustedFile), Template: "fountain-unit",
-		ClaimCert: filepath.Join(c.dir, authority.FileClaimCert), ClaimKey: filepath.Join(c.dir, authority.FileClaimKey),
+		Enabled: true, MQTT: "localhost:8883", CA: filepath.Join(c.dir, trustedFile), Template: awsiottest.Template,
+		ClaimCert: c.ClaimCert, ClaimKey: c.ClaimKey,
 	}
-	cfg.Sync = config.Sync{DrainRate: 80, Linger: 10 * time.Millisecond, Rule: "fountain_consumption", Window: 20, LedgerInterval: time.Minute}
+	cfg.Sync = config.Sync{DrainRate: 80, Linger: 10 * time.Millisecond, Rule: awsiottest.Rule, Window: 20, LedgerInterval: time.Minute}
 }
 
 // desire writes the desired state of a unit's shadow, as the cloud does.
@@ -296,14 +276,7 @@ func (c *localCloud) deleteShadow(thing, name string) {
 // onlineUnit runs f with a unit that has reached the cloud.
 func onlineUnit(t *testing.T, edit func(*config.Config), f func(v *virtual, c *localCloud)) {
 	t.Helper()
-	dir := t.TempDir()
-	rig, err := rigfile.Load(filepath.Join("..", "testdata", "rig", "reference.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := catalogues(); err != nil {
-		t.Fatal(err)
-	}
+	dir, rig := outside(t)
 	synctest.Test(t, func(t *testing.T) {
 		c := newLocalCloud(t, t.TempDir())
 		c.start = func() *virtual { return c.unit(t, dir, rig, edit) }

@@ -134,10 +134,9 @@ func (r *tagReader) Tag(ctx context.Context) (hal.Tag, error) {
 // catalogues are read once: checking one takes longer than a pour's simulation.
 var catalogues = sync.OnceValues(func() (*beverage.Catalogue, error) { return beverage.Default() })
 
-// inBubble runs f with a unit. edit, if not nil, changes the configuration first.
-func inBubble(t *testing.T, edit func(*config.Config), f func(v *virtual)) {
+// outside is what a unit needs from outside of its bubble: a directory that lasts, and files that are read there.
+func outside(t *testing.T) (dir string, rig *rigfile.Rig) {
 	t.Helper()
-	dir := t.TempDir()
 	rig, err := rigfile.Load(filepath.Join("..", "testdata", "rig", "reference.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -145,6 +144,13 @@ func inBubble(t *testing.T, edit func(*config.Config), f func(v *virtual)) {
 	if _, err := catalogues(); err != nil {
 		t.Fatal(err)
 	}
+	return t.TempDir(), rig
+}
+
+// inBubble runs f with a unit. edit, if not nil, changes the configuration first.
+func inBubble(t *testing.T, edit func(*config.Config), f func(v *virtual)) {
+	t.Helper()
+	dir, rig := outside(t)
 	synctest.Test(t, func(t *testing.T) {
 		v := newVirtual(t, dir, rig, edit, nil)
 		f(v)
