@@ -41,6 +41,7 @@ func Renew(ctx context.Context, cfg Config, conn Conn) error {
 		return nil // it waits for its first connection
 	}
 	key, cert := pair(now.generation + 1)
+	cfg.Thing = "" // known by its answer only: nothing is dialled here
 	e := &ensurer{Config: cfg, files: files{key, cert, NextFile}}
 	if err := e.check(); err != nil {
 		return err

@@ -119,24 +119,28 @@ func TestRenewCrashAtEveryStep(t *testing.T) {
 	})
 }
 
-// The service carries a request out and the answer is lost: the next call gets a certificate all the same.
+// The service carries a request out and the answer is lost: the next call gets a certificate all the same, also if the
+// caller names the thing, as for Ensure.
 func TestRenewLostAnswers(t *testing.T) {
-	for lose := 1; lose <= 2; lose++ {
-		synctest.Test(t, func(t *testing.T) {
-			s := newService(t)
-			cfg := s.claimed(t.TempDir())
-			s.loseAt = s.request + lose
-			cfg.step = func(string) error { return nil }
-			if err := s.life(cfg, true); err == nil {
-				t.Fatal("the lost answer went unnoticed")
-			}
-			if err := s.life(cfg, true); err != nil {
-				t.Fatal(err)
-			}
-			if id, err := LoadIdentity(cfg.Dir); err != nil || id.generation != 1 || s.things[id.Thing] != id.CertificateID {
-				t.Errorf("%+v %v", id, err)
-			}
-		})
+	for _, thing := range []string{"", "fountain-SN1"} {
+		for lose := 1; lose <= 2; lose++ {
+			synctest.Test(t, func(t *testing.T) {
+				s := newService(t)
+				cfg := s.claimed(t.TempDir())
+				cfg.Thing = thing
+				s.loseAt = s.request + lose
+				cfg.step = func(string) error { return nil }
+				if err := s.life(cfg, true); err == nil {
+					t.Fatal("the lost answer went unnoticed")
+				}
+				if err := s.life(cfg, true); err != nil {
+					t.Fatal(err)
+				}
+				if id, err := LoadIdentity(cfg.Dir); err != nil || id.generation != 1 || s.things[id.Thing] != id.CertificateID {
+					t.Errorf("%+v %v", id, err)
+				}
+			})
+		}
 	}
 }
 
