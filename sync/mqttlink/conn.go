@@ -55,14 +55,15 @@ func dial(ctx context.Context, cfg Config, addr string, b *budget) (*Conn, error
 	case <-token.Done():
 	case <-ctx.Done():
 	}
-	if err := ctx.Err(); err != nil || token.Error() != nil {
-		if err == nil {
-			err = token.Error()
-		}
+	err := ctx.Err()
+	if err == nil {
+		err = c.connected(token)
+	}
+	if err != nil {
 		<-token.Done() // the transport is closed by ctx, so paho is about to answer; never leave a client behind
 		c.end(err, false)
 		c.Close()
-		return nil, fmt.Errorf("connect to %s: %w", addr, c.explain(err))
+		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
 	if !c.unguard() { // ctx ended this very moment and the transport is closed
 		c.Close()
@@ -71,10 +72,17 @@ func dial(ctx context.Context, cfg Config, addr string, b *budget) (*Conn, error
 	return c, nil
 }
 
-// explain says what a hang-up instead of a CONNACK usually means.
-func (c *Conn) explain(err error) error {
-	if c.raw != nil && c.raw.hungUp() {
-		return fmt.Errorf("the other side closed instead of accepting (certificate, policy or client id): %w", err)
+// connected says how an attempt went. paho takes a CONNACK with a code that it does not know, such as the 7 of AWS, for
+// success, and closes. Whoever closes instead of a CONNACK does not like the certificate, the policy or the client id.
+func (c *Conn) connected(token mqtt.Token) error {
+	err := token.Error()
+	switch {
+	case c.raw == nil:
+		return err
+	case c.raw.code() > 0:
+		return fmt.Errorf("%w: CONNACK %d", ErrRefused, c.raw.code())
+	case err != nil && c.raw.hungUp():
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return err
 }
@@ -125,22 +133,39 @@ func open(ctx context.Context, cfg Config, addr string) (net.Conn, error) {
 	secure := tls.Client(conn, forEndpoint(cfg.TLS, addr))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close() // the handshake's error is the one to tell
+		if alert(err) {
+			err = fmt.Errorf("%w: %w", ErrRefused, err)
+		}
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	return secure, nil
 }
 
-// tap remembers how the transport ended, which paho does not tell apart.
+// tap remembers how the transport began and ended, which paho does not tell.
 type tap struct {
 	net.Conn
-	peer   atomic.Bool
-	closed atomic.Bool
+	connack []byte // the first packet that came; written before paho answers Connect
+	peer    atomic.Bool
+	closed  atomic.Bool
 }
 
 func (t *tap) Read(b []byte) (int, error) {
 	n, err := t.Conn.Read(b)
+	if room := connackSize - len(t.connack); room > 0 {
+		t.connack = append(t.connack, b[:min(n, room)]...)
+	}
 	t.note(err)
 	return n, err
+}
+
+const connackSize = 4
+
+// code is that of the CONNACK; 0 when there was none, too.
+func (t *tap) code() byte {
+	if len(t.connack) < connackSize {
+		return 0
+	}
+	return t.connack[connackSize-1]
 }
 
 func (t *tap) Write(b []byte) (int, error) {
@@ -153,11 +178,20 @@ func (t *tap) note(err error) {
 	if err == nil || t.closed.Load() {
 		return
 	}
+	if alert(err) {
+		t.peer.Store(true)
+	}
 	for _, sign := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(err, sign) {
 			t.peer.Store(true)
 		}
 	}
+}
+
+// alert tells whether the other side ended TLS with an alert. With TLS 1.3 a certificate is refused after the handshake.
+func alert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
 }
 
 func (t *tap) Close() error {

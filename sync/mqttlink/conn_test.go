@@ -277,19 +277,26 @@ func TestRateIsHeld(t *testing.T) {
 	})
 }
 
+// refuses answers CONNECT with a code.
+func refuses(code byte) func(*side, packets.ControlPacket) bool {
+	return func(s *side, _ packets.ControlPacket) bool {
+		a := packets.NewControlPacket(packets.Connack).(*packets.ConnackPacket)
+		a.ReturnCode = code
+		s.write(a)
+		return false
+	}
+}
+
 func TestDialGivesUp(t *testing.T) {
 	for name, tc := range map[string]struct {
-		react func(*side, packets.ControlPacket) bool
-		after time.Duration
+		react   func(*side, packets.ControlPacket) bool
+		after   time.Duration
+		refused bool
 	}{
-		"refused": {func(s *side, _ packets.ControlPacket) bool {
-			a := packets.NewControlPacket(packets.Connack).(*packets.ConnackPacket)
-			a.ReturnCode = 5
-			s.write(a)
-			return false
-		}, 0},
-		"hangs up": {func(*side, packets.ControlPacket) bool { return false }, 0},
-		"silent":   {func(*side, packets.ControlPacket) bool { return true }, ConnectTimeout},
+		"refused":             {refuses(5), 0, true},
+		"refused as AWS does": {refuses(7), 0, true}, // paho knows no such code
+		"hangs up":            {func(*side, packets.ControlPacket) bool { return false }, 0, true},
+		"silent":              {func(*side, packets.ControlPacket) bool { return true }, ConnectTimeout, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -301,8 +308,8 @@ func TestDialGivesUp(t *testing.T) {
 					c.Close()
 					t.Fatal("connected")
 				}
-				if d := time.Since(start); d != tc.after {
-					t.Errorf("gave up after %v", d)
+				if d := time.Since(start); d != tc.after || errors.Is(err, ErrRefused) != tc.refused {
+					t.Errorf("gave up after %v: %v", d, err)
 				}
 				p.wg.Wait() // the transport is closed
 				if n := len(p.times()); n != 1 {

@@ -80,8 +80,13 @@ func (l *Link) set(p Phase, err error) {
 	if err != nil {
 		l.state.LastErr = err.Error()
 	}
-	if p == Connecting {
+	switch {
+	case p == Connecting:
 		l.state.Connects++
+	case errors.Is(err, ErrRefused):
+		l.state.Refused++
+	default:
+		l.state.Refused = 0
 	}
 	l.state.Addr, l.state.Addrs = l.addr(), l.rank.addrs
 	close(l.changed)

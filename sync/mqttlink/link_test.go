@@ -108,6 +108,42 @@ func TestBackoffStartsAnewOnlyAfterAMinuteUp(t *testing.T) {
 	}
 }
 
+// TestRefusals: attempts that the service itself refuses are counted as long as nothing else happens.
+func TestRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t)
+		var takes atomic.Bool
+		p.react = func(s *side, cp packets.ControlPacket) bool {
+			if takes.Load() {
+				s.polite(cp)
+				return true
+			}
+			return refuses(5)(s, cp)
+		}
+		l, stop := startLink(t, p)
+		time.Sleep(time.Minute)
+		if s := l.State(); s.Refused < 3 || uint64(s.Refused) != s.Connects {
+			t.Errorf("%d refusals of %d", s.Refused, s.Connects)
+		}
+		p.set("cloud.test:8883", true)
+		time.Sleep(10 * time.Minute)
+		if n := l.State().Refused; n != 0 {
+			t.Errorf("%d refusals by a service that does not answer", n)
+		}
+		p.set("cloud.test:8883", false)
+		time.Sleep(10 * time.Minute)
+		if n := l.State().Refused; n < 3 {
+			t.Errorf("%d refusals", n)
+		}
+		takes.Store(true)
+		time.Sleep(10 * time.Minute)
+		if s := l.State(); s.Phase != Online || s.Refused != 0 {
+			t.Errorf("%+v", s)
+		}
+		stop()
+	})
+}
+
 func TestSessionsRunOnEveryConnectionAndAFailureEndsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t)

@@ -96,6 +96,7 @@ var (
 	ErrLost      = errors.New("connection lost")          // before the answer came; wrapped by *ConnError
 	ErrNoAck     = errors.New("no acknowledgement")       // for AckTimeout; the connection is closed then
 	ErrForbidden = errors.New("subscription was refused") // SUBACK 0x80; the policy does not grant the filter
+	ErrRefused   = errors.New("the service does not take the client (certificate, policy or client id)")
 )
 
 // ConnError says why a connection ended.
@@ -135,6 +136,7 @@ type State struct {
 	Addrs    []string // all of them, best first; the list that Try brought once it has proved itself
 	LastErr  string   // of the last connection or attempt; stays while online
 	Connects uint64   // CONNECTs sent since start
+	Refused  int      // attempts in a row that ended with ErrRefused; of others, and of none, 0
 }
 
 func (c *Config) check() error {

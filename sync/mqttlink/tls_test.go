@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"math/big"
 	"net"
 	"testing"
@@ -40,7 +41,7 @@ func selfSigned(t *testing.T, host string) (tls.Certificate, *x509.CertPool) {
 }
 
 // dialTLS connects to a service that shows how it was asked.
-func dialTLS(t *testing.T, addr string, server tls.Certificate, roots *x509.CertPool, most uint16, now func() time.Time) (tls.ConnectionState, error) {
+func dialTLS(t *testing.T, addr string, server tls.Certificate, roots *x509.CertPool, most uint16, now func() time.Time, edit ...func(*tls.Config)) (tls.ConnectionState, error) {
 	t.Helper()
 	client, _ := selfSigned(t, "unit-1")
 	cfg, err := TLSConfig(addr, client, roots, now)
@@ -59,9 +60,11 @@ func dialTLS(t *testing.T, addr string, server tls.Certificate, roots *x509.Cert
 			return
 		}
 		defer far.Close()
-		s := tls.Server(far, &tls.Config{
-			Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: most, NextProtos: []string{ALPN},
-		})
+		cfg := &tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: most, NextProtos: []string{ALPN}}
+		for _, f := range edit {
+			f(cfg)
+		}
+		s := tls.Server(far, cfg)
 		if s.Handshake() != nil {
 			return
 		}
@@ -114,6 +117,23 @@ func TestTLS(t *testing.T) {
 	}
 	if _, err := dialTLS(t, "iot.test:8883", server, roots, 0, func() time.Time { return time.Now().Add(48 * time.Hour) }); err == nil {
 		t.Error("the unit's own clock was not asked")
+	}
+}
+
+// A service that does not take the unit's certificate refuses it within the handshake, or after it with TLS 1.3.
+func TestCertificateIsRefused(t *testing.T) {
+	server, roots := selfSigned(t, "iot.test")
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		_, err := dialTLS(t, "iot.test:8883", server, roots, version, nil, func(c *tls.Config) {
+			c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+		})
+		if !errors.Is(err, ErrRefused) {
+			t.Errorf("version %x: %v", version, err)
+		}
+	}
+	_, strangers := selfSigned(t, "iot.test")
+	if _, err := dialTLS(t, "iot.test:8883", server, strangers, 0, nil); errors.Is(err, ErrRefused) {
+		t.Errorf("it is the unit that refuses: %v", err)
 	}
 }
 
