@@ -9,9 +9,9 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"fountain/internal/atomicfile"
 	"fountain/internal/problem"
@@ -218,7 +218,7 @@ func (c *Config) Now(s Shadow, technician string) (*Config, []*problem.Problem) 
 		_, set := tech.values[k.path]
 		was := c.origins[k.path].Kind
 		if f := next.field(k.path); f != nil && (said || set || was == FromCloud || was == FromTechnician) {
-			put(f, merged.value(k.path))
+			reflect.ValueOf(f).Elem().Set(reflect.ValueOf(merged.field(k.path)).Elem())
 			next.origins[k.path] = merged.origins[k.path]
 		}
 	}
@@ -298,22 +298,4 @@ func (c *Config) field(key string) any {
 		return &c.Log.Level
 	}
 	return nil
-}
-
-// put stores a value of the key's kind.
-func put(field, v any) {
-	switch f := field.(type) {
-	case *string:
-		*f, _ = v.(string)
-	case *bool:
-		*f, _ = v.(bool)
-	case *int:
-		*f, _ = v.(int)
-	case *time.Duration:
-		*f, _ = v.(time.Duration)
-	case *[]string:
-		*f, _ = v.([]string)
-	case *[]Size:
-		*f, _ = v.([]Size)
-	}
 }

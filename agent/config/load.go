@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -357,55 +358,28 @@ func redact(s string) string {
 
 // value is the field of a key.
 func (c *Config) value(path string) any {
+	if f := c.field(path); f != nil {
+		return reflect.ValueOf(f).Elem().Interface()
+	}
 	switch path {
 	case "unit.serial":
 		return c.Unit.Serial
-	case "unit.venue":
-		return c.Unit.Venue
-	case "unit.timezone":
-		return c.Unit.Timezone
-	case "unit.language":
-		return c.Unit.Language
-	case "unit.languages":
-		return c.Unit.Languages
-	case "unit.units":
-		return c.Unit.Units
-	case "unit.panel_mm":
-		return c.Unit.PanelMM
-	case "unit.phone_url":
-		return c.Unit.PhoneURL
-	case "unit.mixes":
-		return c.Unit.Mixes
-	case "unit.speech":
-		return c.Unit.Speech
-	case "cloud.proxy":
-		return c.Cloud.Proxy
 	case "cloud.enabled":
 		return c.Cloud.Enabled
-	case "cloud.mqtt":
-		return c.Cloud.MQTT
 	case "cloud.template":
 		return c.Cloud.Template
 	case "cloud.renew_before":
 		return c.Cloud.RenewBefore
-	case "sync.drain_rate":
-		return c.Sync.DrainRate
-	case "sync.linger":
-		return c.Sync.Linger
 	case "sync.rule":
 		return c.Sync.Rule
 	case "sync.window":
 		return c.Sync.Window
 	case "sync.ledger_interval":
 		return c.Sync.LedgerInterval
-	case "pour.sizes":
-		return c.Pour.Sizes
 	case "pour.max_ml":
 		return c.Pour.MaxML
 	case "api.metrics":
 		return c.API.Metrics
-	case "log.level":
-		return c.Log.Level
 	case "log.format":
 		return c.Log.Format
 	case "log.rotation.max_size_mb":
