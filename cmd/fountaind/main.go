@@ -196,15 +196,9 @@ func serve(ctx context.Context, o options, environ []string, stderr io.Writer) (
 func checkConfig(args, environ []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("fountaind check-config", flag.ContinueOnError)
 	show := flags.Bool("print", false, "print every key with its value and where it comes from")
-	var files []string
-	for rest := args; ; { // flags may stand before and after the file
-		if err := cmdline.Parse(flags, rest, checkUsage, stdout); err != nil {
-			return err
-		}
-		if flags.NArg() == 0 {
-			break
-		}
-		files, rest = append(files, flags.Arg(0)), flags.Args()[1:]
+	files, err := cmdline.ParseAround(flags, args, checkUsage, stdout)
+	if err != nil {
+		return err
 	}
 	if len(files) != 1 {
 		return wrong("check-config", fmt.Sprintf("%d files named", len(files)), "name one configuration file; see fountaind check-config --help")

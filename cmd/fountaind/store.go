@@ -62,15 +62,9 @@ func storeCommand(args []string, stdin io.Reader, stdout io.Writer) error {
 	} else if len(args) > 0 && args[0] != "--help" && args[0] != "-h" {
 		return wrong("store "+args[0], "there is no such command", "see fountaind store --help")
 	}
-	var named []string
-	for rest := args; ; { // flags may stand before and after the file
-		if err := cmdline.Parse(flags, rest, restoreUsage, stdout); err != nil {
-			return err
-		}
-		if flags.NArg() == 0 {
-			break
-		}
-		named, rest = append(named, flags.Arg(0)), flags.Args()[1:]
+	named, err := cmdline.ParseAround(flags, args, restoreUsage, stdout)
+	if err != nil {
+		return err
 	}
 	switch {
 	case len(named) != 1:

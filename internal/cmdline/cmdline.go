@@ -23,7 +23,7 @@ var ErrDone = errors.New("help or version was printed")
 // Parse parses args with flags, to which it adds --version. usage is the text above the list of flags. What it does not
 // understand is a *problem.Problem with CodeBadRequest.
 func Parse(flags *flag.FlagSet, args []string, usage string, stdout io.Writer) error {
-	if flags.Lookup("version") == nil { // a command may parse what stands after an argument, too
+	if flags.Lookup("version") == nil { // ParseAround parses more than once
 		flags.Bool("version", false, "print the version and exit")
 	}
 	flags.SetOutput(io.Discard) // the error is returned, and printed once
@@ -43,6 +43,19 @@ func Parse(flags *flag.FlagSet, args []string, usage string, stdout io.Writer) e
 		return ErrDone
 	}
 	return nil
+}
+
+// ParseAround is Parse for flags that may stand before and after the arguments, which it returns.
+func ParseAround(flags *flag.FlagSet, args []string, usage string, stdout io.Writer) (named []string, err error) {
+	for {
+		if err := Parse(flags, args, usage, stdout); err != nil {
+			return nil, err
+		}
+		if flags.NArg() == 0 {
+			return named, nil
+		}
+		named, args = append(named, flags.Arg(0)), flags.Args()[1:]
+	}
 }
 
 // Where a device keeps its state, and where systemd makes the directory of the sockets of its only unit.
