@@ -35,7 +35,8 @@ func (b *Broker) tlsConfig() *tls.Config {
 			if h.ServerName == "" {
 				return nil, errors.New("no server name (SNI): dial a name, not an address, or set ServerName")
 			}
-			return b.cfg.Authority.Server(), nil
+			own := b.cfg.Authority.Server()
+			return own, own.Leaf.VerifyHostname(h.ServerName)
 		},
 		VerifyConnection: func(s tls.ConnectionState) error {
 			_, err := b.certificate(b.ctx, s.PeerCertificates[0])

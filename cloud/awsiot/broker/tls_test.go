@@ -94,6 +94,7 @@ func TestTLS(t *testing.T) {
 		"ALPN of HTTPS":                   {good, protos("x-amzn-http-ca"), true},
 		"ALPN of both, ours among them":   {good, protos("mqtt", "x-amzn-mqtt-ca"), false},
 		"no server name":                  {good, func(cfg *tls.Config) { cfg.ServerName, cfg.InsecureSkipVerify = "", true }, true},
+		"another server's name":           {good, func(cfg *tls.Config) { cfg.ServerName, cfg.InsecureSkipVerify = "other.test", true }, true},
 		"the server's name is an address": {good, func(cfg *tls.Config) { cfg.ServerName = "127.0.0.1" }, true}, // Go sends no SNI then
 	} {
 		t.Run(name, func(t *testing.T) {
