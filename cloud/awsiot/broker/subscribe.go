@@ -2,12 +2,16 @@ package broker
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"fountain/cloud/awsiot/policy"
 	"fountain/sync/wire"
 )
+
+// maxShareName is how many characters the name of a shared subscription may have.
+const maxShareName = 128
 
 // subscribe takes SUBSCRIBE. MQTT 3.1.1 can only say that a filter failed, so AWS closes the connection instead, except
 // when there are too many subscriptions; MQTT 5 clients hear the reason for each filter.
@@ -85,7 +89,7 @@ func (c *conn) judgeFilter(f *packets.Subscription) *fault {
 	share, inner := splitShare(f.Filter)
 	if strings.HasPrefix(f.Filter, "$share/") {
 		switch {
-		case share == "" || wildcard(share) || inner == "":
+		case share == "" || wildcard(share) || utf8.RuneCountInString(share) > maxShareName || inner == "":
 			return faultf(reasonClient, codeFilter, "%q is no shared subscription", f.Filter)
 		case f.NoLocal:
 			return faultf(reasonClient, codeProtocol, "no-local on a shared subscription")
@@ -127,8 +131,8 @@ func (b *Broker) subscribe(s *session, f packets.Subscription) (isNew, ok bool) 
 }
 
 func (c *conn) unsubscribe(pk *packets.Packet) error {
-	if n := len(pk.Filters); pk.PacketID == 0 || n == 0 || n > wire.MaxFilters {
-		return faultf(reasonClient, codeProtocol, "UNSUBSCRIBE has %d filters, 1 to %d are allowed", n, wire.MaxFilters)
+	if pk.PacketID == 0 || len(pk.Filters) == 0 {
+		return faultf(reasonClient, codeProtocol, "UNSUBSCRIBE without packet identifier or filters")
 	}
 	codes := make([]byte, len(pk.Filters))
 	var gone []string
