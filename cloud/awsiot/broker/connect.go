@@ -65,7 +65,12 @@ func (c *conn) connect() *fault {
 	}
 	pk, err := readPacket(c.r, 4)
 	if err != nil {
-		return c.why(err)
+		f := c.why(err)
+		if pk.ProtocolVersion == 5 && f.reason == reasonClient {
+			c.version = 5
+			c.connack(false, f.code, &packets.Properties{ReasonString: f.text})
+		}
+		return f
 	}
 	if pk.FixedHeader.Type != packets.Connect {
 		return faultf(reasonClient, codeProtocol, "the first packet is no CONNECT")
@@ -85,9 +90,9 @@ func (c *conn) connect() *fault {
 	if c.version == 5 {
 		c.connack(false, f.code, &packets.Properties{ReasonString: f.text})
 	}
-	if id := c.identity.Load(); id != nil {
+	if id := c.identity.Load(); id != nil && (f.reason == ReasonAuth || f.reason == reasonForbidden) {
 		c.b.event("presence", lifecycle{
-			Type: "connect_failed", ClientID: id.who.ClientID, Principal: id.cert.ID, Addr: c.host(), Reason: f.reason,
+			Type: "connect_failed", ClientID: id.who.ClientID, Principal: id.cert.ID, Session: newID(), Addr: c.host(), Failure: "AUTHORIZATION_FAILED",
 		})
 	}
 	return f
@@ -110,8 +115,8 @@ func (c *conn) admit(pk *packets.Packet) *fault {
 func (c *conn) enter(pk *packets.Packet) (present bool, f *fault) {
 	p := &pk.Connect
 	generation := c.b.generation.Load()
-	assigned := p.ClientIdentifier == ""
-	if assigned && p.Clean {
+	assigned := p.ClientIdentifier == "" && (p.Clean || c.version == 5)
+	if assigned {
 		p.ClientIdentifier = "$GEN/" + newID()
 	}
 	state := c.tls.ConnectionState()
@@ -129,10 +134,15 @@ func (c *conn) enter(pk *packets.Packet) (present bool, f *fault) {
 	if id.cert.Status != store.CertActive { // changed since the handshake
 		return false, faultf(ReasonAuth, codeNotAuthorized, "certificate %s is %s", id.cert.ID[:12], id.cert.Status)
 	}
-	if pk.ReservedBit != 0 {
+	switch {
+	case pk.ReservedBit != 0:
 		return false, faultf(reasonClient, codeMalformed, "the reserved flag of CONNECT is set")
+	case !p.WillFlag && (p.WillQos > 0 || p.WillRetain):
+		return false, faultf(reasonClient, codeMalformed, "flags of a will, and no will")
+	case c.version == 4 && p.PasswordFlag && !p.UsernameFlag:
+		return false, faultf(reasonClient, codeMalformed, "a password without a user name")
 	}
-	if err := wire.CheckClientID(p.ClientIdentifier); err != nil && !(assigned && p.Clean) {
+	if err := wire.CheckClientID(p.ClientIdentifier); err != nil && !assigned {
 		return false, faultf(reasonClient, codeClientID, "%v", err)
 	}
 	if pk.Properties.AuthenticationMethod != "" {

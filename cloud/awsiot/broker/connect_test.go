@@ -54,7 +54,6 @@ func TestConnectRefused(t *testing.T) {
 		{"a will on a reserved topic", "me", open, will("$aws/things/me/jobs/get", 0, false), 0x90, "FORBIDDEN_ACCESS"},
 		{"a client id of 129 bytes", strings.Repeat("x", 129), open, nil, 0x85, "CLIENT_ERROR"},
 		{"a reserved client id", "$me", open, nil, 0x85, "CLIENT_ERROR"},
-		{"no client id for a session", "", open, persistent, 0x85, "CLIENT_ERROR"},
 	} {
 		for _, v := range []byte{4, 5} {
 			change := tc.change
@@ -99,13 +98,19 @@ func TestConnectAccepted(t *testing.T) {
 	}
 }
 
-// TestEmptyClientID: AWS makes one up for a client that wants no session; the policy must allow it.
+// TestEmptyClientID: AWS makes one up, except for an MQTT 3.1.1 client that wants a session; the policy must allow it.
 func TestEmptyClientID(t *testing.T) {
 	c := newCloud(t)
 	cert, _ := c.certificate(allowAll)
 	_, ack := c.dial("", cert, 5)
 	if !strings.HasPrefix(ack.Properties.AssignedClientID, "$GEN/") {
 		t.Fatalf("assigned %q", ack.Properties.AssignedClientID)
+	}
+	if _, ack := c.dial("", cert, 5, persistent); !strings.HasPrefix(ack.Properties.AssignedClientID, "$GEN/") {
+		t.Fatalf("assigned %q for a session", ack.Properties.AssignedClientID)
+	}
+	if _, ack := c.try("", cert, 4, persistent); ack != nil {
+		t.Fatalf("got %+v, want a hang-up", ack)
 	}
 	a, _ := c.dial("", cert, 4)
 	b, _ := c.dial("", cert, 4)

@@ -24,6 +24,7 @@ type lifecycle struct {
 	Number    *int64   `json:"versionNumber,omitempty"`
 	Initiated *bool    `json:"clientInitiatedDisconnect,omitempty"`
 	Reason    string   `json:"disconnectReason,omitempty"`
+	Failure   string   `json:"connectFailureReason,omitempty"`
 	Topics    []string `json:"topics,omitempty"`
 }
 

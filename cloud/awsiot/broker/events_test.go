@@ -139,8 +139,13 @@ func TestConnectFailed(t *testing.T) {
 			t.Fatal("connected")
 		}
 		has(t, watch.event("presence/connect_failed/x"), map[string]any{
-			"clientId": "x", "timestamp": nil, "eventType": "connect_failed", "principalIdentifier": id, "ipAddress": "pipe", "disconnectReason": "AUTH_ERROR",
+			"clientId": "x", "timestamp": nil, "eventType": "connect_failed", "sessionIdentifier": nil, "principalIdentifier": id, "ipAddress": "pipe",
+			"connectFailureReason": "AUTHORIZATION_FAILED",
 		})
+		if _, ack := c.try("x", cert, 5, will("t", 2, false)); ack == nil || ack.ReasonCode != 0x9b { // no matter of leave
+			t.Fatalf("%+v", ack)
+		}
+		watch.hearsNothing()
 	})
 }
 

@@ -83,6 +83,9 @@ func decode(pk *packets.Packet, body []byte) (err error) {
 	if err != nil {
 		return malformed(err)
 	}
+	if pk.ProtocolVersion == 5 {
+		return inspect(pk, body)
+	}
 	return nil
 }
 

@@ -59,6 +59,9 @@ func (c *conn) puback(id uint16, code byte, why string) {
 // resolveAlias puts the topic in that an alias stands for.
 func (c *conn) resolveAlias(pk *packets.Packet) *fault {
 	if !pk.Properties.TopicAliasFlag {
+		if pk.TopicName == "" {
+			return faultf(reasonClient, codeProtocol, "PUBLISH without topic")
+		}
 		return nil
 	}
 	a := pk.Properties.TopicAlias

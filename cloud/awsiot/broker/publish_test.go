@@ -239,7 +239,7 @@ func TestTopicAlias(t *testing.T) {
 		}
 		cl, _ = c.dial("x", cert, 5)
 		cl.send(publishPacket("", "x"))
-		if got := cl.ends(); got != 0x90 {
+		if got := cl.ends(); got != 0x82 {
 			t.Errorf("no topic: 0x%02x", got)
 		}
 	})
