@@ -205,6 +205,9 @@ func (s *Store) retireOne(log string, before time.Time) (removed bool, err error
 	if err != nil || !old {
 		return false, err
 	}
+	if err := s.updateLog(l, func(saved *savedLog) { saved.Retired = g.first }, noMore); err != nil {
+		return false, err
+	}
 	return true, s.unlink(l, g)
 }
 
@@ -233,6 +236,8 @@ func ignoreDamage(err error) error {
 	return nil
 }
 
+// unlink removes a segment. The directory is not flushed: that writes ten times what noting it in state.db does, and what
+// a power cut brings back is known there.
 func (s *Store) unlink(l *logInfo, g *segment) error {
 	s.rmu.Lock()
 	defer s.rmu.Unlock()
@@ -245,11 +250,27 @@ func (s *Store) unlink(l *logInfo, g *segment) error {
 	s.mu.Lock()
 	l.remove(g)
 	s.mu.Unlock()
-	return atomicfile.SyncDir(s.dir)
+	return nil
 }
 
-// forgetLog removes a closed log of which nothing is left.
+// dropRetired unlinks what a power cut brought back.
+func (s *Store) dropRetired() error {
+	for _, l := range s.logs {
+		for len(l.segs) > 0 && l.segs[0].first <= l.saved.Retired {
+			if err := os.Remove(l.segs[0].path); err != nil {
+				return err
+			}
+			l.segs = l.segs[1:]
+		}
+	}
+	return nil
+}
+
+// forgetLog removes a closed log of which nothing is left. From here on nobody knows that its files were retired.
 func (s *Store) forgetLog(l *logInfo) error {
+	if err := atomicfile.SyncDir(s.dir); err != nil {
+		return err
+	}
 	err := s.updateState(func(tx *bbolt.Tx) error {
 		if b := tx.Bucket([]byte(bucketLogs)); b != nil {
 			return b.Delete([]byte(l.name))

@@ -118,6 +118,9 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
+	if err := s.dropRetired(); err != nil {
+		return notWritable(s.dir, err)
+	}
 	var renew bool // the current log must not go on
 	if s.cur == nil || unit.Restored || unit.Inode != inode(filepath.Join(s.dir, stateFile)) || s.o.Board != "" && unit.Board != "" && unit.Board != s.o.Board {
 		renew = true

@@ -318,6 +318,7 @@ func (s *Store) putBack(r Rejected) error {
 	err := s.updateLog(l, func(saved *savedLog) {
 		saved.Gaps = cutGap(saved.Gaps, r.Seq)
 		saved.Acked = min(saved.Acked, r.Seq-1)
+		saved.Retired = min(saved.Retired, r.Seq-1) // insert has flushed the directory
 		if saved.Closed {
 			saved.Last = last
 		}

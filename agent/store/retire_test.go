@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 	"time"
 )
@@ -57,4 +58,67 @@ func TestRetireKeepsWhatIsYoungOrUnsent(t *testing.T) {
 		}
 	}
 	wantRange(t, seqs(t, s, s.Log()), 5, 12)
+}
+
+// A power cut may bring any of the retired files back: they go again, and what is left has no hole and no damage.
+func TestRetiredFilesComeBack(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, small())
+	for range 20 {
+		add(t, s, "")
+	}
+	log, old := s.Log(), files(t, dir, "seg-*")
+	kept := make([][]byte, len(old))
+	for i, path := range old {
+		var err error
+		if kept[i], err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.SetAcked(18); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Retire(time.Now().Add(2 * DefaultRetain)); n != 4 || err != nil {
+		t.Fatalf("retired %d, %v", n, err)
+	}
+	closeNow(t, s)
+	for _, i := range []int{0, 2} {
+		if err := os.WriteFile(old[i], kept[i], 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = open(t, dir, small())
+	if left := files(t, dir, "seg-*"); len(left) != 1 {
+		t.Errorf("left: %v", left)
+	}
+	if err := s.Rewind(log, 0, 1); err != nil { // a restored cloud asks for all there is
+		t.Fatal(err)
+	}
+	wantRange(t, seqs(t, s, log), 17, 20)
+	if st := s.Logs()[0]; st.Oldest != 17 || st.Pending != 4 || s.Log() != log || len(s.Damages()) > 0 {
+		t.Errorf("%+v %+v", st, s.Damages())
+	}
+}
+
+// What was released has a file below the retired ones, which must not go with them.
+func TestReleasedIsNotRetired(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, small())
+	for range 20 {
+		add(t, s, "")
+	}
+	if err := errors.Join(s.Reject(Rejected{Log: s.Log(), Seq: 6, Reason: "test"}), s.SetAcked(18)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Retire(time.Now().Add(2 * DefaultRetain)); n != 4 || err != nil {
+		t.Fatalf("retired %d, %v", n, err)
+	}
+	if n, err := s.Release(s.Log(), 6); n != 1 || err != nil {
+		t.Fatalf("released %d, %v", n, err)
+	}
+	closeNow(t, s)
+	s = open(t, dir, small())
+	if list, err := s.Read(1, 1, MaxBody); err != nil || len(list) != 1 || list[0].Seq != 6 || s.Acked() != 5 || len(s.Damages()) > 0 {
+		t.Errorf("%v %v, acknowledged up to %d, %v", list, err, s.Acked(), s.Damages())
+	}
 }

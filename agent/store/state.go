@@ -46,6 +46,9 @@ type savedLog struct {
 	Closed  bool   `json:"closed"`
 	Last    uint64 `json:"last,omitempty"` // newest seq, once closed
 	Gaps    []Gap  `json:"gaps,omitempty"`
+	// Retired is the first seq of the newest segment that was retired: a file that begins there or below is unlinked, and
+	// goes again at Open should a power cut have brought it back.
+	Retired uint64 `json:"retired,omitempty"`
 	// Restored is the restore generation of the receiver that Rewind noted last.
 	Restored uint64 `json:"restored,omitempty"`
 }

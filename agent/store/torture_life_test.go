@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"fountain/internal/atomicfile"
 	"fountain/internal/crash"
 )
 
@@ -438,7 +439,7 @@ func (v *living) deliver() error {
 func (v *living) unlinkUpTo(log string, upto uint64) error {
 	l := v.s.find(log)
 	for len(l.segs) > 1 && l.end(0) <= upto {
-		if err := v.s.unlink(l, l.segs[0]); err != nil {
+		if err := errors.Join(v.s.unlink(l, l.segs[0]), atomicfile.SyncDir(v.Dir)); err != nil {
 			return err
 		}
 	}
