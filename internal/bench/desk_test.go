@@ -22,25 +22,45 @@ func run(t *testing.T, env []string, name string, args ...string) {
 	}
 }
 
-// measureDesk starts a desk, pours on it, and looks at its processes; then it runs the real screens in this process, on
-// that desk's agent, with a display in memory and a scripted finger.
-func measureDesk(t *testing.T, emit func(Figure)) {
-	bin := *binDir
-	if bin == "" {
-		bin = t.TempDir()
-		run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"/", "fountain/cmd/...")
+// built returns where a package's commands are: -bin, or a directory they are built into here.
+func built(t *testing.T, pkg string) string {
+	t.Helper()
+	if *binDir != "" {
+		return *binDir
 	}
+	dir := t.TempDir()
+	run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", pkg)
+	return dir
+}
+
+// plainDesk is a desk of one unit without a screen, its directory gone with the test.
+func plainDesk(t *testing.T) desk.Config {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "bench") // short: socket paths have 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	d, err := desk.Start(ctx, desk.Config{Dir: dir, Bin: bin, Seed: 1, SwapCup: 200 * time.Millisecond})
+	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // of the operating system's own directory for such
+	return desk.Config{Dir: dir, Bin: built(t, "fountain/cmd/..."), Seed: 1, SwapCup: 200 * time.Millisecond, NoUI: true}
+}
+
+func startDesk(ctx context.Context, t *testing.T, cfg desk.Config) *desk.Desk {
+	t.Helper()
+	d, err := desk.Start(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return d
+}
+
+// measureDesk starts a desk, pours on it, and looks at its processes; then it runs the real screens in this process, on
+// that desk's agent, with a display in memory and a scripted finger.
+func measureDesk(t *testing.T, emit func(Figure)) {
+	cfg := plainDesk(t)
+	cfg.NoUI = false
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	d := startDesk(ctx, t, cfg)
 	defer d.Stop()
 	u := d.Units[0]
 	pourOn(ctx, t, u)
@@ -48,7 +68,7 @@ func measureDesk(t *testing.T, emit func(Figure)) {
 	emit(Figure{Name: "size/agent_rss", Value: rss(t, u.Agent.PID()), Unit: "MB after three pours", Goal: "value<=60"})
 	emit(Figure{Name: "size/guard_rss", Value: rss(t, u.Guard.PID()), Unit: "MB after three pours", Goal: "value<=10"})
 	measureScreen(ctx, t, u, emit)
-	measureStart(ctx, t, u, bin, emit)
+	measureStart(ctx, t, u, cfg.Bin, emit)
 }
 
 // pourOn pours three portions with the terminal's own call.

@@ -16,12 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fountain/agent/store"
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/cloud/awsiot/broker"
 	"fountain/cloud/awsiot/rules"
-	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/ingest"
 	cloudstore "fountain/cloud/store"
-	"fountain/deploy"
 	"fountain/sync/wire"
 )
 
@@ -175,19 +174,13 @@ func asQueued(t *testing.T, in *ingest.Ingest) func(thing string, payload []byte
 
 // throughRule lets the rule of deploy/cfn/device.yaml make it.
 func throughRule(t *testing.T, in *ingest.Ingest) func(thing string, payload []byte) func(context.Context) error {
-	st, err := stack.Load(deploy.DeviceTemplate, deploy.DeviceTemplateName, stack.Location{
-		Parameters: map[string]string{"PreProvisioningHookArn": "arn:aws:lambda:us-east-1:123456789012:function:claim"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	engine := &rules.Engine{
-		Rules: st.Rules, Match: broker.MatchFilter, Log: slog.New(slog.DiscardHandler),
+		Rules: awsiottest.Stack(t).Rules, Match: broker.MatchFilter, Log: slog.New(slog.DiscardHandler),
 		Deliver: func(ctx context.Context, m rules.Message) error { return in.Handle(ctx, m.Body) },
 	}
 	return func(thing string, payload []byte) func(context.Context) error {
 		return func(ctx context.Context) error {
-			ok, err := engine.Ingest(ctx, wire.BasicIngest("fountain_consumption", thing), thing, payload)
+			ok, err := engine.Ingest(ctx, wire.BasicIngest(awsiottest.Rule, thing), thing, payload)
 			if err == nil && !ok {
 				err = errors.New("the rule does not know the topic")
 			}

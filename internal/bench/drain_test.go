@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -43,37 +42,21 @@ var drainTrips = []time.Duration{100 * time.Millisecond, 400 * time.Millisecond}
 // measureDrain lets a unit that was offline bring its backlog up through a line with a round trip, and recalls drinks
 // meanwhile. All of it is real but the backlog's pours and the length of the line: processes, TLS, broker, store.
 func measureDrain(t *testing.T, emit func(Figure)) {
-	bin := *binDir
-	if bin == "" {
-		bin = t.TempDir()
-		run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"/", "fountain/cmd/...")
-	}
-	dir, err := os.MkdirTemp("", "bench") // short: socket paths have 107 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
+	cfg := plainDesk(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	far := newFarAway(t, filepath.Join(dir, "cloud", "endpoints.json"))
+	far := newFarAway(t, filepath.Join(cfg.Dir, "cloud", "endpoints.json"))
 	t.Setenv("FOUNTAIN_CLOUD_MQTT", far.addr())
 	t.Setenv("FOUNTAIN_SYNC_DRAIN_RATE", fmt.Sprint(drainRate))
-	start := func() *desk.Desk {
-		d, err := desk.Start(ctx, desk.Config{Dir: dir, Bin: bin, Seed: 1, NoUI: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
-	}
-	d := start() // claims an identity
+	d := startDesk(ctx, t, cfg) // claims an identity
 	unit := d.Units[0]
 	waitOnline(ctx, t, unit)
 	d.Stop()
 	for _, rtt := range drainTrips {
 		messages, records := fillBacklog(ctx, t, unit)
 		far.trip(rtt)
-		d := start()
-		rate, kills := watchDrain(ctx, t, dir, d.Units[0], records)
+		d := startDesk(ctx, t, cfg)
+		rate, kills := watchDrain(ctx, t, cfg.Dir, d.Units[0], records)
 		d.Stop()
 		ms := rtt.Milliseconds()
 		emit(Figure{

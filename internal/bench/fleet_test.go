@@ -3,15 +3,10 @@ package bench
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/binary"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fountain/cloud/awsiot/authority"
+	"fountain/cloud/awsiot/awsiottest"
 	"fountain/cloud/store"
 	"fountain/sync/wire"
 )
@@ -53,11 +49,7 @@ type fleetUnit struct {
 // at once and lets them come back together. The base of the storm is what this machine takes for as many bare TLS
 // handshakes, both sides in one process.
 func measureFleet(t *testing.T, emit func(Figure)) {
-	bin := *binDir
-	if bin == "" {
-		bin = t.TempDir()
-		run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"/", "fountain/cmd/fountain-cloud")
-	}
+	bin := built(t, "fountain/cmd/fountain-cloud")
 	manyFiles(t)
 	dir := t.TempDir()
 	units, pool := makeFleet(t, dir)
@@ -120,18 +112,10 @@ func makeFleet(t *testing.T, dir string) ([]*fleetUnit, *x509.CertPool) {
 	units := make([]*fleetUnit, fleetUnits)
 	certs := make([]store.Certificate, fleetUnits)
 	for i := range units {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := auth.Issue(&key.PublicKey, pkix.Name{CommonName: "AWS IoT Certificate"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		block, _ := pem.Decode([]byte(c.PEM))
-		units[i] = &fleetUnit{name: fmt.Sprintf("fountain-F%05d", i), cert: tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: key}}
-		c.Status, c.Policies, c.Things = store.CertActive, fleetPolicies, []string{units[i].name}
-		certs[i] = c
+		units[i] = &fleetUnit{name: fmt.Sprintf("fountain-F%05d", i)}
+		c := &certs[i]
+		*c, units[i].cert = awsiottest.Certificate(t, auth)
+		c.Policies, c.Things = fleetPolicies, []string{units[i].name}
 	}
 	for i, c := range certs {
 		if err := errors.Join(db.CreateThing(t.Context(), store.Thing{Name: units[i].name, Created: 1}), db.PutCertificate(t.Context(), c)); err != nil {
@@ -142,9 +126,7 @@ func makeFleet(t *testing.T, dir string) ([]*fleetUnit, *x509.CertPool) {
 		t.Fatal(err)
 	}
 	t.Logf("%d units registered in %v", len(units), time.Since(began))
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(auth.PEM())
-	return units, pool
+	return units, auth.Pool()
 }
 
 // startCloud runs fountain-cloud on a directory and returns its MQTT address and process.

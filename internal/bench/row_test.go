@@ -2,14 +2,12 @@ package bench
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"fountain/agent/api"
 	"fountain/cloud/store"
-	"fountain/internal/desk"
 	"fountain/sync/wire"
 )
 
@@ -19,27 +17,15 @@ const linger = time.Second
 // measureRow times a pour from the moment the local API says that it is over, which is what the screen shows, to the
 // commit of its row in the cloud's store, over real TLS and the real rule.
 func measureRow(t *testing.T, emit func(Figure)) {
-	bin := *binDir
-	if bin == "" {
-		bin = t.TempDir()
-		run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"/", "fountain/cmd/...")
-	}
-	dir, err := os.MkdirTemp("", "bench") // short: socket paths have 107 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
+	cfg := plainDesk(t)
 	t.Setenv("FOUNTAIN_SYNC_LINGER", linger.String())
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	d, err := desk.Start(ctx, desk.Config{Dir: dir, Bin: bin, Seed: 1, SwapCup: 200 * time.Millisecond, NoUI: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := startDesk(ctx, t, cfg)
 	defer d.Stop()
 	u := d.Units[0]
 	pourOn(ctx, t, u) // connected and warm
-	db, err := store.OpenSQLiteReader(ctx, filepath.Join(dir, "cloud", "cloud.db"))
+	db, err := store.OpenSQLiteReader(ctx, filepath.Join(cfg.Dir, "cloud", "cloud.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -87,27 +86,14 @@ func histogram(idle, busy []float64) string {
 
 // stopsOn returns the milliseconds of n stops on a fresh desk; with a backlog it is busy meanwhile.
 func stopsOn(t *testing.T, n, backlog int) (ms []float64) {
-	bin := *binDir
-	if bin == "" {
-		bin = t.TempDir()
-		run(t, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"/", "fountain/cmd/...")
-	}
-	dir, err := os.MkdirTemp("", "bench") // short: socket paths have 107 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
+	cfg := plainDesk(t)
 	t.Setenv("FOUNTAIN_SYNC_DRAIN_RATE", "80")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	cfg := desk.Config{Dir: dir, Bin: bin, Seed: 1, SwapCup: 200 * time.Millisecond, NoUI: true}
 	if backlog > 0 {
 		fillUnit(ctx, t, cfg, backlog)
 	}
-	d, err := desk.Start(ctx, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := startDesk(ctx, t, cfg)
 	defer d.Stop()
 	u := d.Units[0]
 	pourOn(ctx, t, u)
@@ -184,10 +170,7 @@ func monotonic() int64 {
 // fillUnit lets a desk name its unit and fills that unit's store.
 func fillUnit(ctx context.Context, t *testing.T, cfg desk.Config, n int) {
 	t.Helper()
-	d, err := desk.Start(ctx, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := startDesk(ctx, t, cfg)
 	u := d.Units[0]
 	pourOn(ctx, t, u)
 	c := api.NewClient(u.Socket(api.ServiceSocket))
