@@ -136,10 +136,7 @@ func (a *Agent) tend(ctx context.Context) error {
 
 // cared asks for the alarms of care to be judged at once: an operation has ended, a calibration was undone.
 func (a *Agent) cared() {
-	select {
-	case a.retend <- struct{}{}:
-	default: // it is asked already
-	}
+	wake(a.retend)
 }
 
 // careBook is the service book; nil while there is none.

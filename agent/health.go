@@ -58,12 +58,8 @@ func (a *Agent) health(ctx context.Context, shadows *shadow.Mux) error {
 // tellUnit writes what differs from what the shadow holds.
 func tellUnit(ctx context.Context, client *shadow.Client, held *json.RawMessage, now wire.UnitReport) error {
 	if *held == nil {
-		doc, err := client.Get(ctx)
-		var refused *wire.ShadowError
-		switch {
-		case errors.As(err, &refused) && refused.Code == wire.ShadowNotFound:
-			doc = &wire.ShadowDocument{}
-		case err != nil:
+		doc, err := document(ctx, client)
+		if err != nil {
 			return err
 		}
 		if *held = doc.State.Reported; *held == nil {

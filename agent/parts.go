@@ -211,8 +211,5 @@ func (s *logSource) Quarantine(seq uint64, reason string, _ []byte) error {
 func (s *logSource) Notify() <-chan struct{} { return s.notify }
 
 func (s *logSource) signal() {
-	select {
-	case s.notify <- struct{}{}:
-	default: // a signal is waiting already
-	}
+	wake(s.notify)
 }

@@ -5,14 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"fountain/agent/alarm"
 	"fountain/agent/beverage"
@@ -42,77 +37,25 @@ type recalls struct {
 
 // openRecalls reads what is forbidden: it counts before anything else runs.
 func openRecalls(a *Agent) (*recalls, error) {
-	list, err := recall.Open(a.store, filepath.Join(a.cfg.State, recall.Name))
-	if err != nil {
-		return nil, err
+	r := &recalls{a: a}
+	var err error
+	r.list, err = recall.Open(a.store, filepath.Join(a.cfg.State, recall.Name), r.known)
+	return r, err
+}
+
+// known tells whether the catalogue has something to forbid.
+func (r *recalls) known(section, id string) bool {
+	if section == recall.Beverages {
+		_, ok := r.a.menu.index[beverage.ID(id)]
+		return ok
 	}
-	return &recalls{a: a, list: list}, nil
+	_, ok := r.a.catalogue.Ingredient(beverage.IngredientID(id))
+	return ok
 }
 
 // serve follows the shadow on one connection.
 func (r *recalls) serve(ctx context.Context, shadows *shadow.Mux) error {
-	heard, err := shadows.Listen(wire.RecallShadow)
-	if err != nil {
-		return err
-	}
-	client, err := shadows.Client(wire.RecallShadow)
-	if err != nil {
-		return err
-	}
-	due := make(chan struct{}, 1)
-	due <- struct{}{}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		for {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case h := <-heard:
-				r.hear(h)
-				select {
-				case due <- struct{}{}:
-				default: // it is due already
-				}
-			}
-		}
-	})
-	g.Go(func() error {
-		return whenDue(ctx, r.a.log, wire.RecallShadow, due, func() error { return r.settle(ctx, client) })
-	})
-	return g.Wait()
-}
-
-// Pauses before what failed is tried again.
-const (
-	retryMin = 10 * time.Second
-	retryMax = 640 * time.Second
-)
-
-// whenDue does what is due, and again after a pause when it failed, until ctx ends or the connection is gone.
-func whenDue(ctx context.Context, log *slog.Logger, what string, due <-chan struct{}, do func() error) error {
-	pause := retryMin
-	again := make(<-chan time.Time)
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-due:
-		case <-again:
-		}
-		err := do()
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, shadow.ErrLost):
-			return err
-		case err != nil:
-			log.Warn("shadow", slog.String(logkey.Key, what), slog.Any(logkey.Err, err), slog.Duration("again_in", pause))
-			again = time.After(pause)
-			pause = min(2*pause, retryMax)
-		default:
-			again, pause = nil, retryMin
-		}
-	}
+	return r.a.follow(ctx, shadows, wire.RecallShadow, make(chan struct{}, 1), r.hear, r.settle)
 }
 
 // hear takes in what was said on the way.
@@ -139,7 +82,7 @@ func (r *recalls) take(doc wire.Recall, version int64, whole bool) error {
 	return err
 }
 
-// enforce stops the pour of what is forbidden now, and shows it.
+// enforce stops the pour or the operation of what is forbidden now, and shows it.
 func (r *recalls) enforce() {
 	a := r.a
 	if p, drink, mix, ok := a.machine.Pouring(); ok {
@@ -148,6 +91,7 @@ func (r *recalls) enforce() {
 			a.log.Warn("pour stopped by a recall", slog.String(logkey.Pour, p), slog.String(logkey.Beverage, string(id)))
 		}
 	}
+	a.ops.enforce()
 	r.tell()
 	a.view.stockChanged()
 }
@@ -174,12 +118,8 @@ func (r *recalls) settle(ctx context.Context, client *shadow.Client) error {
 	r.taking.Lock()
 	r.newest = 0
 	r.taking.Unlock()
-	doc, err := client.Get(ctx)
-	var refused *wire.ShadowError
-	switch {
-	case errors.As(err, &refused) && refused.Code == wire.ShadowNotFound: // never written, or deleted: it says nothing
-		doc = &wire.ShadowDocument{}
-	case err != nil:
+	doc, err := document(ctx, client)
+	if err != nil {
 		return err
 	}
 	said, err := wire.DecodeRecall(doc.State.Desired)
@@ -218,14 +158,14 @@ const recallSpare = 256
 func (r *recalls) report(said wire.Recall, desired int) wire.RecallReport {
 	beverages, ingredients := r.list.All()
 	rep := wire.RecallReport{Beverages: mirror(beverages, said.Beverages), Ingredients: mirror(ingredients, said.Ingredients)}
-	for _, id := range beverages {
-		if _, ok := r.a.menu.index[beverage.ID(id)]; !ok {
-			rep.Unknown = append(rep.Unknown, "beverages."+id)
-		}
-	}
-	for _, id := range ingredients {
-		if _, ok := r.a.catalogue.Ingredient(beverage.IngredientID(id)); !ok {
-			rep.Unknown = append(rep.Unknown, "ingredients."+id)
+	for _, sec := range []struct {
+		name string
+		ids  []string
+	}{{recall.Beverages, beverages}, {recall.Ingredients, ingredients}} {
+		for _, id := range sec.ids {
+			if !r.known(sec.name, id) {
+				rep.Unknown = append(rep.Unknown, sec.name+"."+id)
+			}
 		}
 	}
 	r.mu.Lock()
@@ -249,58 +189,4 @@ func mirror(forbidden []string, said map[string]*bool) map[string]bool {
 		out[id] = true
 	}
 	return out
-}
-
-// changes is what has to be reported to turn what the shadow holds into want; nil when nothing has. Keys that want does
-// not have are removed.
-func changes(have json.RawMessage, want any) (map[string]any, error) {
-	b, err := json.Marshal(want)
-	if err != nil {
-		return nil, err
-	}
-	var old, now map[string]any
-	if err := json.Unmarshal(b, &now); err != nil {
-		return nil, err
-	}
-	if len(have) > 0 {
-		if err := json.Unmarshal(have, &old); err != nil {
-			return nil, err
-		}
-	}
-	return difference(old, now), nil
-}
-
-func difference(old, now map[string]any) map[string]any {
-	var out map[string]any
-	set := func(k string, v any) {
-		if out == nil {
-			out = map[string]any{}
-		}
-		out[k] = v
-	}
-	for _, k := range slices.Sorted(maps.Keys(old)) {
-		if _, stays := now[k]; !stays {
-			set(k, nil)
-		}
-	}
-	for k, v := range now {
-		was, known := old[k]
-		m, object := v.(map[string]any)
-		om, both := was.(map[string]any)
-		switch {
-		case object && both:
-			if d := difference(om, m); d != nil {
-				set(k, d)
-			}
-		case !known || !equal(was, v):
-			set(k, v)
-		}
-	}
-	return out
-}
-
-func equal(a, b any) bool {
-	x, xerr := json.Marshal(a)
-	y, yerr := json.Marshal(b)
-	return xerr == nil && yerr == nil && string(x) == string(y)
 }

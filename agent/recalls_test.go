@@ -206,6 +206,46 @@ func TestRecallOfVeryMuch(t *testing.T) {
 	})
 }
 
+// TestRecallHoldsServiceWork: what was recalled is brought into no vessel by a technician either, and what is under way
+// stops; taking it out goes on.
+func TestRecallHoldsServiceWork(t *testing.T) {
+	inBubble(t, nil, func(v *virtual) {
+		drink := v.some("water.still", "", "")
+		p, err := v.a.machine.Plan(drink, 240_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ing, pump := string(p.Doses[0].Ingredient), p.Doses[0].Pump
+		valve, _ := v.still()
+		id := v.begin(api.StartOp{Kind: api.OpPrime, Line: pump}, nil, nil)
+		flows := func() bool { op, err := v.a.ops.Op(id); return err == nil && op.Step > 0 }
+		v.await("it is primed", time.Minute, flows)
+		v.a.recalls.hear(shadow.Heard{Version: 1, Desired: fmt.Appendf(nil, `{"ingredients":{%q:true}}`, ing)})
+		var op api.Op
+		v.await("it stops", within, func() bool { op, _ = v.a.ops.Op(id); return op.Outcome != "" })
+		if op.Outcome != api.OpStopped || op.Reason != "recalled" {
+			t.Errorf("ended %s %s", op.Outcome, op.Reason)
+		}
+		for _, req := range []api.StartOp{
+			{Kind: api.OpPrime, Line: pump}, {Kind: api.OpPrime, Line: p.Doses[0].Slot}, {Kind: api.OpCalibrate, Line: pump}, {Kind: api.OpBrix, Line: string(drink)},
+		} {
+			req.Person = "ann"
+			if _, err := v.a.ops.Start(v.t.Context(), req); !refusedAs(err, problem.CodeUnavailable) || !strings.Contains(err.Error(), ing) {
+				t.Errorf("%s %s: %v", req.Kind, req.Line, err)
+			}
+		}
+		id = v.begin(api.StartOp{Kind: api.OpPurge, Line: pump}, nil, nil)
+		v.await("it is purged", time.Minute, flows)
+		if err := v.a.ops.Stop(id, "stopped"); err != nil {
+			t.Error(err)
+		}
+		v.await("it has ended", time.Minute, func() bool { op, _ = v.a.ops.Op(id); return op.Outcome != "" })
+		if op = v.work(api.StartOp{Kind: api.OpPrime, Line: valve}, nil); op.Outcome != api.OpDone {
+			t.Errorf("another line: %s %s", op.Outcome, op.Reason)
+		}
+	})
+}
+
 // fullDisk keeps nothing.
 type fullDisk struct{ recall.Store }
 
@@ -217,7 +257,7 @@ func TestRecallOnAFullDisk(t *testing.T) {
 	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
 		c.down(true)
 		v.await("the line is down", time.Minute, func() bool { return !v.a.cloud.online() })
-		list, err := recall.Open(fullDisk{v.a.store}, t.TempDir()) // a directory cannot be written either
+		list, err := recall.Open(fullDisk{v.a.store}, t.TempDir(), v.a.recalls.known) // a directory cannot be written either
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,13 +3,10 @@ package agent
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"path/filepath"
 	"strings"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"fountain/agent/config"
 	"fountain/internal/logkey"
@@ -71,53 +68,19 @@ func (r *remote) technician() {
 		r.refused = refused
 		_ = r.apply(config.Shadow{}) // what is wrong now is wrong at a start too
 	}
-	r.wake()
-}
-
-func (r *remote) wake() {
-	select {
-	case r.due <- struct{}{}:
-	default: // it is due already
-	}
+	wake(r.due)
 }
 
 // serve follows the shadow on one connection. Every change makes it ask for the whole document: a key that was removed
 // shows nowhere else.
 func (r *remote) serve(ctx context.Context, shadows *shadow.Mux) error {
-	heard, err := shadows.Listen(wire.ConfigShadow)
-	if err != nil {
-		return err
-	}
-	client, err := shadows.Client(wire.ConfigShadow)
-	if err != nil {
-		return err
-	}
-	r.wake()
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		for {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-heard:
-				r.wake()
-			}
-		}
-	})
-	g.Go(func() error {
-		return whenDue(ctx, r.a.log, wire.ConfigShadow, r.due, func() error { return r.settle(ctx, client) })
-	})
-	return g.Wait()
+	return r.a.follow(ctx, shadows, wire.ConfigShadow, r.due, func(shadow.Heard) {}, r.settle)
 }
 
 // settle judges the document and reports.
 func (r *remote) settle(ctx context.Context, client *shadow.Client) error {
-	doc, err := client.Get(ctx)
-	var refused *wire.ShadowError
-	switch {
-	case errors.As(err, &refused) && refused.Code == wire.ShadowNotFound:
-		doc = &wire.ShadowDocument{}
-	case err != nil:
+	doc, err := document(ctx, client)
+	if err != nil {
 		return err
 	}
 	if err := r.judge(config.Shadow{Version: doc.Version, Desired: doc.State.Desired}); err != nil {
@@ -190,7 +153,7 @@ func (r *remote) tried(s config.Shadow, list string, err error) {
 		r.judged = s
 		r.refused = []*problem.Problem{{Code: problem.CodeBadConfig, Where: "cloud.mqtt", What: "no connection by " + list + " lasted: " + err.Error(), Remedy: "correct the list; the endpoints before stay in use"}}
 	}
-	r.wake()
+	wake(r.due)
 }
 
 func same(a, b json.RawMessage) bool {

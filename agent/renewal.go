@@ -200,10 +200,7 @@ func (r rotate) Run(ctx context.Context, t *jobs.Task) (map[string]string, error
 		}
 	}
 	if cert == old {
-		select {
-		case c.renewal.due <- struct{}{}:
-		default: // it is asked for already
-		}
+		wake(c.renewal.due)
 	}
 	for {
 		now, until, n, err := state()

@@ -43,10 +43,11 @@ type ops struct {
 	starting sync.Mutex     // held from planning until the machine has taken it on
 	follows  sync.WaitGroup // goroutines that wait for an end
 
-	mu    sync.Mutex
-	live  *machine.Session // until its end is entered in the book
-	ended map[string]api.Op
-	order []string
+	mu      sync.Mutex
+	live    *machine.Session     // until its end is entered in the book
+	program *maintenance.Program // of live
+	ended   map[string]api.Op
+	order   []string
 }
 
 var _ apiserver.Ops = (*ops)(nil)
@@ -114,6 +115,9 @@ func (o *ops) Start(ctx context.Context, req api.StartOp) (op api.Op, err error)
 		return api.Op{}, busyOps()
 	}
 	p, err := o.plan(ctx, req)
+	if err == nil {
+		err = o.recalled(p)
+	}
 	if err != nil {
 		return api.Op{}, err
 	}
@@ -138,8 +142,9 @@ func (o *ops) Start(ctx context.Context, req api.StartOp) (op api.Op, err error)
 		return api.Op{}, err
 	}
 	o.mu.Lock()
-	o.live = s
+	o.live, o.program = s, p
 	o.mu.Unlock()
+	o.enforce() // recalled while it began
 	o.follows.Go(func() { o.follow(s) })
 	return s.Op(), nil
 }

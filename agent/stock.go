@@ -91,10 +91,7 @@ func (a *Agent) stockChanged() {
 
 // save asks housekeep to save the inventory.
 func (a *Agent) save() {
-	select {
-	case a.refold <- struct{}{}:
-	default: // asked already
-	}
+	wake(a.refold)
 }
 
 // housekeep saves the inventory, and while nothing pours retires old segments and verifies closed ones: soon after the

@@ -17,10 +17,7 @@ func (c *cloud) released(log string) {
 	c.mu.Lock()
 	c.again = append(c.again, log)
 	c.mu.Unlock()
-	select {
-	case c.release <- struct{}{}:
-	default: // a signal is waiting already
-	}
+	wake(c.release)
 }
 
 // forgetReleased makes room for new uplinks of those logs. No uplink runs.

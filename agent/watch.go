@@ -280,8 +280,5 @@ func (a *Agent) watchAll(ctx context.Context) error {
 
 // look asks the watch to look at once: the machine has changed.
 func (a *Agent) look() {
-	select {
-	case a.rewatch <- struct{}{}:
-	default: // it looks already
-	}
+	wake(a.rewatch)
 }

@@ -155,6 +155,7 @@ var remedies = map[string]string{
 	pour.ReasonTimeBound:   "it took longer than this operation allows: check the flow of this line",
 	pour.ReasonLeaseLost:   "stay with the unit while it works, and begin again",
 	pour.ReasonShutdown:    "begin again when the unit has started",
+	pour.ReasonRecalled:    "purge and clean the line; only the cloud lifts a recall",
 	pour.ReasonStopped:     "begin again when you are ready",
 	ReasonNo:               "begin again when you are ready",
 	ReasonNoAnswer:         "begin again when you are ready",

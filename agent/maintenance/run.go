@@ -235,7 +235,7 @@ func latched(b beat.Reason) string {
 // outcomeOf is the outcome of a stop: a person's is no failure.
 func outcomeOf(reason string) string {
 	switch reason {
-	case pour.ReasonStopped, pour.ReasonReleased, pour.ReasonLeaseLost, pour.ReasonScreenLost, pour.ReasonShutdown, ReasonNo, ReasonNoAnswer:
+	case pour.ReasonStopped, pour.ReasonReleased, pour.ReasonLeaseLost, pour.ReasonScreenLost, pour.ReasonShutdown, pour.ReasonRecalled, ReasonNo, ReasonNoAnswer:
 		return api.OpStopped
 	}
 	return api.OpFailed

@@ -8,8 +8,8 @@
 // know the newest recalls, and the file does.
 //
 // What was forbidden stays so over restarts, offline, and when the shadow is deleted or begun anew: only the cloud's
-// false or null allows it again, never its silence and nobody on the unit. A List owns its state and is safe for
-// concurrent use.
+// false or null allows it again, never its silence and nobody on the unit. What the unit could pour is always taken in;
+// of names that it does not know, Most. A List owns its state and is safe for concurrent use.
 package recall
 
 import (
@@ -32,11 +32,20 @@ const Name = "recall.json"
 // setting is the key in the store.
 const setting = "recall"
 
+// Most is how many unknown ids are kept. A document of 8 KB names fewer; they pile up only if none is ever allowed again.
+const Most = 2000
+
 // Store keeps small values durably.
 type Store interface {
 	Setting(key string) (value []byte, ok bool, err error)
 	PutSetting(key string, value []byte) error
 }
+
+// Sections of a recall document.
+const (
+	Beverages   = "beverages"
+	Ingredients = "ingredients"
+)
 
 // names is a set of ids.
 type names map[string]bool
@@ -52,6 +61,7 @@ type saved struct {
 type List struct {
 	store  Store
 	file   string
+	known  func(section, id string) bool
 	saving sync.Mutex // one save at a time, so that the newest is the last
 
 	mu          sync.Mutex
@@ -63,9 +73,9 @@ type List struct {
 	dirty       bool
 }
 
-// Open reads what was forbidden: the newer of the store's copy and the file's.
-func Open(s Store, file string) (*List, error) {
-	l := &List{store: s, file: file, beverages: names{}, ingredients: names{}, released: map[string]int64{}, told: map[string]int64{}}
+// Open reads what was forbidden: the newer of the store's copy and the file's. known tells what the unit could pour.
+func Open(s Store, file string, known func(section, id string) bool) (*List, error) {
+	l := &List{store: s, file: file, known: known, beverages: names{}, ingredients: names{}, released: map[string]int64{}, told: map[string]int64{}}
 	stored, ok, err := s.Setting(setting)
 	var inStore, inFile saved
 	if err == nil && ok {
@@ -117,54 +127,73 @@ func (l *List) All() (beverages, ingredients []string) {
 
 // Take takes in what version of the shadow says and reports whether anything changed. It counts from now on, and is
 // durable after Save. What was said on the way (not whole) may come late: it neither forbids again what a later version
-// allowed, nor the other way round. The whole document, asked for and answered, settles it. An error changes nothing.
+// allowed, nor the other way round. The whole document, asked for and answered, settles it. The error tells of unknown ids
+// that found no room; all else counts.
 func (l *List) Take(doc wire.Recall, version int64, whole bool) (changed bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	more := 0
-	for _, sec := range []struct {
-		have names
-		said map[string]*bool
-	}{{l.beverages, doc.Beverages}, {l.ingredients, doc.Ingredients}} {
-		for id, v := range sec.said {
-			switch forbid := v != nil && *v; {
-			case forbid && !sec.have[id]:
-				more++
-			case !forbid && sec.have[id]:
-				more--
+	said := map[string]map[string]*bool{Beverages: doc.Beverages, Ingredients: doc.Ingredients}
+	for section, have := range l.sections() {
+		changed = l.allow(section, have, said[section], version, whole) || changed
+	}
+	room, left := Most-l.unknown(), 0
+	for section, have := range l.sections() {
+		for _, id := range slices.Sorted(maps.Keys(said[section])) {
+			place := section + "." + id
+			switch v := said[section][id]; {
+			case v == nil || !*v:
+				continue
+			case !whole && version <= l.released[place]: // overtaken on the way
+				continue
+			case have[id] || l.known(section, id):
+			case room <= 0:
+				left++
+				continue
+			default:
+				room--
 			}
+			changed = changed || !have[id]
+			have[id] = true
+			delete(l.released, place)
+			l.told[place] = version
 		}
 	}
-	if n := len(l.beverages) + len(l.ingredients) + more; n > wire.MaxRecalled {
-		return false, fmt.Errorf("%w: %d ids would be forbidden, at most %d", wire.ErrRecall, n, wire.MaxRecalled)
+	l.dirty = l.dirty || changed
+	if left > 0 {
+		err = fmt.Errorf("%w: %d ids that nobody here knows are not kept, for %d others are", wire.ErrRecall, left, Most)
 	}
-	a := l.take("beverages.", l.beverages, doc.Beverages, version, whole)
-	b := l.take("ingredients.", l.ingredients, doc.Ingredients, version, whole)
-	l.dirty = l.dirty || a || b
-	return a || b, nil
+	return changed, err
 }
 
-func (l *List) take(prefix string, have names, said map[string]*bool, version int64, whole bool) (changed bool) {
+// allow takes in what may be poured again.
+func (l *List) allow(section string, have names, said map[string]*bool, version int64, whole bool) (changed bool) {
 	for id, v := range said {
-		forbid := v != nil && *v
-		switch {
-		case !forbid && !whole && version < l.told[prefix+id]: // overtaken on the way
-		case !forbid:
-			l.released[prefix+id] = version
-			delete(l.told, prefix+id)
-			if have[id] {
-				delete(have, id)
-				changed = true
-			}
-		case !whole && version <= l.released[prefix+id]: // overtaken on the way
-		default:
-			changed = changed || !have[id]
-			delete(l.released, prefix+id)
-			l.told[prefix+id] = version
-			have[id] = true
+		place := section + "." + id
+		if v != nil && *v || !whole && version < l.told[place] { // overtaken on the way
+			continue
 		}
+		l.released[place] = version
+		delete(l.told, place)
+		changed = changed || have[id]
+		delete(have, id)
 	}
 	return changed
+}
+
+func (l *List) sections() map[string]names {
+	return map[string]names{Beverages: l.beverages, Ingredients: l.ingredients}
+}
+
+// unknown counts the names that the unit does not know.
+func (l *List) unknown() (n int) {
+	for section, have := range l.sections() {
+		for id := range have {
+			if !l.known(section, id) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // Save makes what counts durable; it writes only what has changed. One copy is enough to be durable; the other is then

@@ -39,7 +39,7 @@ func doc(t *testing.T, s string) wire.Recall {
 
 func TestListKeepsWhatItWasTold(t *testing.T) {
 	s, file := &memory{m: map[string][]byte{}}, filepath.Join(t.TempDir(), "gone", Name)
-	l, err := Open(s, file)
+	l, err := Open(s, file, nobody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestListKeepsWhatItWasTold(t *testing.T) {
 	if err := l.Save(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Open(s, file)
+	again, err := Open(s, file, nobody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,26 +89,40 @@ func TestListKeepsWhatItWasTold(t *testing.T) {
 	}
 }
 
-func TestListIsBounded(t *testing.T) {
-	l, err := Open(&memory{m: map[string][]byte{}}, filepath.Join(t.TempDir(), Name))
+// nobody knows no name.
+func nobody(string, string) bool { return false }
+
+// TestUnknownNamesCrowdNothingOut: names that nobody here knows are bounded; what the unit could pour is forbidden all the
+// same, and what is allowed again makes room.
+func TestUnknownNamesCrowdNothingOut(t *testing.T) {
+	known := func(section, id string) bool { return section == Ingredients && id == "syrup" }
+	l, err := Open(&memory{m: map[string][]byte{}}, filepath.Join(t.TempDir(), Name), known)
 	if err != nil {
 		t.Fatal(err)
 	}
-	yes := true
+	yes, no := true, false
 	for n := range 3 {
 		d := wire.Recall{Beverages: map[string]*bool{}}
-		for i := range wire.MaxRecalled / 2 {
+		for i := range Most / 2 {
 			d.Beverages[fmt.Sprintf("%d-%d", n, i)] = &yes
 		}
 		if changed, err := l.Take(d, 1, true); changed == (n == 2) || (err != nil) != (n == 2) {
 			t.Errorf("part %d: changed %v, %v", n, changed, err)
 		}
 	}
+	d := wire.Recall{Beverages: map[string]*bool{"other": &yes}, Ingredients: map[string]*bool{"syrup": &yes}}
+	if changed, err := l.Take(d, 2, true); !changed || !errors.Is(err, wire.ErrRecall) || !l.Ingredient("syrup") || l.Beverage("other") {
+		t.Errorf("what the unit could pour: changed %v, %v", changed, err)
+	}
+	d.Beverages["0-0"] = &no
+	if changed, err := l.Take(d, 3, true); !changed || err != nil || !l.Beverage("other") || l.Beverage("0-0") {
+		t.Errorf("in the room of another: changed %v, %v", changed, err)
+	}
 }
 
 // TestListIsNotOvertaken: an older word, heard late, allows nothing that a newer one forbids.
 func TestListIsNotOvertaken(t *testing.T) {
-	l, err := Open(&memory{m: map[string][]byte{}}, filepath.Join(t.TempDir(), Name))
+	l, err := Open(&memory{m: map[string][]byte{}}, filepath.Join(t.TempDir(), Name), nobody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +145,7 @@ func TestListOutlivesItsCopies(t *testing.T) {
 	s, file := &memory{m: map[string][]byte{}}, filepath.Join(t.TempDir(), Name)
 	take := func(state string) *List {
 		t.Helper()
-		l, err := Open(s, file)
+		l, err := Open(s, file, nobody)
 		if err == nil {
 			_, err = l.Take(doc(t, state), 1, true)
 		}
@@ -145,7 +159,7 @@ func TestListOutlivesItsCopies(t *testing.T) {
 	}
 	holds := func(when string, want ...string) {
 		t.Helper()
-		l, err := Open(s, file)
+		l, err := Open(s, file, nobody)
 		if err != nil {
 			t.Fatalf("%s: %v", when, err)
 		}

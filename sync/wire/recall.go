@@ -10,11 +10,8 @@ import (
 	"slices"
 )
 
-// Limits of a recall document.
-const (
-	MaxRecallID = 128  // bytes of an id
-	MaxRecalled = 2000 // ids a unit keeps; a document of 8 KB names fewer
-)
+// MaxRecallID is the longest id in a recall document, bytes.
+const MaxRecallID = 128
 
 // ErrRecall is wrapped by every error of DecodeRecall.
 var ErrRecall = errors.New("bad recall document")
@@ -53,9 +50,6 @@ func DecodeRecall(state []byte) (Recall, error) {
 		if bad == nil {
 			bad = err
 		}
-	}
-	if n := len(r.Beverages) + len(r.Ingredients); n > MaxRecalled {
-		return Recall{}, fmt.Errorf("%w: %d ids, at most %d", ErrRecall, n, MaxRecalled)
 	}
 	if bad != nil {
 		allows := func(_ string, v *bool) bool { return v == nil || !*v }
