@@ -27,8 +27,13 @@ import (
 //
 // The order makes every cut harmless: what was noted is finished by the next connection or the next process.
 
-// leaveAnyway is how long a unit that has told the cloud waits for its answer: the cloud may have cut it off at once.
-const leaveAnyway = 10 * time.Minute
+// A unit that has told the cloud waits for its answer. The cloud may have cut it off at once: so often refused, or so long
+// off the line, it goes without.
+const (
+	leaveRefused = 3
+	leaveAnyway  = 10 * time.Minute
+	leaveLook    = 5 * time.Second
+)
 
 // errLeft ends the session of a unit that leaves.
 var errLeft = errors.New("the unit is decommissioned")
@@ -87,10 +92,7 @@ func (c *cloud) awayFromService(ctx context.Context) error {
 // wakeLeaving says that LeavingFile has changed.
 func (c *cloud) wakeLeaving() {
 	c.showLeaving()
-	select {
-	case c.left <- struct{}{}:
-	default: // a signal is waiting already
-	}
+	wake(c.left)
 }
 
 // takeLeave tells the cloud, on one connection, that the unit leaves. A job that asked for it is reported first.
@@ -143,12 +145,20 @@ func (c *cloud) takeLeave(ctx context.Context, shadows *shadow.Mux) error {
 
 // watchLeave ends the session of a unit that has said that it leaves and is not let in any more: its answer got lost.
 func (c *cloud) watchLeave(ctx context.Context, link *mqttlink.Link, end context.CancelCauseFunc) {
+	offline := time.Now()
 	for {
-		if err := sleep(ctx, time.Minute); err != nil {
+		if err := sleep(ctx, leaveLook); err != nil {
 			return
 		}
+		state := link.State()
+		if state.Phase == mqttlink.Online {
+			offline = time.Now()
+		}
+		if state.Refused < leaveRefused && time.Since(offline) < leaveAnyway {
+			continue
+		}
 		l, ok := c.leavingNow()
-		if !ok || l.Asked.IsZero() || time.Since(l.Asked) < leaveAnyway || link.State().Phase == mqttlink.Online {
+		if !ok || l.Asked.IsZero() {
 			continue
 		}
 		l.Told = true

@@ -9,7 +9,9 @@ import (
 	"fountain/agent/alarm"
 	"fountain/agent/api"
 	"fountain/agent/machine"
+	"fountain/cloud/store"
 	"fountain/internal/problem"
+	"fountain/sync/provision"
 	"fountain/sync/wire"
 )
 
@@ -102,6 +104,30 @@ func TestLeavingOutlivesTheProcess(t *testing.T) {
 		if keys, err := filepath.Glob(filepath.Join(v.a.cloud.dir(), "device*")); err != nil || len(keys) > 0 {
 			t.Errorf("left: %v %v", keys, err)
 		}
+		c.forgive()
+	})
+}
+
+// TestLeavingWithoutAnAnswer: the cloud takes the certificate away and cuts the unit off before its answer arrives. The
+// unit is wiped soon after, yet not while it merely cannot reach the cloud.
+func TestLeavingWithoutAnAnswer(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		desk := leaveDesk{v.a}
+		_, active := c.certificates(v.thing())
+		c.down(true)
+		v.await("offline", time.Minute, func() bool { return !v.a.cloud.online() })
+		if err := provision.Leave(v.a.cloud.dir(), provision.Leaving{Thing: v.thing(), By: "ada", At: time.Now(), Asked: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if l := desk.State(); l.State != api.Leaves {
+			t.Errorf("without a line: %+v", l)
+		}
+		if err := c.db.SetCertificateStatus(v.t.Context(), active, store.CertInactive, time.Now().UnixMilli()); err != nil {
+			t.Fatal(err)
+		}
+		c.down(false)
+		v.await("it has left", leaveAnyway-2*time.Minute, func() bool { return desk.State().State == api.Left })
 		c.forgive()
 	})
 }
