@@ -323,3 +323,20 @@ func TestRulesAndEndpoint(t *testing.T) {
 	c.iot("GET", "/endpoint?endpointType=iot:Nothing", nil).fails(400, "InvalidRequestException")
 	c.iot("GET", "/no/such/thing", nil).fails(404, "UnknownOperationException")
 }
+
+// TestEventConfigurations: what is published cannot be changed here, and nobody is told that it was.
+func TestEventConfigurations(t *testing.T) {
+	c := newCloud(t)
+	set := func(kind string, on bool) *answer {
+		return c.iot("PATCH", "/event-configurations", map[string]any{"eventConfigurations": map[string]any{kind: map[string]any{"Enabled": on}}})
+	}
+	set("JOB", true).ok()
+	set("THING", false).ok()
+	set("JOB_EXECUTION", false).fails(400, "InvalidRequestException")
+	set("THING", true).fails(400, "InvalidRequestException")
+	set("WEATHER", true).fails(400, "InvalidRequestException")
+	d := c.iot("GET", "/event-configurations", nil).ok()
+	if get(d, "eventConfigurations", "JOB", "Enabled") != true || get(d, "eventConfigurations", "THING", "Enabled") != false {
+		t.Error(d)
+	}
+}

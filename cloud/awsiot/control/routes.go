@@ -95,6 +95,9 @@ func (c *Control) routes() map[string][]route {
 			{"UntagResource", "POST", "/untag", c.changeTags},
 			{"ListTagsForResource", "GET", "/tags", c.listTags},
 
+			{"DescribeEventConfigurations", "GET", "/event-configurations", c.describeEvents},
+			{"UpdateEventConfigurations", "PATCH", "/event-configurations", c.updateEvents},
+
 			{"CreateJob", "PUT", "/jobs/{jobId}", c.tagging(c.createJob, func(answer any) string { return answer.(*jobs.JobRef).ARN })},
 			{"DescribeJob", "GET", "/jobs/{jobId}", c.describeJob},
 			{"UpdateJob", "PATCH", "/jobs/{jobId}", c.updateJob},

@@ -272,8 +272,8 @@ func (s *Service) CancelJob(ctx context.Context, id string, r CancelJobRequest) 
 		if r.Force {
 			which = cancelAll
 		}
-		j.cancel(t, which)
 		j.rec.ReasonCode, j.rec.Comment = r.ReasonCode, r.Comment
+		j.cancel(t, which)
 		return t.save(ctx, j)
 	})
 }
@@ -288,6 +288,7 @@ func (s *Service) DeleteJob(ctx context.Context, id string, force bool) error {
 			return noTransition("Job %s is in status %s: cancel it first, or force its deletion", id, j.row.Status)
 		}
 		j.row.Status, j.row.Due = Deletion, t.now.UnixMilli()
+		t.noteJob(j, Deletion)
 		return t.save(ctx, j)
 	})
 	return err

@@ -62,11 +62,13 @@ func (j *job) active() bool { return j.row.Status == InProgress || j.row.Status 
 type txn struct {
 	*store.JobsTx
 	now     time.Time
+	arn     string // of Config
 	jobs    map[string]*job
 	changes map[string]*pendingChange
 	order   []string        // things of changes, as they came
 	settle  map[string]bool // jobs of which an execution ended
 	advance []string        // jobs that have more to do at once
+	events  []*event        // to publish
 }
 
 // pendingChange is what happened to a thing's pending executions.
@@ -95,7 +97,7 @@ func (s *Service) change(ctx context.Context, f func(t *txn) error) (t *txn, err
 	const attempts = 5
 	for range attempts {
 		err = s.cfg.Store.ChangeJobs(ctx, func(tx *store.JobsTx) error {
-			t = &txn{JobsTx: tx, now: time.Now(), jobs: map[string]*job{}, changes: map[string]*pendingChange{}, settle: map[string]bool{}}
+			t = &txn{JobsTx: tx, now: time.Now(), arn: s.cfg.ARN, jobs: map[string]*job{}, changes: map[string]*pendingChange{}, settle: map[string]bool{}}
 			if err := f(t); err != nil {
 				return err
 			}
@@ -207,6 +209,7 @@ func (t *txn) move(ctx context.Context, j *job, e *store.JobExecution, status st
 	if err := t.UpdateExecution(ctx, e); err != nil {
 		return err
 	}
+	t.noteExecution(e, "")
 	t.settle[j.row.ID] = true
 	if e.Latest && j.retries(status) > e.Attempt && j.active() {
 		return t.add(ctx, j, e.Thing, e.Attempt+1)
@@ -252,8 +255,8 @@ func (t *txn) settleJob(ctx context.Context, id string) error {
 	}
 	switch {
 	case j.aborts(counts):
-		j.cancel(t, cancelQueued)
 		j.rec.Comment = "The job was canceled because its abort criteria were met"
+		j.cancel(t, cancelQueued)
 		t.advance = append(t.advance, id)
 	case j.over(counts):
 		waiting, err := t.Waiting(ctx, id, 1)
@@ -261,6 +264,9 @@ func (t *txn) settleJob(ctx context.Context, id string) error {
 			return err
 		}
 		j.row.Status, j.row.Completed, j.row.Due = Completed, t.now.UnixMilli(), 0
+		d := processDetails(counts)
+		e := t.noteJob(j, Completed)
+		e.CompletedAt, e.Details = j.row.Completed, &d
 	default:
 		return nil
 	}
@@ -275,6 +281,7 @@ func (j *job) cancel(t *txn, which string) {
 	}
 	j.rec.Forced = j.rec.Forced || which == cancelAll
 	j.row.Due = t.now.UnixMilli()
+	t.noteJob(j, "CANCELLATION_IN_PROGRESS")
 }
 
 // over says whether nobody has to do anything any more and nobody will.

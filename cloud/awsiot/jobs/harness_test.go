@@ -71,8 +71,8 @@ type rig struct {
 	fleet *fleet
 	stop  func()
 
-	mu   sync.Mutex
-	told []message
+	mu           sync.Mutex
+	told, events []message
 }
 
 // presigner makes URLs that show what was asked for.
@@ -127,6 +127,10 @@ func (r *rig) start() {
 			}
 			r.mu.Lock()
 			defer r.mu.Unlock()
+			if strings.HasPrefix(topic, "$aws/events/") {
+				r.events = append(r.events, m)
+				return
+			}
 			r.told = append(r.told, m)
 		},
 	})
@@ -152,6 +156,16 @@ func (r *rig) news() []message {
 	defer r.mu.Unlock()
 	out := r.told
 	r.told = nil
+	return out
+}
+
+// happened returns the events since the last call.
+func (r *rig) happened() []message {
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.events
+	r.events = nil
 	return out
 }
 

@@ -2,7 +2,7 @@
 // over REST. It imports cloud/store, awsiot/broker's Request, sync/wire and internal packages.
 //
 //	operator ──CreateJob, CancelJob …──► Service ──► store: jobs, executions
-//	unit ──$aws/things/T/jobs/… ───────►    │  └──► publish: notify, notify-next
+//	unit ──$aws/things/T/jobs/… ───────►    │  └──► publish: notify, notify-next, events
 //	clock ──Run──► rollout, timers, schedule┘
 //
 // All state is in the store, in one transaction for each request, so several processes may serve the same store and a

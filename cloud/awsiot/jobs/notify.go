@@ -13,14 +13,17 @@ import (
 // maxListed is how many pending executions a list shows; the rest is hidden.
 const maxListed = 10
 
-// tell publishes what a committed transaction changed: notify when an execution was added to or removed from a thing's
-// pending ones, notify-next when another one is first. What is published is read anew under the thing's lock, so that the
+// tell publishes what a committed transaction changed: its events, notify when an execution was added to or removed from a
+// thing's pending ones, notify-next when another one is first. What is published is read anew under the thing's lock, so that the
 // last message is true whoever was faster. held is the thing whose lock the caller holds; empty when none.
 func (s *Service) tell(ctx context.Context, t *txn, held string) {
 	for _, thing := range t.order {
 		if c := t.changes[thing]; c.listed || c.next {
 			s.tellThing(ctx, thing, c, thing == held)
 		}
+	}
+	for _, e := range t.events {
+		s.publish(e.topic(), e)
 	}
 	s.wakeUp()
 }

@@ -69,6 +69,7 @@ func (t *txn) cancelSome(ctx context.Context, j *job) (more bool, err error) {
 	}
 	if more = len(open) == chunk; !more {
 		j.rec.Progress.Cancel, j.row.Due = "", 0
+		t.noteJob(j, Canceled)
 		if err := t.ClearWaiting(ctx, j.row.ID); err != nil {
 			return false, err
 		}
@@ -90,6 +91,7 @@ func (t *txn) deleteSome(ctx context.Context, j *job) (more bool, err error) {
 	if len(some) == chunk {
 		return true, nil
 	}
+	t.noteJob(j, "DELETED")
 	return false, t.DeleteJob(ctx, j.row.ID)
 }
 
@@ -100,6 +102,7 @@ func (t *txn) remove(ctx context.Context, e *store.JobExecution) error {
 		return err
 	}
 	c.listed = c.listed || !wire.JobTerminal(e.Status)
+	t.noteExecution(e, "deleted")
 	t.settle[e.Job] = true
 	return t.DeleteExecution(ctx, e)
 }
