@@ -236,7 +236,6 @@ func (s *Service) UpdateJob(ctx context.Context, id string, r Settings) error {
 		}
 		if r.Rollout != nil {
 			set.Rollout, j.rec.Progress.Rate = r.Rollout, 0
-			j.rec.Progress.StageN = j.rec.Progress.Notified
 		}
 		if r.Abort != nil {
 			set.Abort = r.Abort

@@ -255,7 +255,7 @@ func (t *txn) settleJob(ctx context.Context, id string) error {
 	}
 	switch {
 	case j.aborts(counts):
-		j.rec.Comment = "The job was canceled because its abort criteria were met"
+		j.rec.ReasonCode, j.rec.Comment = "ABORT_CRITERIA_MET", "The job was canceled because its abort criteria were met"
 		j.cancel(t, cancelQueued)
 		t.advance = append(t.advance, id)
 	case j.over(counts):

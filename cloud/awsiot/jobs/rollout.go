@@ -216,29 +216,37 @@ func (j *job) perMinute() int64 {
 	return most
 }
 
-// speedUp raises the rate of an exponential rollout when as many things as its criteria say were told, or succeeded, at
-// the rate there is.
+// speedUp raises the rate of an exponential rollout each time that as many more things as its criteria say were told, or
+// succeeded: with 1,000 at 1,000, 2,000, 3,000 in all.
 func (t *txn) speedUp(ctx context.Context, j *job) error {
 	p := &j.rec.Progress
 	if j.rec.Rollout == nil || j.rec.Rollout.Exponential == nil {
 		return nil
 	}
 	e := j.rec.Rollout.Exponential
-	if p.Rate == 0 {
-		p.Rate = float64(*e.BaseRatePerMinute)
-		return nil
-	}
 	counts, err := t.CountExecutions(ctx, j.row.ID)
 	if err != nil {
 		return err
 	}
-	succeeded := counts[wire.JobSucceeded]
-	c := e.Criteria
-	if c.Notified != nil && p.Notified-p.StageN >= *c.Notified || c.Succeeded != nil && succeeded-p.StageS >= *c.Succeeded {
+	if p.Rate == 0 { // the rollout begins, or its settings are new
+		p.Rate, p.StageN, p.StageS = float64(*e.BaseRatePerMinute), p.Notified, counts[wire.JobSucceeded]
+		return nil
+	}
+	told := passes(&p.StageN, e.Criteria.Notified, p.Notified)
+	succeeded := passes(&p.StageS, e.Criteria.Succeeded, counts[wire.JobSucceeded])
+	if told || succeeded {
 		p.Rate = min(p.Rate**e.IncrementFactor, maxPerMinute)
-		p.StageN, p.StageS = p.Notified, succeeded
 	}
 	return nil
+}
+
+// passes tells whether n has come a step further than the mark, which it moves by the step.
+func passes(mark, step *int64, n int64) bool {
+	if step == nil || n-*mark < *step {
+		return false
+	}
+	*mark += *step
+	return true
 }
 
 func earlier(a, b time.Time) time.Time {

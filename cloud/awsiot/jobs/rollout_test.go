@@ -38,6 +38,10 @@ func TestRolloutRates(t *testing.T) {
 			[]int64{5, 10, 20, 40, 60}, // 5, 5, then 10 (10 told at 5), 20 (10 told at 10), 40
 		},
 		{
+			"thresholds are 10, 20, 30 in all", 60, &RolloutConfig{Exponential: &ExponentialRate{ptr[int64](4), ptr(2.0), &RateCriteria{Notified: ptr[int64](10)}}}, nil,
+			[]int64{4, 8, 12, 20, 36},
+		},
+		{
 			"the maximum caps it", 40, &RolloutConfig{MaximumPerMinute: ptr[int64](8), Exponential: &ExponentialRate{ptr[int64](5), ptr(2.0), &RateCriteria{Notified: ptr[int64](5)}}}, nil,
 			[]int64{5, 13, 21, 29},
 		},
@@ -251,7 +255,7 @@ func TestAbort(t *testing.T) {
 					return
 				}
 				j := r.job("j")
-				if want := int64(5 - tc.after); j.Details.Canceled != want || j.Details.InProgress != 1 || j.CompletedAt == 0 || j.Comment == "" {
+				if want := int64(5 - tc.after); j.Details.Canceled != want || j.Details.InProgress != 1 || j.CompletedAt == 0 || j.Comment == "" || j.ReasonCode == "" {
 					t.Errorf("%+v", j)
 				}
 				if x := cmp.Diff([]string{"notify", "notify-next"}, r.newsOf("u5")); x != "" {
