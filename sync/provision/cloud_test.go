@@ -188,32 +188,13 @@ func TestCrashesAgainstTheCloud(t *testing.T) {
 // renewed, it only connects.
 func (c *realCloud) life(cfg Config) error {
 	ctx := c.t.Context()
-	connect := func(id Identity) (Conn, error) {
-		cert, err := id.Certificate()
-		if err != nil {
-			return nil, err
+	ends := func(conn Conn, err error) error {
+		if err == nil {
+			conn.Close()
 		}
-		if err := cfg.step("connect"); err != nil {
-			return nil, err
-		}
-		return c.dial(ctx, id.Thing, cert)
+		return err
 	}
-	tryNext := func() error {
-		next, err := Next(cfg.Dir)
-		if err != nil {
-			return err
-		}
-		conn, err := connect(next)
-		if err != nil {
-			return err
-		}
-		conn.Close()
-		if err := cfg.step("switch"); err != nil {
-			return err
-		}
-		return Switch(cfg.Dir, next)
-	}
-	if err := tryNext(); err == nil || errors.Is(err, errCrash) {
+	if err := ends(tryNext(ctx, cfg, c.dial)); err == nil || errors.Is(err, errCrash) {
 		return err
 	}
 	id, err := LoadIdentity(cfg.Dir)
@@ -223,7 +204,7 @@ func (c *realCloud) life(cfg Config) error {
 	if id.generation > 0 {
 		return Tidy(cfg.Dir)
 	}
-	conn, err := connect(id)
+	conn, err := connect(ctx, cfg, c.dial, id)
 	if err != nil {
 		return err
 	}
@@ -233,5 +214,5 @@ func (c *realCloud) life(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	return tryNext()
+	return ends(tryNext(ctx, cfg, c.dial))
 }

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -20,35 +21,43 @@ func (s *service) claimed(dir string) Config {
 	return cfg
 }
 
+// connect is a unit's connection with an identity.
+func connect(ctx context.Context, cfg Config, dial Dialer, id Identity) (Conn, error) {
+	cert, err := id.Certificate()
+	if err != nil {
+		return nil, err
+	}
+	if err := cfg.step("connect"); err != nil {
+		return nil, err
+	}
+	return dial(ctx, id.Thing, cert)
+}
+
+// tryNext connects with a renewed certificate and makes it the unit's.
+func tryNext(ctx context.Context, cfg Config, dial Dialer) (Conn, error) {
+	next, err := Next(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := connect(ctx, cfg, dial, next)
+	if err != nil {
+		return nil, err
+	}
+	if err = cfg.step("switch"); err == nil {
+		err = Switch(cfg.Dir, next)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
 // life is what a unit does between two ends of its process: it connects with what it has, renews if it is told to, and
 // connects with what came of it. It must never be without a certificate that connects.
 func (s *service) life(cfg Config, renew bool) error {
 	ctx := s.t.Context()
-	connect := func(id Identity) (Conn, error) {
-		cert, err := id.Certificate()
-		if err != nil {
-			return nil, err
-		}
-		if err := cfg.step("connect"); err != nil {
-			return nil, err
-		}
-		return s.dial(ctx, id.Thing, cert)
-	}
-	tryNext := func() (Conn, error) {
-		next, err := Next(cfg.Dir)
-		if err != nil {
-			return nil, err
-		}
-		conn, err := connect(next)
-		if err != nil {
-			return nil, err
-		}
-		if err := cfg.step("switch"); err != nil {
-			return nil, err
-		}
-		return conn, Switch(cfg.Dir, next)
-	}
-	conn, err := tryNext()
+	conn, err := tryNext(ctx, cfg, s.dial)
 	if errors.Is(err, errCrash) {
 		return err
 	}
@@ -57,7 +66,7 @@ func (s *service) life(cfg Config, renew bool) error {
 		if err != nil {
 			return err
 		}
-		if conn, err = connect(id); err != nil {
+		if conn, err = connect(ctx, cfg, s.dial, id); err != nil {
 			return err
 		}
 	}
@@ -68,7 +77,7 @@ func (s *service) life(cfg Config, renew bool) error {
 		return err
 	}
 	conn.Close()
-	_, err = tryNext()
+	_, err = tryNext(ctx, cfg, s.dial)
 	return err
 }
 
