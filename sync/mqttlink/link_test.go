@@ -22,10 +22,15 @@ func startLink(t *testing.T, p *peer, sessions ...Session) (*Link, func()) {
 	for i, s := range sessions {
 		l.Handle(fmt.Sprintf("s%d", i), s)
 	}
+	return l, run(t, p, l)
+}
+
+// run lets a link run until the function it returns is called.
+func run(t *testing.T, p *peer, l *Link) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- l.Run(ctx) }()
-	return l, func() {
+	return func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)

@@ -35,15 +35,9 @@ func ranked(t *testing.T, p *peer, change func(*Config)) (*Link, func()) {
 			return ctx.Err()
 		}
 	})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- l.Run(ctx) }()
+	stop := run(t, p, l)
 	return l, func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-		p.wg.Wait()
+		stop()
 		if p.most > 1 {
 			t.Errorf("%d connections at once", p.most)
 		}
