@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,8 @@ const (
 	writeLimit   = 30 * time.Second // for what the client does not read
 	lingerLimit  = time.Second      // for the last packet of a connection
 	maxUnread    = 16 << 20         // bytes a client may leave unread before it is given up
+	maxLate      = 2 << 20          // bytes that wait before messages of QoS 0 are discarded
+	writeSize    = 64 << 10         // bytes written between two looks at the quota
 	readBuffer   = 1024             // small: 5,000 of them are mostly idle
 )
 
@@ -48,8 +51,8 @@ type conn struct {
 	will            *Message
 	willDelay       time.Duration
 	aliases         map[uint16]string
-	number          int64 // versionNumber of lifecycle events
-	bytes           *rate.Limiter
+	number          int64         // versionNumber of lifecycle events
+	read, written   *rate.Limiter // bytes, each way
 	messages        *rate.Limiter // in and out together
 
 	mu      sync.Mutex
@@ -64,7 +67,8 @@ type conn struct {
 func newConn(b *Broker, raw net.Conn) *conn {
 	c := &conn{
 		b: b, raw: raw, left: make(chan struct{}), window: wire.MaxInFlight,
-		bytes:    rate.NewLimiter(wire.MaxByteRate, wire.MaxByteRate),
+		read:     rate.NewLimiter(wire.MaxByteRate, wire.MaxByteRate),
+		written:  rate.NewLimiter(wire.MaxByteRate, wire.MaxByteRate),
 		messages: rate.NewLimiter(wire.MaxMessageRate, wire.MaxMessageRate),
 	}
 	c.tls = tls.Server(raw, b.tls)
@@ -74,15 +78,18 @@ func newConn(b *Broker, raw net.Conn) *conn {
 // Read delays what comes faster than the quota; nothing is dropped.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.tls.Read(p[:min(len(p), wire.MaxByteRate)])
-	if n > 0 {
-		if wait := c.bytes.ReserveN(time.Now(), n).Delay(); wait > 0 {
-			select {
-			case <-time.After(wait):
-			case <-c.b.ctx.Done():
-			}
+	c.delay(c.read, n)
+	return n, err
+}
+
+// delay waits while n bytes more are above the quota.
+func (c *conn) delay(quota *rate.Limiter, n int) {
+	if wait := quota.ReserveN(time.Now(), n).Delay(); wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-c.b.ctx.Done():
 		}
 	}
-	return n, err
 }
 
 // serve reads packets until the connection ends and returns why it did.
@@ -193,6 +200,13 @@ func (c *conn) send(frame []byte) {
 	}
 }
 
+// late tells whether so much waits to be written that QoS 0 is not promised any more.
+func (c *conn) late() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unread > maxLate
+}
+
 // explain sends a packet with its reason string, unless the client wants none or takes no packet that large.
 func (c *conn) explain(pk packets.Packet) {
 	frame := encode(pk)
@@ -220,13 +234,16 @@ func (c *conn) write(done chan struct{}) {
 		for _, f := range batch[1:] { // few packets of TLS instead of many
 			frame = append(frame, f...)
 		}
-		_ = c.tls.SetWriteDeadline(time.Now().Add(writeLimit)) // a closed connection shows at Write
-		if _, err := c.tls.Write(frame); err != nil {
-			c.mu.Lock()
-			c.deaf, c.out, c.writing = true, nil, nil
-			c.mu.Unlock()
-			c.stop(faultf(reasonLost, codeUnspecified, "cannot write: %v", err), false)
-			return
+		for part := range slices.Chunk(frame, writeSize) {
+			c.delay(c.written, len(part))
+			_ = c.tls.SetWriteDeadline(time.Now().Add(writeLimit)) // a closed connection shows at Write
+			if _, err := c.tls.Write(part); err != nil {
+				c.mu.Lock()
+				c.deaf, c.out, c.writing = true, nil, nil
+				c.mu.Unlock()
+				c.stop(faultf(reasonLost, codeUnspecified, "cannot write: %v", err), false)
+				return
+			}
 		}
 	}
 }

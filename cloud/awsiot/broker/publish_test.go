@@ -186,6 +186,42 @@ func TestThroughput(t *testing.T) {
 		if d := time.Since(start); d < 3900*time.Millisecond || d > 5*time.Second {
 			t.Errorf("took %v", d)
 		}
+		cl.sub("big/#")
+		time.Sleep(time.Second) // the quota of messages and bytes is whole again
+		start = time.Now()
+		for range 20 {
+			c.b.Publish("big/1", []byte(strings.Repeat("x", 131_072)))
+		}
+		for range 20 {
+			cl.next(packets.Publish)
+		}
+		if d := time.Since(start); d < 3900*time.Millisecond || d > 5*time.Second {
+			t.Errorf("deliveries took %v", d)
+		}
+	})
+}
+
+// TestLate: what waits for the throughput is bounded by letting QoS 0 go, not by letting the client go.
+func TestLate(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, _ := c.certificate(allowAll)
+		cl, _ := c.dial("x", cert, 4)
+		cl.subscribeAll(filters(0, "big")...)
+		cl.sub("small")
+		for range 5 {
+			for range 80 {
+				c.b.Publish("big", []byte(strings.Repeat("x", 131_072)))
+			}
+			time.Sleep(time.Second)
+		}
+		c.b.Publish("small", []byte("x"))
+		got := 0
+		for cl.message() != "small x" {
+			got++
+		}
+		if got < 20 || got > 80 {
+			t.Errorf("%d of 400 came", got)
+		}
 	})
 }
 

@@ -78,7 +78,7 @@ func (s *session) deliver(m *Message, qos byte, retain bool) bool {
 		return false
 	}
 	if qos == 0 {
-		if !s.conn.messages.Allow() {
+		if s.conn.late() || !s.conn.messages.Allow() {
 			return false // discarded above the rate
 		}
 		s.conn.send(encodePublish(m, s.version, 0, retain, time.Now()))
