@@ -257,6 +257,24 @@ func TestRegister(t *testing.T) {
 	f.rejected(regTopic, reg(f.token(), "S", "2"), 400, "InvalidRequest")
 }
 
+// TestNoThing: a template may make a certificate count without a thing; then the answer names none.
+func TestNoThing(t *testing.T) {
+	f := fixtureWith(t, nil)
+	f.must(f.db.CreateEntry(t.Context(), store.Entry{Kind: store.KindTemplate, Name: "none", Settings: mustJSON(store.TemplateSettings{Enabled: true}), Created: 1},
+		`{"Parameters":{"AWS::IoT::Certificate::Id":{"Type":"String"}},"Resources":{
+		"certificate":{"Type":"AWS::IoT::Certificate","Properties":{"CertificateId":{"Ref":"AWS::IoT::Certificate::Id"}}},
+		"policy":{"Type":"AWS::IoT::Policy","Properties":{"PolicyName":"p"}}}}`))
+	made := f.accepted(createTopic, dict{})
+	got := f.accepted("$aws/provisioning-templates/none/provision/json", reg(made["certificateOwnershipToken"].(string)))
+	if d := cmp.Diff(dict{"deviceConfiguration": dict{}}, got); d != "" {
+		t.Error(d)
+	}
+	c, err := f.db.Certificate(t.Context(), made["certificateId"].(string))
+	if err != nil || c.Status != store.CertActive || len(f.kicked) != 0 {
+		t.Errorf("%+v %v, ended %v", c, err, f.kicked)
+	}
+}
+
 // TestCBOR: the same service, answered in the form of the topic.
 func TestCBOR(t *testing.T) {
 	f := fixtureWith(t, nil)

@@ -86,7 +86,11 @@ func (s *Service) register(ctx context.Context, r broker.Request, name string, p
 	for k, v := range p.device {
 		device[k] = v
 	}
-	return map[string]any{"thingName": p.thing, "deviceConfiguration": device}, nil
+	answer := map[string]any{"deviceConfiguration": device}
+	if p.thing != "" {
+		answer["thingName"] = p.thing
+	}
+	return answer, nil
 }
 
 func (s *Service) internal(what string, err error) *wire.ProvisionError {
