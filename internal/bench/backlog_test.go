@@ -34,8 +34,9 @@ var backlogFigures = []string{
 // memory, and counts what is written to that device; else what the kernel says this process wrote, which is more.
 func measureBacklog(t *testing.T, emit func(Figure)) {
 	job := backlogJob{Dir: t.TempDir(), Records: 50_000, Body: record(t, "fountain-demo-0001", 1), Device: crash.CanDisk() == nil}
+	drained := "value<=0.5"
 	if long() {
-		job.Records = 1_000_000
+		job.Records, drained = 1_000_000, "value<=8"
 	}
 	env, err := json.Marshal(job)
 	if err != nil {
@@ -78,7 +79,7 @@ func measureBacklog(t *testing.T, emit func(Figure)) {
 		Over("an empty store, in turns", r.OpenEmptyMS))
 	emit(Figure{Name: "store/rss_fill", Value: r.FillRSS, Unit: "MiB above idle at most, filling", Goal: "value<=16"})
 	emit(Figure{Name: "store/rss_drain", Value: r.DrainRSS, Unit: "MiB above idle at most, draining", Goal: "value<=16"})
-	emit(Figure{Name: "store/drain_written", Value: r.DrainMiB, Unit: fmt.Sprintf("MiB to drain %s MiB", short(r.SpaceFull)), Goal: "value<=8"})
+	emit(Figure{Name: "store/drain_written", Value: r.DrainMiB, Unit: fmt.Sprintf("MiB to drain %s MiB", short(r.SpaceFull)), Goal: drained})
 	emit(Figure{Name: "store/space_returned", Value: r.Returned, Unit: "% of the space of the backlog", Goal: "value>=99"})
 }
 
