@@ -101,8 +101,19 @@ func (s *db) CertificatesOf(ctx context.Context, thing string) ([]Certificate, e
 // SetCertificateStatus implements Certificates.
 func (s *db) SetCertificateStatus(ctx context.Context, id, status string, at int64) error {
 	return s.change(ctx, "set status of certificate", func(tx conn) error {
-		return touched(tx.exec(ctx, `UPDATE certificates SET status = ?, changed = ?, token = '', token_expires = 0 WHERE id = ?`, status, at, id))
+		return setStatus(ctx, tx, id, status, at)
 	})
+}
+
+func setStatus(ctx context.Context, tx conn, id, status string, at int64) error {
+	var now string
+	if err := tx.queryRow(ctx, `SELECT status FROM certificates WHERE id = ?`, id).Scan(&now); err != nil {
+		return fmt.Errorf("certificate %s: %w", id, notFound(err))
+	}
+	if now == CertRevoked && status != CertRevoked {
+		return fmt.Errorf("%w: %s", ErrRevoked, id)
+	}
+	return touched(tx.exec(ctx, `UPDATE certificates SET status = ?, changed = ?, token = '', token_expires = 0 WHERE id = ?`, status, at, id))
 }
 
 // DeleteCertificate implements Certificates.

@@ -45,6 +45,8 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 		"entries":           contractEntries,
 		"seed":              contractSeed,
 		"links":             contractLinks,
+		"thing groups":      contractGroups,
+		"revoked":           contractRevoked,
 		"expired":           contractExpired,
 		"shadows":           contractShadows,
 		"retained messages": contractRetained,

@@ -112,13 +112,10 @@ func (s *db) DetachThing(ctx context.Context, thing, certificateID string) error
 // AddToGroup implements Links.
 func (s *db) AddToGroup(ctx context.Context, group, thing string, at int64) error {
 	return s.change(ctx, "add to group", func(tx conn) error {
-		if err := entryThere(ctx, tx, KindGroup, group); err != nil {
-			return err
-		}
 		if err := thingThere(ctx, tx, thing); err != nil {
 			return err
 		}
-		return link(ctx, tx, linkGroup, group, thing, at)
+		return join(ctx, tx, group, thing, at)
 	})
 }
 

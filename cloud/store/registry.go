@@ -130,6 +130,7 @@ type Seed struct {
 const (
 	MaxBodies              = 5  // versions of a policy or template
 	MaxCertificatePolicies = 10 // policies attached to one certificate or group
+	MaxThingGroups         = 10 // groups of one thing
 )
 
 // CertTarget and GroupTarget name what a policy is attached to, as the last part of its ARN does.
@@ -156,6 +157,7 @@ type Certificates interface {
 	CertificateByToken(ctx context.Context, tokenHash string) (Certificate, error)
 	// ListCertificates lists in order of creation, beginning after the certificate given; empty: at the beginning.
 	ListCertificates(ctx context.Context, after string, limit int, newestFirst bool) ([]Certificate, error)
+	// SetCertificateStatus refuses with ErrRevoked to change what is revoked; Register and Release leave it, too.
 	SetCertificateStatus(ctx context.Context, id, status string, at int64) error
 	// DeleteCertificate refuses with ErrInUse what is attached to a thing or, without force, has policies.
 	DeleteCertificate(ctx context.Context, id string, force bool) error
@@ -228,6 +230,7 @@ type Links interface {
 	// CertificatesOf lists a thing's certificates, newest first.
 	CertificatesOf(ctx context.Context, thing string) ([]Certificate, error)
 
+	// AddToGroup refuses with ErrGroups an eleventh group of a thing and a second one of the same hierarchy.
 	AddToGroup(ctx context.Context, group, thing string, at int64) error
 	RemoveFromGroup(ctx context.Context, group, thing string) error
 	GroupsOf(ctx context.Context, thing string) ([]string, error)

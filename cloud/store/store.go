@@ -23,6 +23,8 @@ var (
 	ErrInUse    = errors.New("is in use")
 	ErrLimit    = errors.New("too many")
 	ErrVersion  = errors.New("another version is current")
+	ErrRevoked  = errors.New("a revoked certificate stays revoked")
+	ErrGroups   = errors.New("the thing cannot be in that group, too")
 )
 
 // Store is everything the cloud keeps.

@@ -137,8 +137,8 @@ func (s *db) Register(ctx context.Context, r Registration) error {
 		status = CertActive
 	}
 	return s.change(ctx, "register "+r.Thing, func(tx conn) error {
-		if err := touched(tx.exec(ctx, `UPDATE certificates SET status = ?, changed = ?, token = '', token_expires = 0 WHERE id = ?`, status, r.At, r.CertificateID)); err != nil {
-			return fmt.Errorf("certificate %s: %w", r.CertificateID, err)
+		if err := setStatus(ctx, tx, r.CertificateID, status, r.At); err != nil {
+			return err
 		}
 		for _, p := range r.Policies {
 			if err := link(ctx, tx, linkPolicy, p, CertTarget(r.CertificateID), r.At); err != nil {
@@ -162,8 +162,8 @@ func registerThing(ctx context.Context, tx conn, r Registration) error {
 		if _, err := tx.exec(ctx, `UPDATE things SET serial = ?, first_connected = 0, released = 0 WHERE name = ?`, r.Serial, r.Thing); err != nil {
 			return err
 		}
-		if _, err := tx.exec(ctx, `UPDATE certificates SET status = ?, changed = ? WHERE id <> ? AND id IN (SELECT b FROM links WHERE kind = ? AND a = ?)`,
-			CertInactive, r.At, r.CertificateID, linkPrincipal, r.Thing); err != nil {
+		if _, err := tx.exec(ctx, `UPDATE certificates SET status = ?, changed = ? WHERE id <> ? AND status <> ? AND id IN (SELECT b FROM links WHERE kind = ? AND a = ?)`,
+			CertInactive, r.At, r.CertificateID, CertRevoked, linkPrincipal, r.Thing); err != nil {
 			return err
 		}
 	}
@@ -174,7 +174,7 @@ func registerThing(ctx context.Context, tx conn, r Registration) error {
 		return err
 	}
 	for _, g := range r.Groups {
-		if err := link(ctx, tx, linkGroup, g, r.Thing, r.At); err != nil {
+		if err := join(ctx, tx, g, r.Thing, r.At); err != nil {
 			return err
 		}
 	}
@@ -188,7 +188,8 @@ func (s *db) Release(ctx context.Context, serial string) error {
 		if err := tx.queryRow(ctx, `UPDATE things SET released = 1 WHERE serial = ? AND serial <> '' RETURNING name`, serial).Scan(&name); err != nil {
 			return notFound(err)
 		}
-		_, err := tx.exec(ctx, `UPDATE certificates SET status = ? WHERE id IN (SELECT b FROM links WHERE kind = ? AND a = ?)`, CertInactive, linkPrincipal, name)
+		_, err := tx.exec(ctx, `UPDATE certificates SET status = ? WHERE status <> ? AND id IN (SELECT b FROM links WHERE kind = ? AND a = ?)`,
+			CertInactive, CertRevoked, linkPrincipal, name)
 		return err
 	})
 }

@@ -104,6 +104,19 @@ func TestOperator(t *testing.T) {
 	if again != thing {
 		t.Fatalf("the serial was claimed as %s", again)
 	}
+	asked, err := reach(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var has struct{ Principals []string }
+	if err := asked.call(t.Context(), http.MethodGet, "/things/"+thing+"/principals", nil, nil, &has); err != nil || len(has.Principals) != 1 {
+		t.Fatal(has, err)
+	}
+	_, id, _ := strings.Cut(has.Principals[0], ":cert/")
+	if err := asked.call(t.Context(), http.MethodPut, "/certificates/"+id+"?newStatus=REVOKED", nil, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, operator(t, 0, "things", "decommission", thing, "--dir", dir), "1 certificates") // also with one that is revoked
 	operator(t, 0, "things", "release", "F0200", "--dir", dir)
 	operator(t, 2, "things", "release", "F9999", "--dir", dir)
 	if err := p.Process.Kill(); err != nil {

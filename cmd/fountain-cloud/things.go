@@ -131,7 +131,9 @@ func (c *client) decommission(ctx context.Context, thing string) (certificates i
 	}
 	for _, arn := range has.Principals {
 		id := arn[len(arn)-min(64, len(arn)):]
-		if err := c.call(ctx, http.MethodPut, "/certificates/"+id+"?newStatus=INACTIVE", nil, nil, nil); err != nil {
+		err := c.call(ctx, http.MethodPut, "/certificates/"+id+"?newStatus=INACTIVE", nil, nil, nil)
+		var no *refused
+		if err != nil && (!errors.As(err, &no) || no.code != "CertificateStateException") { // that one is revoked
 			return 0, err
 		}
 		if err := c.call(ctx, http.MethodDelete, path, map[string]string{"x-amzn-principal": arn}, nil, nil); err != nil {

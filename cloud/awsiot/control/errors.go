@@ -83,6 +83,10 @@ func failureOf(err error) *failure {
 		return &failure{status: 400, code: "InvalidRequestException", message: err.Error()}
 	case errors.Is(err, broker.ErrTooLarge):
 		return &failure{status: 413, code: "RequestEntityTooLargeException", message: err.Error()}
+	case errors.Is(err, store.ErrRevoked):
+		return &failure{status: 406, code: "CertificateStateException", message: plain(err)}
+	case errors.Is(err, store.ErrGroups):
+		return &failure{status: 400, code: "InvalidRequestException", message: plain(err)}
 	case errors.Is(err, store.ErrNotFound):
 		return &failure{status: 404, code: "ResourceNotFoundException", message: plain(err)}
 	case errors.Is(err, store.ErrExists):

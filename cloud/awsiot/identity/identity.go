@@ -87,52 +87,29 @@ func (s *Source) renew() {
 func (s *Source) names(ctx context.Context, c store.Certificate) ([]string, error) {
 	names := c.Policies
 	for _, thing := range c.Things {
-		groups, err := s.Groups(ctx, thing)
+		groups, err := s.reg.GroupsOf(ctx, thing)
 		if err != nil {
 			return nil, err
 		}
 		for _, g := range groups {
-			more, err := s.reg.PoliciesOf(ctx, store.GroupTarget(g))
+			line, err := store.Ancestry(ctx, s.reg, g) // policies are inherited
+			if errors.Is(err, store.ErrNotFound) {
+				continue // deleted just now
+			}
 			if err != nil {
 				return nil, err
 			}
-			names = append(names, more...)
+			for _, g := range line {
+				more, err := s.reg.PoliciesOf(ctx, store.GroupTarget(g))
+				if err != nil {
+					return nil, err
+				}
+				names = append(names, more...)
+			}
 		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
-}
-
-// Groups lists the groups of a thing and those above them: their policies are inherited.
-func (s *Source) Groups(ctx context.Context, thing string) ([]string, error) {
-	todo, err := s.reg.GroupsOf(ctx, thing)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for len(todo) > 0 {
-		g := todo[0]
-		todo = todo[1:]
-		if slices.Contains(out, g) {
-			continue
-		}
-		out = append(out, g)
-		e, err := s.reg.Entry(ctx, store.KindGroup, g)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		set, err := e.Group()
-		if err != nil {
-			return nil, err
-		}
-		if set.Parent != "" {
-			todo = append(todo, set.Parent)
-		}
-	}
-	return out, nil
 }
 
 // named reads the default version of a policy; nil when there is none: it grants nothing.

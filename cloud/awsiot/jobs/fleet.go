@@ -33,18 +33,8 @@ func (r Registered) GroupMembers(ctx context.Context, group string) (things []st
 		}
 		return nil, false, err
 	}
-	const page = 500
-	for after := ""; ; {
-		some, err := r.Store.ThingsIn(ctx, group, after, page)
-		if err != nil {
-			return nil, false, err
-		}
-		things = append(things, some...)
-		if len(some) < page {
-			return things, true, nil
-		}
-		after = some[page-1]
-	}
+	things, err = store.Members(ctx, r.Store, group, true)
+	return things, err == nil, err
 }
 
 // Revision counts the changes of who is in the fleet.

@@ -102,7 +102,7 @@ func (s *Service) refusal(p *plan, err error) *wire.ProvisionError {
 	switch {
 	case errors.Is(err, errConflict):
 		return refuse(409, "ResourceConflict", "%v", err)
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrRevoked), errors.Is(err, store.ErrGroups):
 		return refuse(400, wire.ProvisionBadRequest, "%v", err)
 	}
 	return s.internal("thing "+p.thing+" could not be registered", err)
