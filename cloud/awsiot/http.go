@@ -34,9 +34,9 @@ func (c *Core) HTTP(endpoint func(kind string) string, objects http.Handler) (*c
 func action(a *rules.Action) map[string]any {
 	switch {
 	case a.Queue != "":
-		return map[string]any{"sqs": map[string]any{"queueUrl": a.URL, "useBase64": a.Base64}}
+		return map[string]any{"sqs": map[string]any{"queueUrl": a.URL, "useBase64": a.Base64, "roleArn": a.Role}}
 	case a.Function != "":
 		return map[string]any{"lambda": map[string]any{"functionArn": a.Function}}
 	}
-	return map[string]any{"republish": map[string]any{"topic": a.Topic.String(), "qos": a.QoS}}
+	return map[string]any{"republish": map[string]any{"topic": a.Topic.String(), "qos": a.QoS, "roleArn": a.Role}}
 }

@@ -21,6 +21,8 @@ type Action struct {
 	QoS   byte
 
 	Function string // ARN of a Lambda function; empty: none
+
+	Role string // ARN of the role that allows it; a function has a permission instead
 }
 
 // kind is AWS's word in error payloads.

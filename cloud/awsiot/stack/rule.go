@@ -61,7 +61,7 @@ func ruleActionOf(r *resolver, rule string, n node) (*rules.Action, error) {
 		if err := r.mayRole(rule, role, "sqs:SendMessage", arn); err != nil {
 			return nil, err
 		}
-		return &rules.Action{Queue: id, URL: a.get("QueueUrl").str(), Base64: a.get("UseBase64").str() == "true"}, nil
+		return &rules.Action{Queue: id, URL: a.get("QueueUrl").str(), Base64: a.get("UseBase64").str() == "true", Role: role.str()}, nil
 	case "Lambda":
 		if err := r.mayInvoke(rule, a.get("FunctionArn")); err != nil {
 			return nil, err
@@ -78,7 +78,7 @@ func ruleActionOf(r *resolver, rule string, n node) (*rules.Action, error) {
 		if err := r.mayRole(rule, role, "iot:Publish", ""); err != nil {
 			return nil, err
 		}
-		act := &rules.Action{Topic: topic}
+		act := &rules.Action{Topic: topic, Role: role.str()}
 		if a.get("Qos").str() == "1" {
 			act.QoS = 1
 		}
