@@ -279,6 +279,11 @@ func (a *Authority) Read(text string) (store.Certificate, error) {
 	return store.Certificate{ID: ID(cert.Raw), PEM: text, KeyHash: keyHash(cert.RawSubjectPublicKeyInfo)}, nil
 }
 
+// Issued tells whether this authority signed a certificate.
+func (a *Authority) Issued(cert *x509.Certificate) bool {
+	return cert.CheckSignatureFrom(a.cert) == nil
+}
+
 // ID is a certificate's id: the lower-case hex SHA-256 of its DER form, as is common practice (not in AWS's guide).
 func ID(der []byte) string       { h := sha256.Sum256(der); return hex.EncodeToString(h[:]) }
 func keyHash(spki []byte) string { h := sha256.Sum256(spki); return hex.EncodeToString(h[:]) }

@@ -115,28 +115,40 @@ func (c *Control) attached(r *request, arn string) (any, error) {
 	if err := c.targetThere(r.Context(), target); err != nil {
 		return nil, err
 	}
-	var names []string
-	for target != "" {
-		some, err := c.cfg.Store.PoliciesOf(r.Context(), target)
+	targets := []string{target}
+	if group, ok := strings.CutPrefix(target, "thinggroup/"); ok && deep {
+		if targets, err = c.inherited(r.Context(), group); err != nil {
+			return nil, err
+		}
+	}
+	names, err := c.policiesOf(r.Context(), targets)
+	if err != nil {
+		return nil, err
+	}
+	names, marker := cut(p, names, same)
+	return list("policies", c.policyRefs(names), "nextMarker", marker), nil
+}
+
+// inherited lists a group and those above it, whose policies are its own, too.
+func (c *Control) inherited(ctx context.Context, group string) (targets []string, err error) {
+	line, err := store.Ancestry(ctx, c.cfg.Store, group)
+	for _, g := range line {
+		targets = append(targets, store.GroupTarget(g))
+	}
+	return targets, err
+}
+
+// policiesOf lists the names of what is attached to any of the targets.
+func (c *Control) policiesOf(ctx context.Context, targets []string) (names []string, err error) {
+	for _, target := range targets {
+		some, err := c.cfg.Store.PoliciesOf(ctx, target)
 		if err != nil {
 			return nil, err
 		}
 		names = append(names, some...)
-		group, ok := strings.CutPrefix(target, "thinggroup/")
-		if !deep || !ok {
-			break
-		}
-		set, _, err := c.group(r.Context(), group)
-		if err != nil {
-			return nil, err
-		}
-		if target = ""; set.Parent != "" {
-			target = store.GroupTarget(set.Parent)
-		}
 	}
 	slices.Sort(names)
-	names, marker := cut(p, slices.Compact(names), same)
-	return list("policies", c.policyRefs(names), "nextMarker", marker), nil
+	return slices.Compact(names), nil
 }
 
 // targets lists the ARNs a policy is attached to.
@@ -170,29 +182,4 @@ func (c *Control) listPolicyPrincipals(r *request) (any, error) {
 	}
 	arns, marker := cut(p, arns, same)
 	return list("principals", arns, "nextMarker", marker), nil
-}
-
-func (c *Control) effectivePolicies(r *request) (any, error) {
-	var in struct {
-		Principal string `json:"principal"`
-	}
-	if err := r.decode(&in); err != nil {
-		return nil, err
-	}
-	id, err := c.principal(in.Principal)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := c.certificate(r.Context(), id); err != nil {
-		return nil, err
-	}
-	all, err := c.cfg.Policies(r.Context(), id)
-	if err != nil {
-		return nil, err
-	}
-	var out []obj
-	for _, p := range all {
-		out = append(out, obj{"policyName": p.Name, "policyArn": c.arn("policy/" + p.Name), "policyDocument": string(p.Document)})
-	}
-	return list("effectivePolicies", out, "", ""), nil
 }

@@ -40,11 +40,7 @@ func (c *Control) testAuthorization(r *request) (any, error) {
 	if n := len(in.Infos); n < 1 || n > maxAuthInfos {
 		return nil, invalid("authInfos must have 1 to %d members", maxAuthInfos)
 	}
-	id, err := c.principal(in.Principal)
-	if err != nil {
-		return nil, err
-	}
-	who, all, err := c.asked(r, id)
+	who, all, err := c.asked(r, in.Principal)
 	if err != nil {
 		return nil, err
 	}
@@ -70,22 +66,54 @@ func (c *Control) testAuthorization(r *request) (any, error) {
 	return obj{"authResults": out}, nil
 }
 
-// asked is who a certificate would be under the client id of the request, and its policies.
-func (c *Control) asked(r *request, id string) (who policy.Principal, all []*policy.Policy, err error) {
-	x, err := c.certificate(r.Context(), id)
+// asked is who a certificate would be under the client id of the request, and its policies; or a thing group's.
+func (c *Control) asked(r *request, arn string) (who policy.Principal, all []*policy.Policy, err error) {
+	target, err := c.target(arn)
 	if err != nil {
 		return who, nil, err
 	}
-	who = policy.Principal{ClientID: r.query("clientId"), CertificateID: id}
-	if slices.Contains(x.Things, who.ClientID) {
-		t, err := c.cfg.Store.Thing(r.Context(), who.ClientID)
-		if err != nil {
-			return who, nil, err
-		}
+	if all, err = c.granted(r.Context(), target); err != nil {
+		return who, nil, err
+	}
+	who = policy.Principal{ClientID: r.query("clientId")}
+	id, ok := strings.CutPrefix(target, "cert/")
+	if !ok {
+		return who, all, nil
+	}
+	who.CertificateID = id
+	x, err := c.certificate(r.Context(), id)
+	if err == nil && slices.Contains(x.Things, who.ClientID) {
+		var t store.Thing
+		t, err = c.cfg.Store.Thing(r.Context(), who.ClientID)
 		who.Thing, who.ThingType, who.Attributes = t.Name, t.Type, t.Attributes
 	}
-	all, err = c.cfg.Policies(r.Context(), id)
 	return who, all, err
+}
+
+// granted lists the policies that decide about a certificate or a thing group.
+func (c *Control) granted(ctx context.Context, target string) (all []*policy.Policy, err error) {
+	if err := c.targetThere(ctx, target); err != nil {
+		return nil, err
+	}
+	if id, ok := strings.CutPrefix(target, "cert/"); ok {
+		return c.cfg.Policies(ctx, id)
+	}
+	targets, err := c.inherited(ctx, strings.TrimPrefix(target, "thinggroup/"))
+	if err != nil {
+		return nil, err
+	}
+	names, err := c.policiesOf(ctx, targets)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		p, err := c.namedPolicy(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
 }
 
 // namedPolicy reads the default version of a policy.
@@ -99,6 +127,53 @@ func (c *Control) namedPolicy(ctx context.Context, name string) (*policy.Policy,
 		return nil, err
 	}
 	return policy.ParseJSON(name, []byte(b.Text))
+}
+
+// effectivePolicies lists what decides about a certificate, a thing group, and a thing by its groups.
+func (c *Control) effectivePolicies(r *request) (any, error) {
+	var in struct {
+		Principal string `json:"principal"`
+	}
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	var targets []string
+	thing := r.query("thingName")
+	if in.Principal != "" || thing == "" {
+		target, err := c.target(in.Principal)
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, target)
+	}
+	if thing != "" {
+		_, err := c.cfg.Store.Thing(r.Context(), thing)
+		if err != nil {
+			return nil, noThing(thing, err)
+		}
+		groups, err := c.cfg.Store.GroupsOf(r.Context(), thing)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range groups {
+			targets = append(targets, store.GroupTarget(g))
+		}
+	}
+	var out []obj
+	seen := map[string]bool{}
+	for _, target := range targets {
+		all, err := c.granted(r.Context(), target)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range all {
+			if !seen[p.Name] {
+				seen[p.Name] = true
+				out = append(out, obj{"policyName": p.Name, "policyArn": c.arn("policy/" + p.Name), "policyDocument": string(p.Document)})
+			}
+		}
+	}
+	return list("effectivePolicies", out, "", ""), nil
 }
 
 func (c *Control) authResult(info authInfo, d policy.Decision) obj {

@@ -132,14 +132,30 @@ func (c *Control) describeCertificate(r *request) (any, error) {
 	d := obj{
 		"certificateArn": c.arn(store.CertTarget(x.ID)), "certificateId": x.ID, "status": x.Status, "certificatePem": x.PEM,
 		"ownedBy": c.cfg.Account, "creationDate": seconds(x.Created), "lastModifiedDate": seconds(x.Changed), "customerVersion": 1,
-		"transferData": obj{}, "generationId": hash(x.ID, x.Created), "certificateMode": "DEFAULT",
+		"transferData": obj{}, "generationId": hash(x.ID, x.Created), "certificateMode": c.mode(x),
 	}
-	if block, _ := pem.Decode([]byte(x.PEM)); block != nil {
-		if leaf, err := x509.ParseCertificate(block.Bytes); err == nil {
-			d["validity"] = obj{"notBefore": leaf.NotBefore.Unix(), "notAfter": leaf.NotAfter.Unix()}
-		}
+	if leaf := leafOf(x); leaf != nil {
+		d["validity"] = obj{"notBefore": leaf.NotBefore.Unix(), "notAfter": leaf.NotAfter.Unix()}
 	}
 	return obj{"certificateDescription": d}, nil
+}
+
+// leafOf is nil for what cannot be read.
+func leafOf(x store.Certificate) *x509.Certificate {
+	if block, _ := pem.Decode([]byte(x.PEM)); block != nil {
+		if leaf, err := x509.ParseCertificate(block.Bytes); err == nil {
+			return leaf
+		}
+	}
+	return nil
+}
+
+// mode is SNI_ONLY for what was registered and not issued here: the authority of its issuer is not asked for.
+func (c *Control) mode(x store.Certificate) string {
+	if leaf := leafOf(x); leaf != nil && !c.cfg.Authority.Issued(leaf) {
+		return "SNI_ONLY"
+	}
+	return "DEFAULT"
 }
 
 func (c *Control) updateCertificate(r *request) (any, error) {
@@ -200,7 +216,7 @@ func (c *Control) listCertificates(r *request) (any, error) {
 	for _, x := range found {
 		out = append(out, obj{
 			"certificateArn": c.arn(store.CertTarget(x.ID)), "certificateId": x.ID, "status": x.Status,
-			"certificateMode": "DEFAULT", "creationDate": seconds(x.Created),
+			"certificateMode": c.mode(x), "creationDate": seconds(x.Created),
 		})
 	}
 	return list("certificates", out, "nextMarker", marker), nil

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -223,6 +224,29 @@ func TestGroupPolicy(t *testing.T) {
 	publish().fails(403, "ForbiddenException")
 	c.iot("PUT", "/target-policies/p", map[string]string{"target": arn + "thinggroup/top"}).ok()
 	publish().ok()
+	effective := func(query string, body any) []string {
+		t.Helper()
+		return column(c.iot("POST", "/effective-policies"+query, body).ok()["effectivePolicies"], "policyName")
+	}
+	low := arn + "thinggroup/low"
+	wantList(t, effective("", map[string]any{"principal": low}), "p")
+	wantList(t, effective("?thingName=u1", nil), "p")
+	if mine := effective("?thingName=u1", map[string]any{"principal": a}); !slices.Contains(mine, "p") || len(mine) != len(slices.Compact(slices.Sorted(slices.Values(mine)))) {
+		t.Errorf("of certificate and thing: %v", mine)
+	}
+	c.iot("POST", "/effective-policies", nil).fails(400, "InvalidRequestException")
+	c.iot("POST", "/effective-policies?thingName=none", nil).fails(404, "ResourceNotFoundException")
+	ask := map[string]any{"principal": low, "authInfos": []any{map[string]any{"actionType": "PUBLISH", "resources": []string{arn + "topic/x"}}}}
+	if got := get(c.iot("POST", "/test-authorization", ask).ok(), "authResults", 0, "authDecision"); got != "ALLOWED" {
+		t.Errorf("a thing group may %v", got)
+	}
+	ask["principal"] = arn + "thinggroup/none"
+	c.iot("POST", "/test-authorization", ask).fails(404, "ResourceNotFoundException")
+	job := map[string]any{"targets": []string{arn + "thinggroup/top"}, "document": `{"v":1}`}
+	c.iot("PUT", "/jobs/j", job).ok()
+	if got := c.iot("GET", "/jobs/j/things", nil).ok()["executionSummaries"]; len(got.([]any)) != 1 {
+		t.Errorf("a job does not reach the groups below its target: %v", got)
+	}
 	c.iot("PUT", "/thing-groups/removeThingFromThingGroup", map[string]any{"thingGroupName": "low", "thingName": "u1"}).ok()
 	publish().fails(403, "ForbiddenException")
 }

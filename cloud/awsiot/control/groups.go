@@ -10,6 +10,9 @@ import (
 	"fountain/cloud/store"
 )
 
+// maxGroupDepth is AWS's quota on levels of thing groups.
+const maxGroupDepth = 7
+
 type groupProperties struct {
 	Description string            `json:"thingGroupDescription"`
 	Attributes  *attributePayload `json:"attributePayload"`
@@ -36,14 +39,18 @@ func (c *Control) createGroup(r *request) (any, error) {
 	if err := checkAttributes(set.Attributes, maxTypedAttributes); err != nil {
 		return nil, err
 	}
-	if in.Parent != "" {
-		if _, err := c.cfg.Store.Entry(r.Context(), store.KindGroup, in.Parent); err != nil {
-			return nil, absent("Thing group %s cannot be found.", in.Parent)
-		}
+	above, err := store.Ancestry(r.Context(), c.cfg.Store, in.Parent)
+	switch {
+	case errors.Is(err, store.ErrNotFound): // AWS's reference knows no 404 here
+		return nil, invalid("The parent thing group %s does not exist", in.Parent)
+	case err != nil:
+		return nil, err
+	case len(above) >= maxGroupDepth:
+		return nil, invalid("Thing group %s would be deeper than %d levels", name, maxGroupDepth)
 	}
 	arn := c.arn("thinggroup/" + name)
 	e := store.Entry{Kind: store.KindGroup, Name: name, Settings: encode(set), Created: now()}
-	err := c.cfg.Store.CreateEntry(r.Context(), e, "")
+	err = c.cfg.Store.CreateEntry(r.Context(), e, "")
 	if errors.Is(err, store.ErrExists) {
 		var old store.GroupSettings
 		if old, e, err = c.group(r.Context(), name); err != nil {
@@ -70,17 +77,12 @@ func (c *Control) describeGroup(r *request) (any, error) {
 	}
 	meta := obj{"creationDate": seconds(e.Created)}
 	if set.Parent != "" {
-		chain := []obj{}
-		for up := set.Parent; up != ""; {
-			chain = append(chain, c.groupRef(up))
-			above, _, err := c.group(r.Context(), up)
-			if err != nil {
-				return nil, err
-			}
-			up = above.Parent
+		above, err := store.Ancestry(r.Context(), c.cfg.Store, set.Parent)
+		if err != nil {
+			return nil, err
 		}
-		slices.Reverse(chain)
-		meta["parentGroupName"], meta["rootToParentThingGroups"] = set.Parent, chain
+		slices.Reverse(above)
+		meta["parentGroupName"], meta["rootToParentThingGroups"] = set.Parent, c.groupRefs(above)
 	}
 	props := obj{"attributePayload": obj{"attributes": texts(set.Attributes)}}
 	if set.Description != "" {
@@ -224,64 +226,6 @@ func (c *Control) listGroupsForThing(r *request) (any, error) {
 	return list("thingGroups", c.groupRefs(names), "nextToken", token), nil
 }
 
-// members lists the things of a group and, when deep, of the groups below it, in order of name.
-func members(ctx context.Context, reg store.Registry, group string, deep bool) ([]string, error) {
-	groups := []string{group}
-	if deep {
-		var err error
-		if groups, err = descendants(ctx, reg, group); err != nil {
-			return nil, err
-		}
-	}
-	var out []string
-	for _, g := range groups {
-		after := ""
-		for {
-			const step = 1000
-			some, err := reg.ThingsIn(ctx, g, after, step)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, some...)
-			if len(some) < step {
-				break
-			}
-			after = some[step-1]
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
-}
-
-// descendants lists a group and those below it.
-func descendants(ctx context.Context, reg store.Registry, group string) ([]string, error) {
-	children := map[string][]string{}
-	after := ""
-	for {
-		const step = 250
-		some, err := reg.ListEntries(ctx, store.KindGroup, after, step)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range some {
-			set, err := e.Group()
-			if err != nil {
-				return nil, err
-			}
-			children[set.Parent] = append(children[set.Parent], e.Name)
-			after = e.Name
-		}
-		if len(some) < step {
-			break
-		}
-	}
-	out := []string{group}
-	for i := 0; i < len(out); i++ {
-		out = append(out, children[out[i]]...)
-	}
-	return out, nil
-}
-
 func (c *Control) listThingsInGroup(r *request) (any, error) {
 	p, err := r.page("maxResults", "nextToken")
 	if err != nil {
@@ -295,7 +239,7 @@ func (c *Control) listThingsInGroup(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	things, err := members(r.Context(), c.cfg.Store, e.Name, deep)
+	things, err := store.Members(r.Context(), c.cfg.Store, e.Name, deep)
 	if err != nil {
 		return nil, err
 	}
@@ -333,10 +277,8 @@ func (c *Control) membership(r *request) (m membership, err error) {
 	if _, _, err := c.group(r.Context(), m.Group); err != nil {
 		return m, err
 	}
-	if _, err := c.cfg.Store.Thing(r.Context(), m.Thing); err != nil {
-		return m, absent("Thing %s cannot be found.", m.Thing)
-	}
-	return m, nil
+	_, err = c.cfg.Store.Thing(r.Context(), m.Thing)
+	return m, noThing(m.Thing, err)
 }
 
 func (c *Control) addToGroup(r *request) (any, error) {
@@ -374,6 +316,9 @@ func (c *Control) updateGroupsForThing(r *request) (any, error) {
 	}
 	if err := r.decode(&in); err != nil {
 		return nil, err
+	}
+	if _, err := c.cfg.Store.Thing(r.Context(), in.Thing); err != nil {
+		return nil, noThing(in.Thing, err)
 	}
 	for _, g := range in.Remove {
 		if err := c.cfg.Store.RemoveFromGroup(r.Context(), g, in.Thing); err != nil && !errors.Is(err, store.ErrNotFound) {

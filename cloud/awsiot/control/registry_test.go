@@ -1,11 +1,16 @@
 package control_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+
+	"fountain/cloud/awsiot/authority"
 )
 
 func wantList(t *testing.T, got []string, want ...string) {
@@ -39,6 +44,7 @@ func TestThings(t *testing.T) {
 	c.iot("POST", "/things/a2", map[string]any{"attributePayload": attributes("k", "v2")}).ok()
 	c.iot("POST", "/things/a3", nil).ok()
 	c.iot("POST", "/things/a4", map[string]any{"thingTypeName": "none"}).fails(404, "ResourceNotFoundException")
+	c.iot("POST", "/things/a4", map[string]any{"billingGroupName": "none"}).fails(404, "ResourceNotFoundException")
 	c.iot("POST", "/things/a4", map[string]any{"attributePayload": attributes("a", "1", "b", "1", "c", "1", "d", "1")}).fails(400, "InvalidRequestException")
 	c.iot("POST", "/things/a4", map[string]any{"attributePayload": attributes("a b", "1")}).fails(400, "InvalidRequestException")
 	c.iot("POST", "/things/a%20b", nil).fails(400, "InvalidRequestException")
@@ -86,6 +92,8 @@ func TestThingTypes(t *testing.T) {
 	c := newCloud(t)
 	c.iot("POST", "/thing-types/tt", map[string]any{"thingTypeProperties": map[string]any{"searchableAttributes": []string{"a"}}}).ok()
 	c.iot("POST", "/thing-types/tt", nil).fails(409, "ResourceAlreadyExistsException")
+	c.iot("POST", "/thing-types/bad", map[string]any{"thingTypeProperties": map[string]any{"searchableAttributes": []string{"a b"}}}).fails(400, "InvalidRequestException")
+	c.iot("PATCH", "/thing-types/tt", map[string]any{"thingTypeProperties": map[string]any{"searchableAttributes": []string{"a", "b", "c", "d"}}}).fails(400, "InvalidRequestException")
 	c.iot("DELETE", "/thing-types/tt", nil).fails(400, "InvalidRequestException")
 	c.iot("POST", "/things/x", map[string]any{"thingTypeName": "tt"}).ok()
 	c.iot("POST", "/thing-types/tt/deprecate", map[string]any{}).ok()
@@ -112,7 +120,7 @@ func TestThingGroups(t *testing.T) {
 	c.iot("POST", "/thing-groups/g", map[string]any{"thingGroupProperties": map[string]any{"thingGroupDescription": "x"}}).ok()
 	c.iot("POST", "/thing-groups/g", nil).fails(409, "ResourceAlreadyExistsException")
 	c.iot("POST", "/thing-groups/g2", map[string]any{"parentGroupName": "g"}).ok()
-	c.iot("POST", "/thing-groups/g3", map[string]any{"parentGroupName": "none"}).fails(404, "ResourceNotFoundException")
+	c.iot("POST", "/thing-groups/g3", map[string]any{"parentGroupName": "none"}).fails(400, "InvalidRequestException")
 	d := c.iot("GET", "/thing-groups/g2", nil).ok()
 	if get(d, "thingGroupMetadata", "parentGroupName") != "g" || get(d, "thingGroupMetadata", "rootToParentThingGroups", 0, "groupArn") != arn+"thinggroup/g" {
 		t.Fatal(d)
@@ -120,6 +128,7 @@ func TestThingGroups(t *testing.T) {
 	c.iot("PUT", "/thing-groups/addThingToThingGroup", map[string]any{"thingGroupName": "g2", "thingName": "a1"}).ok()
 	c.iot("PUT", "/thing-groups/addThingToThingGroup", map[string]any{"thingGroupArn": arn + "thinggroup/g", "thingArn": arn + "thing/a2"}).ok()
 	c.iot("PUT", "/thing-groups/addThingToThingGroup", map[string]any{"thingGroupName": "g", "thingName": "none"}).fails(404, "ResourceNotFoundException")
+	c.iot("PUT", "/thing-groups/addThingToThingGroup", map[string]any{"thingGroupName": "g", "thingName": "a1"}).fails(400, "InvalidRequestException") // one in a hierarchy
 	members := func(query string) []string {
 		return column(c.iot("GET", "/thing-groups/g/things"+query, nil).ok()["things"], "")
 	}
@@ -135,6 +144,20 @@ func TestThingGroups(t *testing.T) {
 	c.iot("PATCH", "/thing-groups/g", map[string]any{"thingGroupProperties": map[string]any{}, "expectedVersion": 1}).fails(409, "VersionConflictException")
 	c.iot("PUT", "/thing-groups/updateThingGroupsForThing", map[string]any{"thingName": "a1", "thingGroupsToAdd": []string{"g"}, "thingGroupsToRemove": []string{"g2"}}).ok()
 	wantList(t, members(""), "a1", "a2")
+	c.iot("PUT", "/thing-groups/updateThingGroupsForThing", map[string]any{"thingName": "none"}).fails(404, "ResourceNotFoundException")
+	parent := "g2"
+	for level := 3; level <= 8; level++ {
+		made := c.iot("POST", fmt.Sprint("/thing-groups/level", level), map[string]any{"parentGroupName": parent})
+		if level == 8 {
+			made.fails(400, "InvalidRequestException")
+			break
+		}
+		made.ok()
+		parent = fmt.Sprint("level", level)
+	}
+	for level := 7; level >= 3; level-- {
+		c.iot("DELETE", fmt.Sprint("/thing-groups/level", level), nil).ok()
+	}
 	c.iot("PUT", "/thing-groups/removeThingFromThingGroup", map[string]any{"thingGroupName": "g", "thingName": "a1"}).ok()
 	wantList(t, members(""), "a2")
 	c.iot("DELETE", "/thing-groups/g2", nil).ok()
@@ -143,6 +166,24 @@ func TestThingGroups(t *testing.T) {
 }
 
 const anything = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}`
+
+// foreignCertificate is one that another authority signed.
+func foreignCertificate(t *testing.T) string {
+	t.Helper()
+	other, err := authority.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := other.Issue(&key.PublicKey, authority.Subject())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x.PEM
+}
 
 func TestCertificatesAndPolicies(t *testing.T) {
 	c := newCloud(t)
@@ -165,6 +206,13 @@ func TestCertificatesAndPolicies(t *testing.T) {
 	c.iot("POST", "/certificates", map[string]string{"certificateSigningRequest": "x"}).fails(400, "InvalidRequestException")
 	c.iot("POST", "/certificate/register-no-ca", map[string]any{"certificatePem": made["certificatePem"]}).fails(409, "ResourceAlreadyExistsException")
 	c.iot("POST", "/certificate/register-no-ca", map[string]any{"certificatePem": "x"}).fails(400, "CertificateValidationException")
+	mode := func(id any) any {
+		return get(c.iot("GET", fmt.Sprint("/certificates/", id), nil).ok(), "certificateDescription", "certificateMode")
+	}
+	foreign := c.iot("POST", "/certificate/register-no-ca", map[string]any{"certificatePem": foreignCertificate(t)}).ok()
+	if mine, other := mode(id), mode(foreign["certificateId"]); mine != "DEFAULT" || other != "SNI_ONLY" {
+		t.Errorf("modes %v and %v", mine, other)
+	}
 
 	doc := map[string]string{"policyDocument": anything}
 	if p := c.iot("POST", "/policies/p", doc).ok(); p["policyVersionId"] != "1" || p["policyArn"] != arn+"policy/p" {
@@ -218,6 +266,7 @@ func TestCertificatesAndPolicies(t *testing.T) {
 	wantList(t, column(c.iot("GET", "/principals/things", nil, "x-amzn-principal", a).ok()["things"], ""), "a1")
 	c.iot("DELETE", "/things/a1", nil).fails(400, "InvalidRequestException")
 	c.iot("PUT", "/certificates/"+id+"?newStatus=REVOKED", nil).ok()
+	c.iot("PUT", "/certificates/"+id+"?newStatus=ACTIVE", nil).fails(406, "CertificateStateException")
 	c.iot("DELETE", "/certificates/"+id+"?forceDelete=true", nil).fails(409, "DeleteConflictException")
 	c.iot("DELETE", "/things/a1/principals", nil, "x-amzn-principal", a).ok()
 	c.iot("DELETE", "/things/a1/principals", nil, "x-amzn-principal", a).fails(404, "ResourceNotFoundException")
@@ -306,7 +355,8 @@ func TestRulesAndEndpoint(t *testing.T) {
 		t.Fatal(all)
 	}
 	r := c.iot("GET", "/rules/fountain_consumption", nil).ok()
-	if !strings.HasPrefix(get(r, "rule", "sql").(string), "SELECT ") || get(r, "rule", "actions", 0, "sqs", "queueUrl") == nil || get(r, "rule", "errorAction") == nil {
+	if !strings.HasPrefix(get(r, "rule", "sql").(string), "SELECT ") || get(r, "rule", "actions", 0, "sqs", "queueUrl") == nil || get(r, "rule", "errorAction") == nil ||
+		get(r, "rule", "actions", 0, "sqs", "roleArn") != "arn:aws:iam::123456789012:role/ConsumptionRole" {
 		t.Fatal(r)
 	}
 	for _, name := range column(c.iot("GET", "/rules", nil).ok()["rules"], "ruleName") {

@@ -34,9 +34,13 @@ func (c *Control) createThing(r *request) (any, error) {
 	var in struct {
 		Type       string            `json:"thingTypeName"`
 		Attributes *attributePayload `json:"attributePayload"`
+		Billing    string            `json:"billingGroupName"`
 	}
 	if err := r.decode(&in); err != nil {
 		return nil, err
+	}
+	if in.Billing != "" {
+		return nil, absent("Billing group %s cannot be found.", in.Billing)
 	}
 	t := store.Thing{Name: name, Type: in.Type, Attributes: in.Attributes.mixed(nil), Created: now()}
 	if err := c.checkThing(r.Context(), t); err != nil {
@@ -79,10 +83,15 @@ func (c *Control) checkThing(ctx context.Context, t store.Thing) error {
 func (c *Control) thing(r *request) (store.Thing, error) {
 	name := r.PathValue("thingName")
 	t, err := c.cfg.Store.Thing(r.Context(), name)
+	return t, noThing(name, err)
+}
+
+// noThing says in AWS's words that there is no such thing.
+func noThing(name string, err error) error {
 	if errors.Is(err, store.ErrNotFound) {
-		err = absent("Thing %s cannot be found.", name)
+		return absent("Thing %s cannot be found.", name)
 	}
-	return t, err
+	return err
 }
 
 func (c *Control) describeThing(r *request) (any, error) {

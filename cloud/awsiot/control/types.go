@@ -13,9 +13,23 @@ import (
 // deprecatedFor is how long a thing type must be deprecated before it can be deleted.
 const deprecatedFor = 5 * time.Minute
 
+const maxSearchable = 3 // attributes of a thing type
+
 type typeProperties struct {
 	Description string   `json:"thingTypeDescription,omitempty"`
 	Searchable  []string `json:"searchableAttributes,omitempty"`
+}
+
+func (p *typeProperties) check() error {
+	if len(p.Searchable) > maxSearchable {
+		return invalid("a thing type has at most %d searchable attributes", maxSearchable)
+	}
+	for _, name := range p.Searchable {
+		if err := checkName(attributeForm, "searchableAttributes", name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func encode(v any) json.RawMessage {
@@ -70,8 +84,8 @@ func (c *Control) createType(r *request) (any, error) {
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
-	if len(in.Properties.Searchable) > 3 {
-		return nil, invalid("a thing type has at most 3 searchable attributes")
+	if err := in.Properties.check(); err != nil {
+		return nil, err
 	}
 	arn := c.arn("thingtype/" + name)
 	set := store.TypeSettings{Description: in.Properties.Description, Searchable: in.Properties.Searchable}
@@ -141,6 +155,9 @@ func (c *Control) updateType(r *request) (any, error) {
 		Properties typeProperties `json:"thingTypeProperties"`
 	}
 	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := in.Properties.check(); err != nil {
 		return nil, err
 	}
 	return nil, c.changeType(r, func(s *store.TypeSettings) error {
