@@ -53,8 +53,9 @@ type cartridges struct {
 	sure   func() bool      // the clock was set
 	atMost func() time.Time // it is at least so late
 
-	next int // of the round
-	told map[string]machine.SlotState
+	next   int  // of the round
+	unseen bool // something was read that no screen has seen
+	told   map[string]machine.SlotState
 
 	mu     sync.Mutex
 	sights map[string]sight
@@ -110,7 +111,8 @@ func (c *cartridges) run(ctx context.Context) error {
 	}
 	c.judge()
 	c.a.stocked.Store(true)
-	c.a.view.stockChanged()
+	c.unseen = true
+	c.show()
 	tick := time.NewTicker(slotTick)
 	defer tick.Stop()
 	var hurry time.Time
@@ -172,6 +174,7 @@ func (c *cartridges) read(ctx context.Context, s beverage.Slot) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	defer c.show()
 	c.mu.Lock()
 	seen := c.sights[s.Slot]
 	news := seen.take(tag, err, int64(s.VolumeML*1000))
@@ -194,8 +197,16 @@ func (c *cartridges) read(ctx context.Context, s beverage.Slot) error {
 		}
 	}
 	c.judgeOne(s.Slot) // first: a pour that draws from here ends now
-	c.a.stockChanged()
+	c.unseen = true
 	return err
+}
+
+// show lets the screens see what was read: once for all while the unit is starting and offers nothing.
+func (c *cartridges) show() {
+	if c.unseen && (c.a.stocked.Load() || time.Since(c.a.started) >= tagPatience) {
+		c.unseen = false
+		c.a.stockChanged()
+	}
 }
 
 // judge says anew what is to be thought of every slot, and tells the board and the machine.

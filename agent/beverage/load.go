@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -34,11 +35,14 @@ var planogramSchema []byte
 // Default is the embedded catalogue.
 func Default() (*Catalogue, error) { return Parse(defaultCatalogue, "embedded catalogue") }
 
-// Load reads a catalogue file; an empty path is the embedded one. A file that breaks the schema or a rule is refused
+// embedded is checked once; whoever loads it shares it.
+var embedded = sync.OnceValues(Default)
+
+// Load reads a catalogue file; an empty path is the embedded one. Nobody changes what it returns. A file that breaks the schema or a rule is refused
 // whole with problem.CodeBadConfig, the place inside the file and the reason.
 func Load(path string) (*Catalogue, error) {
 	if path == "" {
-		return Default()
+		return embedded()
 	}
 	b, err := read(path, "catalogue.file")
 	if err != nil {

@@ -95,7 +95,8 @@ type today struct {
 // Book is the inventory of one unit.
 type Book struct {
 	mu    sync.Mutex
-	order []string // slots in planogram order
+	order []string                           // slots in planogram order
+	meant map[beverage.IngredientID][]string // those meant for an ingredient, likewise
 	slots map[string]*slot
 	st    state
 
@@ -107,7 +108,7 @@ type Book struct {
 // New makes the book of a planogram from saved state (nil: none). A slot the state says nothing about starts empty:
 // Insert puts a cartridge there. zone is the venue's: whose midnight and hours count.
 func New(p *beverage.Planogram, saved []byte, zone *time.Location) (*Book, error) {
-	b := &Book{slots: map[string]*slot{}, st: state{V: stateVersion}, zone: zone}
+	b := &Book{meant: map[beverage.IngredientID][]string{}, slots: map[string]*slot{}, st: state{V: stateVersion}, zone: zone}
 	if len(saved) > 0 {
 		if err := json.Unmarshal(saved, &b.st); err != nil {
 			return nil, fmt.Errorf("read inventory: %w", err)
@@ -143,6 +144,7 @@ func New(p *beverage.Planogram, saved []byte, zone *time.Location) (*Book, error
 			return nil, fmt.Errorf("read planogram %s: cartridge slot %s appears twice", p.Name, s.Slot)
 		}
 		b.order = append(b.order, s.Slot)
+		b.meant[s.Ingredient] = append(b.meant[s.Ingredient], s.Slot)
 		b.slots[s.Slot] = &slot{ingredient: s.Ingredient, fullUL: int64(s.VolumeML * 1000), cartridge: b.st.Slots[s.Slot]}
 	}
 	return b, nil

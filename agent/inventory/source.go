@@ -37,10 +37,7 @@ func (b *Book) Level(slotID string) (Level, bool) {
 func (b *Book) Remaining(ing beverage.IngredientID) (ul int64, stocked bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, id := range b.order {
-		if b.slots[id].ingredient != ing {
-			continue
-		}
+	for _, id := range b.meant[ing] {
 		stocked = true
 		if l := b.level(id); l.Barred == "" {
 			ul += l.LeftUL
@@ -55,10 +52,7 @@ func (b *Book) Remaining(ing beverage.IngredientID) (ul int64, stocked bool) {
 func (b *Book) Source(ing beverage.IngredientID, needUL int64) (l Level, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, id := range b.order {
-		if b.slots[id].ingredient != ing {
-			continue
-		}
+	for _, id := range b.meant[ing] {
 		c := b.level(id)
 		if c.Barred != "" || c.LeftUL < max(needUL, 1) {
 			continue
@@ -103,11 +97,8 @@ func (b *Book) Missing(needs map[beverage.IngredientID]int64) string {
 func (b *Book) barred(ing beverage.IngredientID) (why string, stocked bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, id := range b.order {
+	for _, id := range b.meant[ing] {
 		s := b.slots[id]
-		if s.ingredient != ing {
-			continue
-		}
 		stocked = true
 		if s.barred == "" {
 			return SoldOut, true
