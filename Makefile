@@ -88,7 +88,6 @@ test-long: build
 	FOUNTAIN_LONG=1 $(GO) test -count=1 -v -timeout 60m -run 'Chaos|Long' ./internal/desk ./agent/machine
 	FOUNTAIN_LONG=1 $(GO) test -count=1 -v -timeout 40m -run 'Kill9|PowerLoss' ./agent/store
 	FOUNTAIN_LONG=1 $(GO) test -count=1 -v -timeout 30m -run TestLinkCuts ./sync/chaos
-	FOUNTAIN_LONG=1 $(GO) test -count=1 -v -run TestNextDoesNotConnect ./agent
 	FOUNTAIN_LONG=1 $(GO) test -count=1 -v -timeout 60m -p 1 -run 'Monkey|TapsToADrink|Incremental|Audit' ./touchui/...
 
 bench: # one JSON line a figure on stdout, all else on stderr

@@ -19,7 +19,7 @@ import (
 
 // When a certificate is renewed, and a new one tried.
 const (
-	renewLook  = time.Hour        // how often its end is looked at, and a refused renewal tried again
+	renewLook  = time.Hour        // how often its end is looked at at least, and a refused renewal tried again
 	nextAgain  = 5 * time.Minute  // a new certificate that did not connect is tried again, while the old one works
 	nextStuck  = 30 * time.Second // neither connects: they take turns
 	renewShare = 3                // one of a short life is renewed when a third is left
@@ -103,22 +103,16 @@ func (c *cloud) renew(ctx context.Context, conn *mqttlink.Conn) error {
 		}
 		c.endSession(errRenewed)
 	}
+	wait := c.renewIn()
 	for {
-		asked := c.endsSoon()
-		if !asked {
-			t := time.NewTimer(renewLook)
-			select {
-			case <-ctx.Done():
-				t.Stop()
-				return ctx.Err()
-			case <-c.renewal.due:
-				asked = true
-			case <-t.C:
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.renewal.due:
+		case <-time.After(min(wait, renewLook)):
+			if wait = c.renewIn(); wait > 0 {
+				continue
 			}
-			t.Stop()
-		}
-		if !asked {
-			continue
 		}
 		err := provision.Renew(ctx, provision.Config{Dir: c.dir(), Template: wire.RotationTemplate, Serial: c.a.serial, Log: c.a.log}, conn)
 		switch {
@@ -134,30 +128,29 @@ func (c *cloud) renew(ctx context.Context, conn *mqttlink.Conn) error {
 		c.renewal.err = err
 		c.renewal.n++
 		c.mu.Unlock()
-		if c.endsSoon() {
-			if err := sleep(ctx, renewLook); err != nil {
-				return err
-			}
-		}
+		wait = renewLook
 	}
 }
 
-// endsSoon tells whether the certificate in use has to be renewed.
-func (c *cloud) endsSoon() bool {
+// renewIn is how long the certificate in use needs no other yet; not above 0: it is due.
+func (c *cloud) renewIn() time.Duration {
 	id, err := provision.LoadIdentity(c.dir())
 	if err != nil {
-		return false
+		return renewLook
 	}
 	pair, err := id.Certificate()
 	if err != nil {
-		return false
+		return renewLook
 	}
 	leaf, err := x509.ParseCertificate(pair.Certificate[0])
 	if err != nil {
-		return false
+		return renewLook
 	}
 	before := min(c.a.cfg.Config.Cloud.RenewBefore, leaf.NotAfter.Sub(leaf.NotBefore)/renewShare)
-	return before > 0 && leaf.NotAfter.Sub(c.clock()) < before
+	if before <= 0 {
+		return renewLook
+	}
+	return leaf.NotAfter.Sub(c.clock()) - before
 }
 
 // endSession ends the session under way, if there is one.

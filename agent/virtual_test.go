@@ -186,7 +186,11 @@ func newVirtual(t *testing.T, dir string, rig *rigfile.Rig, edit func(*config.Co
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := guard.New(guard.Deps{Rig: grig, Pacer: plant.Pacer(), Beats: v.wire, Memory: noMemory{}, Log: log}, 0)
+	pacer := hal.Pacer(plant.Pacer())
+	if dial != nil {
+		pacer = unhurried{pacer}
+	}
+	g, err := guard.New(guard.Deps{Rig: grig, Pacer: pacer, Beats: v.wire, Memory: noMemory{}, Log: log}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +199,7 @@ func newVirtual(t *testing.T, dir string, rig *rigfile.Rig, edit func(*config.Co
 		edit(cfg)
 	}
 	v.a, err = New(t.Context(), Config{State: dir, Rig: RigSim, Config: cfg}, Deps{
-		Rig: arig, Pacer: plant.Pacer(), Guard: v.wire, Log: log, Board: filepath.Join(dir, "no-board"),
+		Rig: arig, Pacer: pacer, Guard: v.wire, Log: log, Board: filepath.Join(dir, "no-board"),
 		LastBeat: func() (beat.Last, error) { return beat.Last{}, beat.ErrNoLast }, Dial: dial,
 	})
 	if err != nil {
@@ -250,7 +254,7 @@ func newVirtual(t *testing.T, dir string, rig *rigfile.Rig, edit func(*config.Co
 	return v
 }
 
-// await waits in virtual time and returns how long it took.
+// await waits in virtual time and returns how long it took, to a fiftieth.
 func (v *virtual) await(what string, limit time.Duration, ok func() bool) time.Duration {
 	v.t.Helper()
 	begin := time.Now()
@@ -259,7 +263,7 @@ func (v *virtual) await(what string, limit time.Duration, ok func() bool) time.D
 			s := v.a.view.Snapshot()
 			v.t.Fatalf("not within %s: %s; unit %s %s, faults %+v, alarms %v", limit, what, s.Unit, s.Reason, v.a.machine.State().Faults, v.standing())
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(min(max(time.Since(begin)/50, 20*time.Millisecond), 250*time.Millisecond))
 	}
 	return time.Since(begin)
 }
