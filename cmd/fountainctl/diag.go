@@ -48,10 +48,7 @@ and of the audit trail, metrics. Passwords and keys are masked; nothing in it sa
 				return nil
 			}
 			if err := atomicfile.Write(file, body, 0o600); err != nil {
-				if pe := (*fs.PathError)(nil); errors.As(err, &pe) { // its path is a temporary file's
-					err = pe.Err
-				}
-				return &problem.Problem{Code: problem.CodeNotWritable, Where: file, What: fmt.Sprintf("cannot write the file: %v", err), Remedy: "name another one with -o"}
+				return notWritten(file, "-o", err)
 			}
 			fmt.Fprintf(t.out, "%s: %d kB\n", file, (len(body)+999)/1000)
 			return nil
@@ -60,4 +57,16 @@ and of the audit trail, metrics. Passwords and keys are masked; nothing in it sa
 	c.Flags().StringVarP(&file, "output", "o", "", "write it to `FILE`; - is standard output")
 	c.Flags().BoolVar(&short, "short", false, "print a few telling lines instead")
 	return c
+}
+
+// notWritten is why a file was not written. An error of the unit stays what it is; one of the file loses the path of the
+// temporary file that it names.
+func notWritten(file, flag string, err error) error {
+	if p := (*problem.Problem)(nil); errors.As(err, &p) {
+		return err
+	}
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return &problem.Problem{Code: problem.CodeNotWritable, Where: file, What: fmt.Sprintf("cannot write the file: %v", err), Remedy: "name another one with " + flag}
 }

@@ -56,7 +56,7 @@ lets the unit claim it again. Exit code 3: refused, because something would be l
 			in.Person = person
 			if export != "" {
 				if err := atomicfile.WriteFunc(export, 0o600, func(f *os.File) error { return c.StorePours(ctx, "", 0, f) }); err != nil {
-					return err
+					return notWritten(export, "--export", err)
 				}
 			}
 			if !yes {

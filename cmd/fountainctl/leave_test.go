@@ -29,6 +29,7 @@ func TestDecommissionOfALiveUnit(t *testing.T) {
 		{"", "decommission", 2, "--yes"},
 		{"n\n", "decommission", 1, "nothing was done"},
 		{"", "decommission --yes", 3, "1 pours are on this unit only"},
+		{"", "decommission --yes --keep-unsent --export /nowhere/x", 1, "cannot write the file: no such file or directory: /nowhere/x: name another one with --export"},
 		{"", "decommission --yes --offline", 3, "--keep-unsent"},
 		{"", "decommission --undo", 1, "in service"},
 		{"", "decommission --yes --keep-unsent --json --export " + export, 0, ""},

@@ -47,20 +47,21 @@ func main() {
 
 // tool is what every command needs.
 type tool struct {
-	getenv func(string) string
-	out    io.Writer
-	err    io.Writer
-	socket string
-	json   bool
-	person string
-	in     io.Reader
-	term   *terminal
-	limit  time.Duration // of a command that only asks
-	ran    bool          // a command began: what fails from here on is no wrong use of the command line
+	getenv  func(string) string
+	account func() string
+	out     io.Writer
+	err     io.Writer
+	socket  string
+	json    bool
+	person  string
+	in      io.Reader
+	term    *terminal
+	limit   time.Duration // of a command that only asks
+	ran     bool          // a command began: what fails from here on is no wrong use of the command line
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
-	t := &tool{getenv: getenv, in: stdin, out: stdout, err: stderr, limit: readLimit}
+	t := &tool{getenv: getenv, account: account, in: stdin, out: stdout, err: stderr, limit: readLimit}
 	root := t.root()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -111,10 +112,19 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused for safety.`,
 // args wraps cobra's check so that its message says where to look.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, a []string) error {
-		if err := check(c, a); err != nil {
-			return fmt.Errorf("%w: %s: see %s --help", err, c.UseLine(), c.CommandPath())
+		err := check(c, a)
+		if err == nil {
+			return nil
 		}
-		return nil
+		if c.HasSubCommands() && len(a) > 0 {
+			remedy := "see " + c.CommandPath() + " --help"
+			c.SuggestionsMinimumDistance = 2 // letters that differ
+			if like := c.SuggestionsFor(a[0]); len(like) > 0 {
+				remedy = "did you mean " + strings.Join(like, " or ") + "? " + remedy
+			}
+			return &problem.Problem{Code: problem.CodeBadRequest, Where: c.CommandPath(), What: fmt.Sprintf("there is no command %q", a[0]), Remedy: remedy}
+		}
+		return fmt.Errorf("%w: %s: see %s --help", err, c.UseLine(), c.CommandPath())
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os/user"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,9 +16,18 @@ func (t *tool) personFlag(c *cobra.Command) {
 	c.Flags().StringVar(&t.person, "person", "", "who does this, for the audit trail, `NAME` (default $"+envPerson+", then the user's name)")
 }
 
+// account is the name of this process's user; empty when the system knows none. Containers and cron set no $USER.
+func account() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
+}
+
 // who is the person at this terminal.
 func (t *tool) who() (string, error) {
-	for _, name := range []string{t.person, t.getenv(envPerson), t.getenv("SUDO_USER"), t.getenv("LOGNAME"), t.getenv("USER")} {
+	for _, name := range []string{t.person, t.getenv(envPerson), t.getenv("SUDO_USER"), t.getenv("LOGNAME"), t.getenv("USER"), t.account()} {
 		if name = strings.TrimSpace(name); name != "" {
 			return name, nil
 		}

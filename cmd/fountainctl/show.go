@@ -82,7 +82,7 @@ func printStatus(out io.Writer, s fullStatus, now time.Time) error {
 		row("", "certificate valid until "+u.Local().Format("2006-01-02"))
 	}
 	if s.Cloud.Backlog > 0 {
-		row("", fmt.Sprintf("%d pours not acknowledged", s.Cloud.Backlog))
+		row("", count(int(s.Cloud.Backlog), "pour")+" not acknowledged")
 	}
 	if s.Cloud.LastErr != "" {
 		row("", "last error: "+s.Cloud.LastErr)

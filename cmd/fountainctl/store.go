@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -78,7 +77,7 @@ func printStore(out io.Writer, s api.StoreState) error {
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
-	fmt.Fprintf(out, "\n%d pours wait for the cloud, %s, %s\n", s.Pending, count(s.Segments, "segment"), count(len(s.Logs), "log"))
+	fmt.Fprintf(out, "\nwaiting for the cloud: %s, %s, %s\n", count(int(s.Pending), "pour"), count(s.Segments, "segment"), count(len(s.Logs), "log"))
 	if s.Quarantined > 0 {
 		fmt.Fprintf(out, "%s set aside, the cloud refuses them: fountainctl store quarantine\n", count(s.Quarantined, "pour"))
 	}
@@ -165,12 +164,8 @@ It holds the unit's stored settings too, among them the hash of the PIN, but no 
 				m, err = store.ReadBackup(f, nil)
 				return err
 			})
-			var p *problem.Problem
-			if pe := (*fs.PathError)(nil); errors.As(err, &pe) && !errors.As(err, &p) { // its path is a temporary file's
-				return &problem.Problem{Code: problem.CodeNotWritable, Where: file, What: fmt.Sprintf("cannot write the file: %v", pe.Err), Remedy: "name another one with -o"}
-			}
 			if err != nil {
-				return err
+				return notWritten(file, "-o", err)
 			}
 			fmt.Fprintf(t.out, "%s: %s, %d kB\n", file, count(len(m.Logs), "log"), (size+999)/1000)
 			return nil
