@@ -218,7 +218,11 @@ func (a *lane) live(l life, p *promises, c *cloud) (done bool, err error) {
 		kill := time.AfterFunc(time.Duration(3000+a.rnd.IntN(40_000))*time.Microsecond, func() { _ = cmd.Process.Kill() })
 		defer kill.Stop()
 	}
-	hung := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Signal(syscall.SIGABRT) }) // with its stacks
+	stood := make(chan string, 1)
+	hung := time.AfterFunc(time.Minute, func() {
+		stood <- threads(cmd.Process.Pid)
+		_ = cmd.Process.Signal(syscall.SIGABRT) // with its stacks
+	})
 	defer hung.Stop()
 	for lines := bufio.NewScanner(notesOut); lines.Scan(); {
 		word, rest, _ := strings.Cut(lines.Text(), " ")
@@ -239,7 +243,13 @@ func (a *lane) live(l life, p *promises, c *cloud) (done bool, err error) {
 	}
 	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || ws.Signal() != syscall.SIGKILL || stderr.Len() > 0 {
 		said := stderr.Bytes() // of one that hung: the goroutine that matters comes first
-		return false, fmt.Errorf("child: %w: %s", werr, said[:min(len(said), 6000)])
+		said = said[:min(len(said), 6000)]
+		select {
+		case where := <-stood:
+			return false, fmt.Errorf("child: it hung: %w: %s%s", werr, where, said)
+		default:
+			return false, fmt.Errorf("child: %w: %s", werr, said)
+		}
 	}
 	page := make([]byte, 64)
 	if _, err := pageFile.ReadAt(page, 0); err != nil && !errors.Is(err, io.EOF) {
@@ -255,6 +265,21 @@ func (a *lane) live(l life, p *promises, c *cloud) (done bool, err error) {
 	}
 	a.tell.call[call]++
 	return false, nil
+}
+
+// threads tells where the kernel has the threads of a process that hangs: its goroutines show where Go has them.
+func threads(pid int) string {
+	var out strings.Builder
+	list, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	for _, dir := range list {
+		fmt.Fprintf(&out, "thread %s:", filepath.Base(dir))
+		for _, what := range []string{"wchan", "syscall", "schedstat"} {
+			b, _ := os.ReadFile(filepath.Join(dir, what)) // without it the others tell
+			fmt.Fprintf(&out, " %s %s", what, bytes.TrimSpace(b))
+		}
+		out.WriteByte('\n')
+	}
+	return out.String()
 }
 
 func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
