@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"math"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +33,24 @@ func TestImpossibleVolume(t *testing.T) {
 		t.Errorf("totals %+v, %v", totals, err)
 	}
 	if c, err := db.Counts(t.Context()); err != nil || c != (store.Counts{Pours: 2, Quarantined: 2}) {
+		t.Errorf("counts %+v, %v", c, err)
+	}
+}
+
+// What no database takes as a key is set aside: tried again for ever it would keep everybody's records waiting.
+func TestImpossibleLog(t *testing.T) {
+	db := open(t)
+	i := New(Config{Store: db, Ledger: &shadows{}})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- i.Run(ctx) }()
+	i.mustHandle(t, body("u1", record("u1", "a\x00b", 1), record("u1", "a"+strings.Repeat("x", 64), 1), record("u1", "a/b", 1),
+		record("u1", "a"+strings.Repeat("x", 63), 1)))
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if c, err := db.Counts(t.Context()); err != nil || c != (store.Counts{Pours: 1, Quarantined: 3}) {
 		t.Errorf("counts %+v, %v", c, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"regexp"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -63,6 +64,10 @@ func New(cfg Config) *Ingest {
 // maxPourUL is far above any pour, a thousand litres, and far below what would make the sums of all units overflow.
 const maxPourUL = 1_000_000_000
 
+// logForm is wider than the names units make. What PostgreSQL cannot store or index, a NUL or a long text, would be tried
+// again for ever, and everybody's records would wait.
+var logForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
+
 // message is what the consumption rule puts into the queue (deploy/cfn/device.yaml).
 type message struct {
 	Batch    []byte `json:"batch"` // base64 of the payload
@@ -116,6 +121,8 @@ func (i *Ingest) open(body []byte) *parcel {
 			why = it.Err.Error()
 		case it.Record.Thing != m.Thing:
 			why = fmt.Sprintf("the record says it is of %q", it.Record.Thing)
+		case !logForm.MatchString(it.Record.Log):
+			why = "that is no name of a log"
 		case it.Record.Seq > math.MaxInt64:
 			why = "seq is too large"
 		case it.Record.CountedUL > maxPourUL || it.Record.EstimatedUL > maxPourUL:

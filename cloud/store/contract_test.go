@@ -257,6 +257,10 @@ func contractQuarantine(t *testing.T, s Store) {
 	if d := cmp.Diff(want, aside); d != "" {
 		t.Fatal(d)
 	}
+	odd := []Bad{{Thing: "u\x001", Body: []byte("\x00"), Why: "not \x00 or \xff", Received: 2}}
+	if err := s.Quarantine(t.Context(), odd); err != nil { // what cannot be set aside would be tried for ever
+		t.Fatal(err)
+	}
 }
 
 func contractRegistry(t *testing.T, s Store) {

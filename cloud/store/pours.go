@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"fountain/sync/wire"
 )
@@ -187,12 +188,17 @@ func (s *db) Quarantine(ctx context.Context, bad []Bad) error {
 		for _, x := range bad {
 			digest := sha256.Sum256(x.Body)
 			if _, err := tx.exec(ctx, `INSERT INTO quarantine(thing, digest, why, received, body) VALUES (?,?,?,?,?)
-				ON CONFLICT(thing, digest) DO UPDATE SET times = quarantine.times + 1`, x.Thing, digest[:], x.Why, x.Received, x.Body); err != nil {
+				ON CONFLICT(thing, digest) DO UPDATE SET times = quarantine.times + 1`, storable(x.Thing), digest[:], storable(x.Why), x.Received, x.Body); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// storable makes a text from outside one that PostgreSQL takes.
+func storable(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // Marks implements Pours.
