@@ -259,16 +259,17 @@ func (b *Broker) leave(c *conn) {
 	if who := b.known[s.id]; who != nil {
 		who.left = time.Now()
 	}
-	keep := s.detach(c.keep)
-	if keep > 0 && !b.closed {
-		s.expire(keep, func() { b.endAway(s) })
+	shared := s.detach()
+	if c.keep > 0 && !b.closed {
+		s.expire(c.keep, func() { b.endAway(s) })
 	} else {
 		delete(b.sessions, s.id)
 	}
 	b.mu.Unlock()
-	if keep == 0 {
+	if c.keep == 0 {
 		b.end(s)
 	}
+	b.shareAgain(shared)
 }
 
 // endAway ends a session whose client did not come back.

@@ -256,6 +256,9 @@ func (c *conn) accept(pk *packets.Packet, present bool) {
 	})
 	c.b.presence(Presence{Thing: id.who.Thing, Online: true, At: c.since})
 	c.session.startReplay()
+	for _, f := range c.session.shares() {
+		c.takeShared(f)
+	}
 }
 
 func (c *conn) connack(present bool, code byte, p *packets.Properties) {

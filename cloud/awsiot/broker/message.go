@@ -16,6 +16,8 @@ type Message struct {
 	Properties
 }
 
+func (m *Message) expired(now time.Time) bool { return m.Expiry > 0 && now.Sub(m.Time) >= m.Expiry }
+
 // Properties are those of an MQTT 5 PUBLISH that pass through the broker.
 type Properties struct {
 	ContentType     string         `json:"contentType,omitempty"`

@@ -151,23 +151,11 @@ func (b *Broker) distribute(m *Message, clientID string) {
 			continue
 		}
 		if b.receives(s, m.Topic) {
-			s.deliver(m, sub.qos, m.Retain && sub.published)
+			s.deliver(&delivery{m: m, retain: m.Retain && sub.published}, sub.qos)
 		}
 	}
-	for _, group := range shared {
-		b.routeShared(m, group)
-	}
-}
-
-// routeShared gives a message to one member of a shared subscription: one that is here before one that is away.
-func (b *Broker) routeShared(m *Message, group []candidate) {
-	for _, away := range []bool{false, true} {
-		for _, member := range group {
-			if member.session.away() == away && b.receives(member.session, m.Topic) &&
-				member.session.deliver(m, member.sub.qos, m.Retain && member.sub.published) {
-				return
-			}
-		}
+	for _, in := range shared {
+		b.share(m, in)
 	}
 }
 

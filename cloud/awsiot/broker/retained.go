@@ -86,6 +86,6 @@ func (c *conn) sendRetained(f packets.Subscription) {
 	case err != nil:
 		c.b.log.Error("cannot read a retained message", logkey.Topic, f.Filter, logkey.Err, err)
 	case c.b.receives(c.session, f.Filter):
-		c.session.deliver(&m, f.Qos, true)
+		c.session.deliver(&delivery{m: &m, retain: true}, f.Qos)
 	}
 }

@@ -48,6 +48,7 @@ type session struct {
 type delivery struct {
 	m      *Message
 	retain bool
+	group  *group // of the shared subscription it came by, which has it back when the client leaves without PUBACK
 	seq    uint64
 	sent   time.Time
 }
@@ -56,39 +57,37 @@ func newSession(id string, version byte) *session {
 	return &session{id: id, life: newID(), version: version}
 }
 
-func (d *delivery) expired(now time.Time) bool {
-	return d.m.Expiry > 0 && now.Sub(d.m.Time) >= d.m.Expiry
-}
-
 // deliver gives the client a message it is subscribed to, at once or later. It reports whether the client gets it, as far
 // as can be known.
-func (s *session) deliver(m *Message, qos byte, retain bool) bool {
+func (s *session) deliver(d *delivery, qos byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	qos = min(qos, m.QoS)
+	qos = min(qos, d.m.QoS)
 	if s.conn == nil {
-		if qos == 0 || len(s.stored) >= maxStored {
+		if qos == 0 || len(s.stored) >= maxStored || d.group != nil {
 			return false
 		}
 		s.lastSeq++
-		s.stored = append(s.stored, &delivery{m: m, retain: retain, seq: s.lastSeq})
+		d.seq = s.lastSeq
+		s.stored = append(s.stored, d)
 		return true
 	}
-	if !s.conn.fits(m, qos) {
+	if !s.conn.fits(d.m, qos) {
 		return false
 	}
 	if qos == 0 {
 		if s.conn.late() || !s.conn.messages.Allow() {
 			return false // discarded above the rate
 		}
-		s.conn.send(encodePublish(m, s.version, 0, retain, time.Now()))
+		s.conn.send(encodePublish(d.m, s.version, 0, d.retain, time.Now()))
 		return true
 	}
 	if len(s.queue) >= maxStored {
 		return false
 	}
 	s.lastSeq++
-	s.queue = append(s.queue, &delivery{m: m, retain: retain, seq: s.lastSeq})
+	d.seq = s.lastSeq
+	s.queue = append(s.queue, d)
 	s.pump()
 	return true
 }
@@ -101,7 +100,7 @@ func (s *session) pump() {
 	now := time.Now()
 	for len(s.queue) > 0 && len(s.inflight) < s.conn.window {
 		d := s.queue[0]
-		if d.expired(now) || !s.conn.fits(d.m, 1) {
+		if d.m.expired(now) || !s.conn.fits(d.m, 1) {
 			s.queue = s.queue[1:]
 			continue
 		}
@@ -156,7 +155,7 @@ func (s *session) resend() {
 	now := time.Now()
 	for id, d := range s.inflight {
 		switch {
-		case d.expired(now) || now.Sub(d.m.Time) > maxSessionLife:
+		case d.m.expired(now) || now.Sub(d.m.Time) > maxSessionLife:
 			delete(s.inflight, id)
 		case now.Sub(d.sent) >= retryAfter:
 			s.transmit(id, d, now)
@@ -238,7 +237,7 @@ func (s *session) startReplay() {
 func (s *session) replayNext() {
 	s.replay = nil
 	now := time.Now()
-	for len(s.stored) > 0 && s.stored[0].expired(now) {
+	for len(s.stored) > 0 && s.stored[0].m.expired(now) {
 		s.stored = s.stored[1:]
 	}
 	if s.conn == nil || len(s.stored) == 0 {
@@ -250,9 +249,9 @@ func (s *session) replayNext() {
 	s.replay = time.AfterFunc(replayGap, s.startReplay)
 }
 
-// detach takes the connection away. What is in flight or waits is stored for the next one. It returns how long the
-// session is to be kept; 0 ends it.
-func (s *session) detach(keep time.Duration) time.Duration {
+// detach takes the connection away. What is in flight or waits is stored for the next one, except what came by shared
+// subscriptions: that it returns.
+func (s *session) detach() (shared []*delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.identity = s.conn.identity.Load()
@@ -260,15 +259,23 @@ func (s *session) detach(keep time.Duration) time.Duration {
 	stop(&s.replay)
 	stop(&s.retry)
 	for _, d := range s.inflight {
-		s.stored = append(s.stored, d)
+		s.queue = append(s.queue, d)
 	}
-	s.stored = append(s.stored, s.queue...)
+	for _, d := range s.queue {
+		if d.group != nil {
+			shared = append(shared, d)
+		} else {
+			s.stored = append(s.stored, d)
+		}
+	}
 	s.inflight, s.queue = nil, nil
-	slices.SortFunc(s.stored, func(a, b *delivery) int { return cmp.Compare(a.seq, b.seq) })
+	order := func(a, b *delivery) int { return cmp.Compare(a.seq, b.seq) }
+	slices.SortFunc(s.stored, order)
+	slices.SortFunc(shared, order)
 	if len(s.stored) > maxStored {
 		s.stored = s.stored[:maxStored]
 	}
-	return keep
+	return shared
 }
 
 // subscription returns the highest QoS among the session's own filters that cover a topic.
@@ -283,10 +290,25 @@ func (s *session) subscription(topic string) (qos byte, ok bool) {
 	return qos, ok
 }
 
-func (s *session) away() bool {
+func (s *session) away() bool { return s.connection() == nil }
+
+// connection is nil while the client is away.
+func (s *session) connection() *conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.conn == nil
+	return s.conn
+}
+
+// shares lists the session's shared subscriptions.
+func (s *session) shares() (filters []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for f := range s.subs {
+		if share, _ := splitShare(f); share != "" {
+			filters = append(filters, f)
+		}
+	}
+	return filters
 }
 
 func wildcard(filter string) bool { return strings.ContainsAny(filter, "+#") }

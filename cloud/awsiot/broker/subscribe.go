@@ -10,9 +10,6 @@ import (
 	"fountain/sync/wire"
 )
 
-// maxShareName is how many characters the name of a shared subscription may have.
-const maxShareName = 128
-
 // subscribe takes SUBSCRIBE. MQTT 3.1.1 can only say that a filter failed, so AWS closes the connection instead, except
 // when there are too many subscriptions; MQTT 5 clients hear the reason for each filter.
 func (c *conn) subscribe(pk *packets.Packet) error {
@@ -61,6 +58,9 @@ func (c *conn) subscribe(pk *packets.Packet) error {
 	for i, f := range pk.Filters {
 		if codes[i] < codeUnspecified && (f.RetainHandling == 0 || f.RetainHandling == 1 && fresh[f.Filter]) {
 			c.sendRetained(f)
+		}
+		if codes[i] < codeUnspecified {
+			c.takeShared(f.Filter)
 		}
 	}
 	if len(granted) > 0 {

@@ -24,24 +24,7 @@ type node struct {
 	shared   map[string]*group // by share name
 }
 
-// group is a shared subscription: each message goes to one member.
-type group struct {
-	members []*session
-	subs    []subscription
-	next    int
-}
-
 func (n *node) empty() bool { return len(n.children)+len(n.subs)+len(n.shared) == 0 }
-
-// splitShare takes "$share/NAME/" off a filter.
-func splitShare(filter string) (share, rest string) {
-	s, ok := strings.CutPrefix(filter, "$share/")
-	if !ok {
-		return "", filter
-	}
-	share, rest, _ = strings.Cut(s, "/")
-	return share, rest
-}
 
 func (t *topics) add(filter string, s *session, sub subscription) {
 	share, rest := splitShare(filter)
@@ -71,21 +54,11 @@ func (t *topics) add(filter string, s *session, sub subscription) {
 	}
 	g := n.shared[share]
 	if g == nil {
-		g = &group{}
+		g = &group{filter: filter}
 		n.shared[share] = g
 	}
 	g.remove(s)
 	g.members, g.subs = append(g.members, s), append(g.subs, sub)
-}
-
-func (g *group) remove(s *session) {
-	for i, m := range g.members {
-		if m == s {
-			g.members = append(g.members[:i:i], g.members[i+1:]...)
-			g.subs = append(g.subs[:i:i], g.subs[i+1:]...)
-			return
-		}
-	}
 }
 
 func (t *topics) remove(filter string, s *session) {
@@ -117,11 +90,11 @@ func (n *node) remove(levels []string, share string, s *session) {
 	}
 }
 
-// match returns who is subscribed to a topic: sessions with the highest QoS of their filters, and one list of candidates
-// for each shared subscription, in the order in which they are to be asked.
-func (t *topics) match(topic string) (map[*session]subscription, [][]candidate) {
+// match returns who is subscribed to a topic: sessions with the highest QoS of their filters, and each shared subscription
+// with its members in the order in which they are to be asked.
+func (t *topics) match(topic string) (map[*session]subscription, []sharing) {
 	var found map[*session]subscription
-	var shared [][]candidate
+	var shared []sharing
 	take := func(n *node) {
 		for s, sub := range n.subs {
 			if found == nil {
@@ -133,13 +106,7 @@ func (t *topics) match(topic string) (map[*session]subscription, [][]candidate) 
 			found[s] = sub
 		}
 		for _, g := range n.shared {
-			list := make([]candidate, 0, len(g.members))
-			for i := range g.members {
-				k := (g.next + i) % len(g.members)
-				list = append(list, candidate{g.members[k], g.subs[k]})
-			}
-			g.next = (g.next + 1) % len(g.members)
-			shared = append(shared, list)
+			shared = append(shared, g.turn())
 		}
 	}
 	levels := strings.Split(topic, "/")
@@ -147,11 +114,6 @@ func (t *topics) match(topic string) (map[*session]subscription, [][]candidate) 
 	defer t.mu.Unlock()
 	t.root.walk(levels, !strings.HasPrefix(topic, "$"), take)
 	return found, shared
-}
-
-type candidate struct {
-	session *session
-	sub     subscription
 }
 
 // walk calls take for every node whose filter covers the levels. Unlike standard MQTT, and like AWS, "x/#" does not match
