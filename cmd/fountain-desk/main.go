@@ -88,7 +88,8 @@ func serve(ctx context.Context, cfg desk.Config, getenv func(string) string, std
 		}
 		return err
 	}
-	announce(stdout, cfg, d, time.Since(began))
+	bin, _ := filepath.Split(os.Args[0]) // as it was typed: what is printed can be typed, too
+	announce(stdout, cfg, d, bin, time.Since(began))
 	<-ctx.Done()
 	fmt.Fprintln(stdout, "\nstopping …")
 	d.Stop()
@@ -96,7 +97,7 @@ func serve(ctx context.Context, cfg desk.Config, getenv func(string) string, std
 	return nil
 }
 
-func announce(w io.Writer, cfg desk.Config, d *desk.Desk, took time.Duration) {
+func announce(w io.Writer, cfg desk.Config, d *desk.Desk, bin string, took time.Duration) {
 	e, err := desk.ReadEndpoints(filepath.Join(cfg.Dir, "cloud", "endpoints.json"))
 	if err != nil { // it was read a moment ago
 		fmt.Fprintln(w, err)
@@ -108,7 +109,7 @@ func announce(w io.Writer, cfg desk.Config, d *desk.Desk, took time.Duration) {
 			fmt.Fprintf(w, "    screen   %s\n", u.UI.URL())
 		}
 		fmt.Fprintf(w, "    plant    %s\n", u.Plant.URL())
-		fmt.Fprintf(w, "    pour     fountainctl --socket %s pour kolvane.zero --ml 240\n", u.Socket(api.ServiceSocket))
+		fmt.Fprintf(w, "    pour     %sfountainctl --socket %s pour kolvane.zero --ml 240\n", bin, u.Socket(api.ServiceSocket))
 	}
-	fmt.Fprintf(w, "\n  console    %s\n  state      %s (logs in log/)\n", e.Console, cfg.Dir)
+	fmt.Fprintf(w, "\n  console    %s\n  control    %s (aws iot --endpoint-url, see docs/CLOUD.md)\n  state      %s (logs in log/)\n", e.Console, e.Control, cfg.Dir)
 }
