@@ -42,6 +42,7 @@ func contains(t *testing.T, text string, parts ...string) {
 func TestOperator(t *testing.T) {
 	dir := t.TempDir()
 	p, e := startCloud(t, dir)
+	operator(t, 2, "recall", "add", "--all", "--dir", dir) // what, is asked even when there is no unit
 	thing, cert := claim(t, e, "F0200")
 	in := make(chan paho.Message, 10)
 	cl, err := dial(e, thing, cert, in)

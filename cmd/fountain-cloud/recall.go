@@ -35,42 +35,40 @@ func recallCommand(out io.Writer) *cobra.Command {
 			"what is stopped stays stopped over restarts until it is taken back.",
 	}
 	var f recallFlags
-	run := func(use, short string, do func(ctx context.Context, cl *client, thing string) error) *cobra.Command {
+	run := func(use, short string, do func(context.Context) error) *cobra.Command {
 		sub := &cobra.Command{
 			Use: use, Short: short,
 			Example: "  fountain-cloud recall " + use + " --beverage kolvane.zero --all --dir .cloud\n" +
 				"  fountain-cloud recall " + use + " --ingredient citra --thing fountain-F00017 --dir .cloud",
-			RunE: func(c *cobra.Command, _ []string) error { return f.each(c.Context(), do) },
+			RunE: func(c *cobra.Command, _ []string) error { return do(c.Context()) },
 		}
 		sub.Flags().StringVar(&f.dir, "dir", "", "directory of fountain-cloud serve (needed)")
 		sub.Flags().StringVar(&f.thing, "thing", "", "one unit")
 		sub.Flags().BoolVar(&f.all, "all", false, "every unit")
 		return sub
 	}
-	set := func(stop bool) func(context.Context, *client, string) error {
-		return func(ctx context.Context, cl *client, thing string) error {
+	set := func(stop bool, word string) func(context.Context) error {
+		return func(ctx context.Context) error {
 			section, id, err := f.what()
 			if err != nil {
 				return err
 			}
-			if err := cl.writeRecall(ctx, thing, section, id, stop); err != nil {
+			return f.each(ctx, func(ctx context.Context, cl *client, thing string) error {
+				if err := cl.writeRecall(ctx, thing, section, id, stop); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(stdout, "%-28s %s %s\n", thing, id, word)
 				return err
-			}
-			word := "stopped"
-			if !stop {
-				word = "allowed again"
-			}
-			_, err = fmt.Fprintf(stdout, "%-28s %s %s\n", thing, id, word)
-			return err
+			})
 		}
 	}
-	add, remove := run("add", "Stop it", set(true)), run("remove", "Take it back", set(false))
+	add, remove := run("add", "Stop it", set(true, "stopped")), run("remove", "Take it back", set(false, "allowed again"))
 	for _, sub := range []*cobra.Command{add, remove} {
 		sub.Flags().StringVar(&f.beverage, "beverage", "", "id of a beverage")
 		sub.Flags().StringVar(&f.ingredient, "ingredient", "", "id of an ingredient")
 	}
-	list := run("list", "See what is stopped where", func(ctx context.Context, cl *client, thing string) error {
-		return cl.printRecall(ctx, stdout, thing)
+	list := run("list", "See what is stopped where", func(ctx context.Context) error {
+		return f.each(ctx, func(ctx context.Context, cl *client, thing string) error { return cl.printRecall(ctx, stdout, thing) })
 	})
 	list.Example = "  fountain-cloud recall list --all --dir .cloud"
 	c.AddCommand(add, remove, list)
