@@ -247,6 +247,10 @@ func TestGroupPolicy(t *testing.T) {
 	if got := c.iot("GET", "/jobs/j/things", nil).ok()["executionSummaries"]; len(got.([]any)) != 1 {
 		t.Errorf("a job does not reach the groups below its target: %v", got)
 	}
+	if got := c.iot("GET", "/jobs?thingGroupName=top", nil).ok()["jobs"]; len(got.([]any)) != 1 {
+		t.Errorf("jobs of the group: %v", got)
+	}
+	c.iot("GET", "/jobs?thingGroupName=none", nil).fails(404, "ResourceNotFoundException")
 	c.iot("PUT", "/thing-groups/removeThingFromThingGroup", map[string]any{"thingGroupName": "low", "thingName": "u1"}).ok()
 	publish().fails(403, "ForbiddenException")
 }

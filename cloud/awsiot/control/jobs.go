@@ -61,6 +61,11 @@ func (c *Control) listJobs(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if group := r.query("thingGroupName"); group != "" {
+		if _, _, err := c.group(r.Context(), group); err != nil {
+			return nil, err
+		}
+	}
 	return c.cfg.Jobs.ListJobs(r.Context(), jobs.ListJobsRequest{
 		Status: r.query("status"), TargetSelection: r.query("targetSelection"), GroupName: r.query("thingGroupName"),
 		GroupID: r.query("thingGroupId"), Max: n, Token: r.query("nextToken"),
