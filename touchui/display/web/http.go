@@ -16,7 +16,7 @@ import (
 	"fountain/touchui/input"
 )
 
-//go:embed page.html page.css page.js locked.html
+//go:embed page.html page.css page.js mark.svg locked.html
 var files embed.FS
 
 const (
@@ -32,6 +32,7 @@ func (d *Display) Handler() http.Handler {
 	m.HandleFunc("GET /{$}", page("page.html", "text/html; charset=utf-8"))
 	m.HandleFunc("GET /page.css", page("page.css", "text/css; charset=utf-8"))
 	m.HandleFunc("GET /page.js", page("page.js", "text/javascript; charset=utf-8"))
+	m.HandleFunc("GET /mark.svg", page("mark.svg", "image/svg+xml"))
 	m.HandleFunc("GET /stream", d.serveStream)
 	m.HandleFunc("POST /touch", d.serveTouch)
 	m.HandleFunc("POST /control", d.serveControl)

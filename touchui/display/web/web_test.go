@@ -239,8 +239,8 @@ func TestStrangersAreRefused(t *testing.T) {
 	if code != 403 || !strings.Contains(body, "token") || !strings.Contains(body, "<h1>") || strings.Contains(body, "{") && strings.Contains(body, `"code"`) {
 		t.Errorf("a person without token sees %d %s", code, body)
 	}
-	for _, p := range []string{"/", "/page.css", "/page.js"} {
-		if code, body := s.do(s.request("GET", p, "")); code != 200 || body == "" {
+	for _, p := range []string{"/", "/page.css", "/page.js", "/mark.svg"} {
+		if code, body := s.do(s.request("GET", p, "")); code != 200 || body == "" || strings.Contains(body, `="data:`) { // the policy refuses data: URLs
 			t.Errorf("%s with the cookie: %d", p, code)
 		}
 	}
