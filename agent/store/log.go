@@ -57,7 +57,7 @@ func (l *logInfo) oldest() uint64 {
 }
 
 func noLog(log string) error {
-	return &problem.Problem{Code: problem.CodeNotFound, Where: "log " + log, What: "the store has no such log"}
+	return &problem.Problem{Code: problem.CodeNotFound, Where: "log " + log, What: "the store has no such log", Remedy: "see fountainctl store status"}
 }
 
 // beginLog closes the current log, if there is one, and makes a new one, in one commit. Its first segment is made by

@@ -279,7 +279,11 @@ func (s *Store) Release(log string, seqs ...uint64) (n int, err error) {
 		return 0, err
 	}
 	if len(todo) == 0 || len(todo) < len(seqs) {
-		return 0, &problem.Problem{Code: problem.CodeNotFound, Where: fmt.Sprintf("log %s %v", log, seqs), What: "no such record was set aside", Remedy: "see fountainctl store quarantine"}
+		where := "log " + log
+		if len(seqs) > 0 {
+			where += " " + strings.Trim(fmt.Sprint(seqs), "[]")
+		}
+		return 0, &problem.Problem{Code: problem.CodeNotFound, Where: where, What: "no such record was set aside", Remedy: "see fountainctl store quarantine"}
 	}
 	slices.SortFunc(todo, func(x, y Rejected) int { return cmp.Compare(y.Seq, x.Seq) }) // the mark goes down step by step
 	done := map[uint64]bool{}

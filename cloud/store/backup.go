@@ -45,9 +45,11 @@ func RestoreSQLite(ctx context.Context, backup, path string, force bool) (kept s
 	}
 	last, err := newest(ctx, fresh)
 	if err != nil {
-		return "", &problem.Problem{
-			Code: problem.CodeDamaged, Where: backup, What: fmt.Sprintf("the backup cannot be used: %v", err), Remedy: "take another backup",
+		what := err.Error()
+		if p := (*problem.Problem)(nil); errors.As(err, &p) {
+			what = p.What // its place is the copy, its remedy that of a cloud's database
 		}
+		return "", &problem.Problem{Code: problem.CodeDamaged, Where: backup, What: "the backup cannot be used: " + what, Remedy: "take another backup"}
 	}
 	if _, err := os.Stat(path); err == nil {
 		have, err := newest(ctx, path)

@@ -70,6 +70,7 @@ func strict(c *cobra.Command) {
 		}
 	} else {
 		c.Args = cobra.ArbitraryArgs
+		c.FParseErrWhitelist.UnknownFlags = true // a mistyped command is what is wrong, not the flags behind it
 		c.RunE = func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return wrongUse(c, fmt.Errorf("there is no command %q", args[0]))

@@ -330,6 +330,8 @@ func TestProblems(t *testing.T) {
 		"unknown role":         {serve(t.TempDir(), "--role", "ingest"), 2, []string{"--role ingest"}},
 		"unknown flag":         {serve(t.TempDir(), "--bogus"), 2, []string{"--bogus", "--help"}},
 		"unknown command":      {[]string{"pour"}, 2, []string{"pour"}},
+		"mistyped command":     {[]string{"things", "lst", "--dir", "x"}, 2, []string{`there is no command "lst": fountain-cloud things:`}},
+		"restore of no backup": {[]string{"restore", filepath.Join(garbage, databaseFile), "--dir", t.TempDir()}, 1, []string{"the backup cannot be used: the database cannot be read: file is not a database (26): " + garbage}},
 		"tail of nothing":      {[]string{"consumption", "tail", "--dir", t.TempDir()}, 2, []string{"no cloud data"}},
 		"extra argument":       {[]string{"consumption", "export", "x"}, 2, []string{"--help"}},
 	} {

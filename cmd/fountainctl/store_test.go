@@ -40,13 +40,13 @@ func TestStoreOfALiveUnit(t *testing.T) {
 	if code != 0 || uint64(len(lines)) != rec.Seq || json.Unmarshal([]byte(lines[len(lines)-1]), &got) != nil || got.ID != rec.ID {
 		t.Errorf("export: %d %s", code, pours)
 	}
-	if code, _, errs := u.run(nil, "store", "export", "--log", "lnone"); code == 0 || !strings.Contains(errs, "no such log") {
+	if code, _, errs := u.run(nil, "store", "export", "--log", "lnone"); code == 0 || !strings.Contains(errs, "no such log: log lnone: see fountainctl store status") {
 		t.Errorf("export of nothing: %d %s", code, errs)
 	}
 	if code, out, _ = u.run(nil, "store", "quarantine"); code != 0 || out != "nothing is set aside\n" {
 		t.Errorf("quarantine: %d %s", code, out)
 	}
-	if code, _, errs := u.run(nil, "store", "release", rec.Log, "1"); code == 0 || !strings.Contains(errs, "no such record was set aside") {
+	if code, _, errs := u.run(nil, "store", "release", rec.Log, "1"); code == 0 || !strings.Contains(errs, "no such record was set aside: log "+rec.Log+" 1: see fountainctl store quarantine") {
 		t.Errorf("release: %d %s", code, errs)
 	}
 
