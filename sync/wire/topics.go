@@ -17,15 +17,15 @@ const (
 // BasicIngest is the topic on which a unit sends its consumption: $aws/rules/<rule>/c/<thing>.
 func BasicIngest(rule, thing string) string { return rulePrefix + rule + "/c/" + thing }
 
-// ParseBasicIngest takes a topic of any rule apart: the rule's name and what follows it ("c/<thing>"), which is all
-// that topic(n) of the rule's SQL sees.
+// ParseBasicIngest takes a topic of any rule apart: the rule's name and what follows it ("c/<thing>", or nothing), which is
+// all that topic(n) of the rule's SQL sees.
 func ParseBasicIngest(topic string) (rule, rest string, ok bool) {
 	r, ok := strings.CutPrefix(topic, rulePrefix)
 	if !ok {
 		return "", "", false
 	}
-	rule, rest, ok = strings.Cut(r, "/")
-	return rule, rest, ok && rule != "" && rest != ""
+	rule, rest, more := strings.Cut(r, "/")
+	return rule, rest, rule != "" && more == (rest != "")
 }
 
 // Operations on a shadow.

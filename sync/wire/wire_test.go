@@ -72,7 +72,10 @@ func TestTopics(t *testing.T) {
 	if rule, rest, ok := wire.ParseBasicIngest("$aws/rules/pours/c/u1"); !ok || rule != "pours" || rest != "c/u1" {
 		t.Error(rule, rest, ok)
 	}
-	for _, bad := range []string{"$aws/rules/pours", "$aws/rules//c", "$aws/rules/pours/", "x/rules/p/c"} {
+	if rule, rest, ok := wire.ParseBasicIngest("$aws/rules/pours"); !ok || rule != "pours" || rest != "" {
+		t.Error(rule, rest, ok)
+	}
+	for _, bad := range []string{"$aws/rules/", "$aws/rules//c", "$aws/rules/pours/", "x/rules/p/c"} {
 		if _, _, ok := wire.ParseBasicIngest(bad); ok {
 			t.Errorf("%s was taken", bad)
 		}
@@ -349,7 +352,7 @@ func FuzzTopics(f *testing.F) {
 				t.Fatalf("%q became %q", topic, want)
 			}
 		}
-		if rule, rest, ok := wire.ParseBasicIngest(topic); ok && "$aws/rules/"+rule+"/"+rest != topic {
+		if rule, rest, ok := wire.ParseBasicIngest(topic); ok && strings.TrimSuffix("$aws/rules/"+rule+"/"+rest, "/") != topic {
 			t.Fatalf("%q became %q and %q", topic, rule, rest)
 		}
 		if wire.CheckTopic(topic) == nil && wire.CheckFilter(topic) != nil {
