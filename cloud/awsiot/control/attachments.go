@@ -9,20 +9,26 @@ import (
 	"fountain/cloud/store"
 )
 
-// attach and detach take the ARN of the target.
-func (c *Control) attach(r *request, arn string) (any, error) {
+// ends finds the policy of a request and the target that an ARN names.
+func (c *Control) ends(r *request, arn string) (policy, target string, err error) {
 	e, err := c.policy(r)
 	if err != nil {
-		return nil, err
+		return "", "", err
 	}
-	target, err := c.target(arn)
+	target, err = c.target(arn)
+	return e.Name, target, err
+}
+
+// attach and detach take the ARN of the target.
+func (c *Control) attach(r *request, arn string) (any, error) {
+	policy, target, err := c.ends(r, arn)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.targetThere(r.Context(), target); err != nil {
 		return nil, err
 	}
-	if err := c.cfg.Store.AttachPolicy(r.Context(), e.Name, target, now()); err != nil {
+	if err := c.cfg.Store.AttachPolicy(r.Context(), policy, target, now()); err != nil {
 		return nil, err
 	}
 	return nil, c.refreshTarget(r.Context(), target)
@@ -46,15 +52,11 @@ func (c *Control) refreshTarget(ctx context.Context, target string) error {
 }
 
 func (c *Control) detach(r *request, arn string) (any, error) {
-	e, err := c.policy(r)
+	policy, target, err := c.ends(r, arn)
 	if err != nil {
 		return nil, err
 	}
-	target, err := c.target(arn)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.cfg.Store.DetachPolicy(r.Context(), e.Name, target); err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err := c.cfg.Store.DetachPolicy(r.Context(), policy, target); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
 	return nil, c.refreshTarget(r.Context(), target)
@@ -151,35 +153,28 @@ func (c *Control) policiesOf(ctx context.Context, targets []string) (names []str
 	return slices.Compact(names), nil
 }
 
-// targets lists the ARNs a policy is attached to.
-func (c *Control) targets(r *request, name string) (p page, arns []string, err error) {
-	if p, err = r.page("pageSize", "marker"); err != nil {
-		return p, nil, err
+// targets lists the ARNs that the policy of a request is attached to. name finds it there.
+func (c *Control) targets(name func(*request) string) func(*request) (page, []string, error) {
+	return func(r *request) (p page, arns []string, err error) {
+		if p, err = r.page("pageSize", "marker"); err != nil {
+			return p, nil, err
+		}
+		e, err := c.entry(r.Context(), store.KindPolicy, name(r), "Policy")
+		if err != nil {
+			return p, nil, err
+		}
+		targets, err := c.cfg.Store.TargetsOf(r.Context(), e.Name)
+		for _, t := range targets {
+			arns = append(arns, c.arn(t))
+		}
+		return p, arns, err
 	}
-	if _, err := c.entry(r.Context(), store.KindPolicy, name, "Policy"); err != nil {
-		return p, nil, err
-	}
-	targets, err := c.cfg.Store.TargetsOf(r.Context(), name)
-	for _, t := range targets {
-		arns = append(arns, c.arn(t))
-	}
-	return p, arns, err
 }
 
 func (c *Control) listTargets(r *request) (any, error) {
-	p, arns, err := c.targets(r, r.PathValue("policyName"))
-	if err != nil {
-		return nil, err
-	}
-	arns, marker := cut(p, arns, same)
-	return list("targets", arns, "nextMarker", marker), nil
+	return listed(r, c.targets(func(r *request) string { return r.PathValue("policyName") }), same, "targets", "nextMarker")
 }
 
 func (c *Control) listPolicyPrincipals(r *request) (any, error) {
-	p, arns, err := c.targets(r, r.Header.Get("x-amzn-iot-policy"))
-	if err != nil {
-		return nil, err
-	}
-	arns, marker := cut(p, arns, same)
-	return list("principals", arns, "nextMarker", marker), nil
+	return listed(r, c.targets(func(r *request) string { return r.Header.Get("x-amzn-iot-policy") }), same, "principals", "nextMarker")
 }

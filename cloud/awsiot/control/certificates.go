@@ -198,11 +198,7 @@ func (c *Control) deleteCertificate(r *request) (any, error) {
 }
 
 func (c *Control) listCertificates(r *request) (any, error) {
-	p, err := r.page("pageSize", "marker")
-	if err != nil {
-		return nil, err
-	}
-	ascending, err := r.flag("isAscendingOrder")
+	p, ascending, err := r.ordered()
 	if err != nil {
 		return nil, err
 	}

@@ -99,11 +99,7 @@ func byCreation(all []store.Entry, ascending bool) {
 }
 
 func (c *Control) listPolicies(r *request) (any, error) {
-	p, err := r.page("pageSize", "marker")
-	if err != nil {
-		return nil, err
-	}
-	ascending, err := r.flag("isAscendingOrder")
+	p, ascending, err := r.ordered()
 	if err != nil {
 		return nil, err
 	}

@@ -162,6 +162,15 @@ func (r *request) page(size, token string) (page, error) {
 	return page{int(n), after}, err
 }
 
+// ordered reads a page, and whether the oldest come first, as lists with markers take them.
+func (r *request) ordered() (p page, ascending bool, err error) {
+	if p, err = r.page("pageSize", "marker"); err != nil {
+		return p, false, err
+	}
+	ascending, err = r.flag("isAscendingOrder")
+	return p, ascending, err
+}
+
 // after reads the token of a page: the last item of the page before.
 func (r *request) after(token string) (string, error) {
 	given := r.query(token)
@@ -210,6 +219,20 @@ func list[T any](name string, items []T, tokenName, token string) obj {
 		o[tokenName] = token
 	}
 	return o
+}
+
+// listed answers one page of names, each as view shows it.
+func listed[T any](r *request, all func(*request) (page, []string, error), view func(string) T, name, tokenName string) (any, error) {
+	p, names, err := all(r)
+	if err != nil {
+		return nil, err
+	}
+	names, token := cut(p, names, same)
+	var out []T
+	for _, n := range names {
+		out = append(out, view(n))
+	}
+	return list(name, out, tokenName, token), nil
 }
 
 func same(s string) string { return s }

@@ -306,28 +306,15 @@ func (c *Control) principalsOf(r *request) (p page, arns []string, err error) {
 }
 
 func (c *Control) listThingPrincipals(r *request) (any, error) {
-	p, arns, err := c.principalsOf(r)
-	if err != nil {
-		return nil, err
-	}
-	arns, token := cut(p, arns, same)
-	return list("principals", arns, "nextToken", token), nil
+	return listed(r, c.principalsOf, same, "principals", "nextToken")
 }
 
 // nonExclusive is the only kind of attachment there is here.
 const nonExclusive = "NON_EXCLUSIVE_THING"
 
 func (c *Control) listThingPrincipalsV2(r *request) (any, error) {
-	p, arns, err := c.principalsOf(r)
-	if err != nil {
-		return nil, err
-	}
-	arns, token := cut(p, arns, same)
-	var out []obj
-	for _, a := range arns {
-		out = append(out, obj{"principal": a, "thingPrincipalType": nonExclusive})
-	}
-	return list("thingPrincipalObjects", out, "nextToken", token), nil
+	view := func(arn string) obj { return obj{"principal": arn, "thingPrincipalType": nonExclusive} }
+	return listed(r, c.principalsOf, view, "thingPrincipalObjects", "nextToken")
 }
 
 func (c *Control) thingsOf(r *request) (p page, things []string, err error) {
@@ -343,25 +330,12 @@ func (c *Control) thingsOf(r *request) (p page, things []string, err error) {
 }
 
 func (c *Control) listPrincipalThings(r *request) (any, error) {
-	p, things, err := c.thingsOf(r)
-	if err != nil {
-		return nil, err
-	}
-	things, token := cut(p, things, same)
-	return list("things", things, "nextToken", token), nil
+	return listed(r, c.thingsOf, same, "things", "nextToken")
 }
 
 func (c *Control) listPrincipalThingsV2(r *request) (any, error) {
-	p, things, err := c.thingsOf(r)
-	if err != nil {
-		return nil, err
-	}
-	things, token := cut(p, things, same)
-	var out []obj
-	for _, t := range things {
-		out = append(out, obj{"thingName": t, "thingPrincipalType": nonExclusive})
-	}
-	return list("principalThingObjects", out, "nextToken", token), nil
+	view := func(thing string) obj { return obj{"thingName": thing, "thingPrincipalType": nonExclusive} }
+	return listed(r, c.thingsOf, view, "principalThingObjects", "nextToken")
 }
 
 func (c *Control) connectivity(r *request) (any, error) {
