@@ -135,7 +135,8 @@ func (a *Agent) report() wire.UnitReport {
 		h.Disk = "low"
 	}
 	h.Alarms, h.MoreAlarms = a.alarmNames()
-	r := wire.UnitReport{V: wire.UnitReportV, Decommissioned: a.board.Has(alarm.Decommissioned, ""), Health: h, Inventory: a.inventory()}
+	l, leaves := a.cloud.leavingNow()
+	r := wire.UnitReport{V: wire.UnitReportV, Decommissioned: leaves && !l.Asked.IsZero(), Health: h, Inventory: a.inventory()} // takeLeave tells it first
 	if b, err := json.Marshal(r); err == nil && len(b) > wire.MaxUnitReport {
 		r.Inventory.Slots = nil // those of the ingredients say what to bring
 	}

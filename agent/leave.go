@@ -27,8 +27,8 @@ import (
 //
 // The order makes every cut harmless: what was noted is finished by the next connection or the next process.
 
-// A unit that has told the cloud waits for its answer. The cloud may have cut it off at once: so often refused, or so long
-// off the line, it goes without.
+// A unit that has told the cloud waits for its answer. The cloud may have cut it off at once: so long off the line it goes
+// without, and one that leaves and is refused so often goes anyway.
 const (
 	leaveRefused = 3
 	leaveAnyway  = 10 * time.Minute
@@ -154,11 +154,12 @@ func (c *cloud) watchLeave(ctx context.Context, link *mqttlink.Link, end context
 		if state.Phase == mqttlink.Online {
 			offline = time.Now()
 		}
-		if state.Refused < leaveRefused && time.Since(offline) < leaveAnyway {
+		refused := state.Refused >= leaveRefused
+		if !refused && time.Since(offline) < leaveAnyway {
 			continue
 		}
 		l, ok := c.leavingNow()
-		if !ok || l.Asked.IsZero() {
+		if !ok || !refused && l.Asked.IsZero() {
 			continue
 		}
 		l.Told = true

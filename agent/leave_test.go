@@ -1,7 +1,11 @@
 package agent
 
 import (
+	"bytes"
+	"context"
+	"net"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -149,6 +153,73 @@ func TestJobDecommission(t *testing.T) {
 		if c.seqs(v.a.store.Log()) != 1 {
 			t.Error("the pour was not sent first")
 		}
+		c.forgive()
+	})
+}
+
+// farLine is a line to a cloud that is far away: what the unit says takes a while.
+type farLine struct {
+	net.Conn
+	said  chan func()
+	ended chan struct{}
+	once  sync.Once
+}
+
+const farAway = 300 * time.Millisecond
+
+func newFarLine(conn net.Conn) net.Conn {
+	l := &farLine{Conn: conn, said: make(chan func(), 1024), ended: make(chan struct{})}
+	go func() {
+		for {
+			select {
+			case arrive := <-l.said:
+				arrive()
+			case <-l.ended:
+				return
+			}
+		}
+	}()
+	return l
+}
+
+func (l *farLine) Write(b []byte) (int, error) {
+	b, at := bytes.Clone(b), time.Now().Add(farAway)
+	select {
+	case l.said <- func() { time.Sleep(time.Until(at)); _, _ = l.Conn.Write(b) }: // who reads sees the end
+		return len(b), nil
+	case <-l.ended:
+		return 0, net.ErrClosed
+	}
+}
+
+func (l *farLine) Close() error {
+	l.once.Do(func() { close(l.ended) })
+	return l.Conn.Close()
+}
+
+// TestJobDecommissionFarAway: nothing tells the cloud that the unit leaves before the job is reported, for it cuts the
+// unit off at that word.
+func TestJobDecommissionFarAway(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		near := v.a.deps.Dial
+		v.a.deps.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := near(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return newFarLine(conn), nil
+		}
+		c.down(true)
+		v.await("offline", time.Minute, func() bool { return !v.a.cloud.online() })
+		v.a.cloud.endSession(errMoved)
+		c.down(false)
+		v.await("online again", 5*time.Minute, v.a.cloud.online)
+		time.Sleep(2*healthAlarm + time.Second) // what stands now is told at once
+		c.job(v.thing(), "bye", `{"v":1,"operation":"decommission"}`)
+		if status, details := v.jobEnds(c, "bye", 10*time.Minute); status != wire.JobSucceeded {
+			t.Errorf("%s %v", status, details)
+		}
+		v.await("it has left", time.Minute, func() bool { return (leaveDesk{v.a}).State().State == api.Left })
 		c.forgive()
 	})
 }
