@@ -160,20 +160,29 @@ func TestJobDecommission(t *testing.T) {
 // farLine is a line to a cloud that is far away: what the unit says takes a while.
 type farLine struct {
 	net.Conn
-	said  chan func()
+	said  chan said
 	ended chan struct{}
 	once  sync.Once
+}
+
+type said struct {
+	arrives time.Time
+	b       []byte
 }
 
 const farAway = 300 * time.Millisecond
 
 func newFarLine(conn net.Conn) net.Conn {
-	l := &farLine{Conn: conn, said: make(chan func(), 1024), ended: make(chan struct{})}
+	l := &farLine{Conn: conn, said: make(chan said, 1024), ended: make(chan struct{})}
 	go func() {
 		for {
 			select {
-			case arrive := <-l.said:
-				arrive()
+			case s := <-l.said:
+				select {
+				case <-time.After(time.Until(s.arrives)):
+					_, _ = l.Conn.Write(s.b) // who reads sees the end
+				case <-l.ended:
+				}
 			case <-l.ended:
 				return
 			}
@@ -183,9 +192,8 @@ func newFarLine(conn net.Conn) net.Conn {
 }
 
 func (l *farLine) Write(b []byte) (int, error) {
-	b, at := bytes.Clone(b), time.Now().Add(farAway)
 	select {
-	case l.said <- func() { time.Sleep(time.Until(at)); _, _ = l.Conn.Write(b) }: // who reads sees the end
+	case l.said <- said{time.Now().Add(farAway), bytes.Clone(b)}:
 		return len(b), nil
 	case <-l.ended:
 		return 0, net.ErrClosed
