@@ -61,6 +61,7 @@ type conn struct {
 	writing chan struct{} // closed when the writer has nothing left; nil while there is none
 	ended   *fault        // why this side ends the connection; the first reason counts
 	deaf    bool          // nothing more is to be sent
+	greeted bool          // CONNACK is first; what comes before it waits in out
 	noWill  bool
 }
 
@@ -194,7 +195,21 @@ func (c *conn) send(frame []byte) {
 		go c.stop(faultf(reasonFailed, codeUnspecified, "the client does not read"), false)
 		return
 	}
-	if c.writing == nil {
+	c.startWriting()
+}
+
+// greet sends CONNACK, before everything else.
+func (c *conn) greet(frame []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.greeted = true
+	c.out = append([][]byte{frame}, c.out...)
+	c.startWriting()
+}
+
+// startWriting makes somebody write. The lock is held.
+func (c *conn) startWriting() {
+	if c.greeted && c.writing == nil {
 		c.writing = make(chan struct{})
 		go c.write(c.writing)
 	}

@@ -268,7 +268,7 @@ func (c *conn) connack(present bool, code byte, p *packets.Properties) {
 	if p != nil {
 		pk.Properties = *p
 	}
-	c.send(encode(pk))
+	c.greet(encode(pk))
 }
 
 // depart ends the client's stay: session, will, events. Afterwards the client id is free.

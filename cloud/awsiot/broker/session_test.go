@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,6 +9,9 @@ import (
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"fountain/cloud/awsiot/broker"
+	"fountain/cloud/awsiot/policy"
 )
 
 // bubble runs a test in virtual time.
@@ -355,4 +359,36 @@ func TestDisconnectAPI(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestConnackFirst: a message for a session that is taken up again does not overtake CONNACK.
+func TestConnackFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c *cloud
+		asked := 0
+		c = newCloud(t, func(cfg *broker.Config) {
+			policies := cfg.Policies
+			cfg.Policies = func(ctx context.Context, id string) ([]*policy.Policy, error) {
+				switch asked++; asked {
+				case 3: // of the second CONNECT
+					if err := c.b.Refresh(ctx); err != nil {
+						t.Error(err)
+					}
+				case 4: // identities are read again: the session has its connection by now
+					c.b.Publish("t", []byte("early"))
+				}
+				return policies(ctx, id)
+			}
+		})
+		cert, _ := c.certificate(allowAll)
+		cl, _ := c.dial("x", cert, 4, persistent)
+		cl.sub("t")
+		cl.leave()
+		asked = 2
+		cl, _ = c.dial("x", cert, 4, persistent)
+		cl.wants("t early")
+		if asked != 4 {
+			t.Errorf("policies were read %d times", asked)
+		}
+	})
 }
