@@ -53,6 +53,7 @@ func testContract(t *testing.T, open func(t *testing.T) Store) {
 		"jobs":              contractJobs,
 		"job executions":    contractExecutions,
 		"readers and order": contractReaders,
+		"side by side":      contractSideBySide,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, open(t)) })
 	}

@@ -13,8 +13,8 @@ type dialect struct {
 	bind   func(query string) string  // placeholders as the driver wants them
 	schema func(script string) string // a schema file in the database's words
 
-	commits  int64 // advisory lock that orders commits of pours; 0: there is one writer anyway
-	revision bool  // several processes share the database: changes are counted in it
+	commits, jobs int64 // advisory locks that order commits of pours and changes of jobs; 0: there is one writer anyway
+	revision      bool  // several processes share the database: changes are counted in it
 }
 
 // db is the Store on one database: what all dialects share.
@@ -84,14 +84,25 @@ func (s *db) write(ctx context.Context, what string, f func(c conn) error) error
 	return nil
 }
 
-// change is write for what Revision counts.
+// lock makes a transaction wait for others that took the same lock, until its end.
+func (c conn) lock(ctx context.Context, key int64) error {
+	if key == 0 {
+		return nil
+	}
+	_, err := c.exec(ctx, `SELECT pg_advisory_xact_lock(?)`, key)
+	return err
+}
+
+// change is write for what Revision counts. Counting comes first: the row keeps others out until the end, so that what f
+// reads is still so when it writes.
 func (s *db) change(ctx context.Context, what string, f func(c conn) error) error {
 	err := s.write(ctx, what, func(c conn) error {
-		if err := f(c); err != nil || !s.d.revision {
-			return err
+		if s.d.revision {
+			if _, err := c.exec(ctx, `UPDATE meta SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE key = 'revision'`); err != nil {
+				return err
+			}
 		}
-		_, err := c.exec(ctx, `UPDATE meta SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE key = 'revision'`)
-		return err
+		return f(c)
 	})
 	if err == nil {
 		s.rev.Add(1)

@@ -58,7 +58,12 @@ type Jobs interface {
 
 // ChangeJobs implements Jobs.
 func (s *db) ChangeJobs(ctx context.Context, f func(tx *JobsTx) error) error {
-	return s.write(ctx, "change jobs", func(c conn) error { return f(&JobsTx{c}) })
+	return s.write(ctx, "change jobs", func(c conn) error {
+		if err := c.lock(ctx, s.d.jobs); err != nil {
+			return err
+		}
+		return f(&JobsTx{c})
+	})
 }
 
 // ReadJobs implements Jobs.

@@ -33,12 +33,13 @@ var _ Store = (*Postgres)(nil)
 const (
 	lockSchema  = 0x666f756e7401
 	lockCommits = 0x666f756e7402
+	lockJobs    = 0x666f756e7403
 )
 
 // revisionLife is how old the answer to Revision may be: what another process changed is noticed after it.
 const revisionLife = time.Second
 
-var postgres = dialect{bind: numbered, schema: postgresSchema, commits: lockCommits, revision: true}
+var postgres = dialect{bind: numbered, schema: postgresSchema, commits: lockCommits, jobs: lockJobs, revision: true}
 
 // numbered turns ? into $1, $2 …; no statement holds a question mark in a text.
 func numbered(query string) string {

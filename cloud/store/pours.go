@@ -43,10 +43,8 @@ type totalKey struct {
 func (s *db) Put(ctx context.Context, puts []Put) ([]Result, error) {
 	results := make([]Result, len(puts))
 	err := s.write(ctx, "store pours", func(tx conn) error {
-		if s.d.commits != 0 { // without it a reader that follows n could pass one that is committed later
-			if _, err := tx.exec(ctx, `SELECT pg_advisory_xact_lock(?)`, s.d.commits); err != nil {
-				return err
-			}
+		if err := tx.lock(ctx, s.d.commits); err != nil { // without it a reader that follows n could pass one that is committed later
+			return err
 		}
 		b := &batch{ctx: ctx, tx: tx, logs: map[[2]string]*logState{}, totals: map[totalKey]*Total{}}
 		var err error
