@@ -29,7 +29,7 @@ func TestDecommissionOfALiveUnit(t *testing.T) {
 		{"", "decommission", 2, "--yes"},
 		{"n\n", "decommission", 1, "nothing was done"},
 		{"", "decommission --yes", 3, "1 pours are on this unit only"},
-		{"", "decommission --yes --keep-unsent --export /nowhere/x", 1, "cannot write the file: no such file or directory: /nowhere/x: name another one with --export"},
+		{"", "decommission --yes --keep-unsent --export " + export + "/x", 1, "cannot write the file: no such file or directory: " + export + "/x: name another one with --export"},
 		{"", "decommission --yes --offline", 3, "--keep-unsent"},
 		{"", "decommission --undo", 1, "in service"},
 		{"", "decommission --yes --keep-unsent --json --export " + export, 0, ""},
@@ -37,7 +37,12 @@ func TestDecommissionOfALiveUnit(t *testing.T) {
 		{"", "pour kolvane.zero --ml 100", 1, "decommissioned"},
 		{"", "decommission --undo", 0, ""},
 	} {
-		code, out, errs := u.run(strings.NewReader(tc.stdin), strings.Fields(tc.args)...)
+		var code int
+		var out, errs string
+		u.await("the pour has settled", 10*time.Second, func() bool {
+			code, out, errs = u.run(strings.NewReader(tc.stdin), strings.Fields(tc.args)...)
+			return !strings.Contains(errs, "is under way")
+		})
 		if code != tc.code || !strings.Contains(errs, tc.says) {
 			t.Errorf("fountainctl %s: %d, want %d", tc.args, code, tc.code)
 		}

@@ -63,7 +63,7 @@ func (p *outagePage) content() fyne.CanvasObject { return p.root }
 func (p *outagePage) update(bool) {
 	u := p.ui
 	title, text, works := outage(u.Words, u.snap)
-	if p.kept != nil && u.snap.Cup {
+	if works != "" && p.kept != nil && u.snap.Cup {
 		works += " " + u.T("outage.kept")
 	}
 	if p.shown == title+text+works {
@@ -101,6 +101,9 @@ func (p *outagePage) update(bool) {
 		id, text string
 		ink      color.RGBA
 	}{{"outage.text", text, u.Roles.Ink}, {"outage.works", works, u.Roles.InkSoft}} {
+		if t.text == "" {
+			continue
+		}
 		s.Ink = t.ink
 		ls := wrapped(t.text)
 		for i, line := range ls {

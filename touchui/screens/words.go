@@ -171,13 +171,17 @@ func said(w *words.Book, before, code, after string) string {
 // agentAway is the reason this screen gives itself when the agent does not answer.
 const agentAway = "agent_away"
 
-// outage says in plain words why the whole unit cannot pour: what happened, who knows, what works again when.
+// outage says in plain words why the whole unit cannot pour: what happened, who knows, what works again when. A unit that
+// was taken out of service does not come back by itself: works is empty.
 func outage(w *words.Book, s api.Snapshot) (title, text, works string) {
 	code := s.Reason
 	if s.Unit == api.UnitStarting {
 		code = "starting"
 	}
-	return said(w, "outage.", code, ".title"), said(w, "outage.", code, ".text"), w.T("outage.works")
+	if code != api.Left {
+		works = w.T("outage.works")
+	}
+	return said(w, "outage.", code, ".title"), said(w, "outage.", code, ".text"), works
 }
 
 // refusal is the key of what is said about a pour that did not start or went wrong.
