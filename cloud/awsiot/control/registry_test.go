@@ -92,6 +92,9 @@ func TestThingTypes(t *testing.T) {
 	c := newCloud(t)
 	c.iot("POST", "/thing-types/tt", map[string]any{"thingTypeProperties": map[string]any{"searchableAttributes": []string{"a"}}}).ok()
 	c.iot("POST", "/thing-types/tt", nil).fails(409, "ResourceAlreadyExistsException")
+	for range 2 {
+		c.iot("POST", "/thing-types/empty", map[string]any{"thingTypeProperties": map[string]any{"searchableAttributes": []string{}}}).ok()
+	}
 	c.iot("POST", "/thing-types/bad", map[string]any{"thingTypeProperties": map[string]any{"searchableAttributes": []string{"a b"}}}).fails(400, "InvalidRequestException")
 	c.iot("PATCH", "/thing-types/tt", map[string]any{"thingTypeProperties": map[string]any{"searchableAttributes": []string{"a", "b", "c", "d"}}}).fails(400, "InvalidRequestException")
 	c.iot("DELETE", "/thing-types/tt", nil).fails(400, "InvalidRequestException")
@@ -105,7 +108,7 @@ func TestThingTypes(t *testing.T) {
 	c.iot("DELETE", "/thing-types/tt", nil).fails(400, "InvalidRequestException")
 	c.iot("POST", "/thing-types/tt/deprecate", map[string]any{"undoDeprecate": true}).ok()
 	c.iot("POST", "/things/y", map[string]any{"thingTypeName": "tt"}).ok()
-	wantList(t, column(c.iot("GET", "/thing-types", nil).ok()["thingTypes"], "thingTypeName"), "fountain-unit", "tt")
+	wantList(t, column(c.iot("GET", "/thing-types", nil).ok()["thingTypes"], "thingTypeName"), "empty", "fountain-unit", "tt")
 	wantList(t, column(c.iot("GET", "/thing-types?thingTypeName=tt", nil).ok()["thingTypes"], "thingTypeName"), "tt")
 	if f := c.iot("DELETE", "/thing-types/fountain-unit", nil).fails(400, "InvalidRequestException"); !strings.Contains(f.text, "CloudFormation") {
 		t.Fatalf("it does not say why: %s", f.text)

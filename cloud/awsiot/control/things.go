@@ -256,33 +256,35 @@ func (c *Control) registerThing(r *request) (any, error) {
 	return obj{"certificatePem": done.CertificatePEM, "resourceArns": done.ARNs}, c.cfg.Jobs.FleetChanged(r.Context())
 }
 
-func (c *Control) attachThing(r *request) (any, error) {
+// attachment finds the thing and the certificate of a request.
+func (c *Control) attachment(r *request) (thing, certificateID string, err error) {
 	t, err := c.thing(r)
 	if err != nil {
-		return nil, err
+		return "", "", err
 	}
-	id, err := c.principal(r.Header.Get("x-amzn-principal"))
+	certificateID, err = c.principal(r.Header.Get("x-amzn-principal"))
+	return t.Name, certificateID, err
+}
+
+func (c *Control) attachThing(r *request) (any, error) {
+	thing, id, err := c.attachment(r)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.cfg.Store.AttachThing(r.Context(), t.Name, id, now()); err != nil {
+	if err := c.cfg.Store.AttachThing(r.Context(), thing, id, now()); err != nil {
 		return nil, err
 	}
 	return nil, c.cfg.Broker.Refresh(r.Context(), id)
 }
 
 func (c *Control) detachThing(r *request) (any, error) {
-	t, err := c.thing(r)
+	thing, id, err := c.attachment(r)
 	if err != nil {
 		return nil, err
 	}
-	id, err := c.principal(r.Header.Get("x-amzn-principal"))
-	if err != nil {
-		return nil, err
-	}
-	if err := c.cfg.Store.DetachThing(r.Context(), t.Name, id); err != nil {
+	if err := c.cfg.Store.DetachThing(r.Context(), thing, id); err != nil {
 		if errors.Is(err, store.ErrNotFound) {
-			err = absent("Thing %s and the principal are not attached", t.Name)
+			err = absent("Thing %s and the principal are not attached", thing)
 		}
 		return nil, err
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"reflect"
+	"slices"
 	"time"
 
 	"fountain/cloud/store"
@@ -20,16 +20,21 @@ type typeProperties struct {
 	Searchable  []string `json:"searchableAttributes,omitempty"`
 }
 
-func (p *typeProperties) check() error {
-	if len(p.Searchable) > maxSearchable {
-		return invalid("a thing type has at most %d searchable attributes", maxSearchable)
+// typeProperties reads and checks those of a request.
+func (r *request) typeProperties() (typeProperties, error) {
+	var in struct {
+		Properties typeProperties `json:"thingTypeProperties"`
 	}
-	for _, name := range p.Searchable {
-		if err := checkName(attributeForm, "searchableAttributes", name); err != nil {
-			return err
+	err := r.decode(&in)
+	if len(in.Properties.Searchable) > maxSearchable {
+		err = invalid("a thing type has at most %d searchable attributes", maxSearchable)
+	}
+	for _, name := range in.Properties.Searchable {
+		if err == nil {
+			err = checkName(attributeForm, "searchableAttributes", name)
 		}
 	}
-	return nil
+	return in.Properties, err
 }
 
 func encode(v any) json.RawMessage {
@@ -78,26 +83,20 @@ func (c *Control) thingType(ctx context.Context, name string) (set store.TypeSet
 
 func (c *Control) createType(r *request) (any, error) {
 	name := r.PathValue("thingTypeName")
-	var in struct {
-		Properties typeProperties `json:"thingTypeProperties"`
-	}
-	if err := r.decode(&in); err != nil {
-		return nil, err
-	}
-	if err := in.Properties.check(); err != nil {
+	p, err := r.typeProperties()
+	if err != nil {
 		return nil, err
 	}
 	arn := c.arn("thingtype/" + name)
-	set := store.TypeSettings{Description: in.Properties.Description, Searchable: in.Properties.Searchable}
+	set := store.TypeSettings{Description: p.Description, Searchable: p.Searchable}
 	e := store.Entry{Kind: store.KindType, Name: name, Settings: encode(set), Created: now()}
-	err := c.cfg.Store.CreateEntry(r.Context(), e, "")
+	err = c.cfg.Store.CreateEntry(r.Context(), e, "")
 	if errors.Is(err, store.ErrExists) {
 		var old store.TypeSettings
 		if old, e, err = c.thingType(r.Context(), name); err != nil {
 			return nil, err
 		}
-		old.Deprecated = 0
-		if !reflect.DeepEqual(old, set) {
+		if old.Description != set.Description || !slices.Equal(old.Searchable, set.Searchable) {
 			return nil, exists(idOf("type", name, e.Created), arn, "Thing type %s already exists in account with different properties", name)
 		}
 	}
@@ -151,17 +150,12 @@ func (c *Control) changeType(r *request, f func(*store.TypeSettings) error) erro
 }
 
 func (c *Control) updateType(r *request) (any, error) {
-	var in struct {
-		Properties typeProperties `json:"thingTypeProperties"`
-	}
-	if err := r.decode(&in); err != nil {
-		return nil, err
-	}
-	if err := in.Properties.check(); err != nil {
+	p, err := r.typeProperties()
+	if err != nil {
 		return nil, err
 	}
 	return nil, c.changeType(r, func(s *store.TypeSettings) error {
-		s.Description, s.Searchable = in.Properties.Description, in.Properties.Searchable
+		s.Description, s.Searchable = p.Description, p.Searchable
 		return nil
 	})
 }
