@@ -10,7 +10,8 @@ import (
 	"os"
 	"path/filepath"
 
-	_ "modernc.org/sqlite" // the driver named "sqlite"
+	driver "modernc.org/sqlite" // named "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"fountain/internal/problem"
 )
@@ -109,7 +110,16 @@ func (s *SQLite) prepare(ctx context.Context) error {
 	return nil
 }
 
+// damaged tells what is wrong with a database that cannot be read. One that this user may not open, or that the disk
+// does not give, is none to be moved away.
 func (s *SQLite) damaged(err error) error {
+	var e *driver.Error
+	if errors.As(err, &e) && e.Code()&0xff != sqlite3.SQLITE_CORRUPT && e.Code()&0xff != sqlite3.SQLITE_NOTADB {
+		return &problem.Problem{
+			Code: problem.CodeNotWritable, Where: s.path, What: fmt.Sprintf("the database cannot be opened: %v", err),
+			Remedy: "give this user read and write access to the file and its directory, and look whether the disk is full",
+		}
+	}
 	return &problem.Problem{
 		Code: problem.CodeDamaged, Where: s.path, What: fmt.Sprintf("the database cannot be read: %v", err),
 		Remedy: "move the file (and its -wal and -shm) away and restore a backup; units send again what they keep",

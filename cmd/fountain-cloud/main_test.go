@@ -297,6 +297,10 @@ func TestProblems(t *testing.T) {
 	if err := os.WriteFile(typo, bytes.Replace(deploy.DeviceTemplate, []byte("Action: iot:Connect"), []byte("Action: iot:Conect"), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	shut := t.TempDir() // as for a user without rights, which tests of root cannot take away
+	if err := os.Mkdir(filepath.Join(shut, databaseFile), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	garbage := t.TempDir()
 	if err := os.WriteFile(filepath.Join(garbage, databaseFile), bytes.Repeat([]byte("no database "), 1000), 0o600); err != nil {
 		t.Fatal(err)
@@ -332,6 +336,7 @@ func TestProblems(t *testing.T) {
 		"unknown command":      {[]string{"pour"}, 2, []string{"pour"}},
 		"mistyped command":     {[]string{"things", "lst", "--dir", "x"}, 2, []string{`there is no command "lst": fountain-cloud things:`}},
 		"restore of no backup": {[]string{"restore", filepath.Join(garbage, databaseFile), "--dir", t.TempDir()}, 1, []string{"the backup cannot be used: the database cannot be read: file is not a database (26): " + garbage}},
+		"a way that is shut":   {[]string{"things", "list", "--dir", shut}, 1, []string{"the database cannot be opened: ", filepath.Join(shut, databaseFile) + ": give this user read and write access"}},
 		"tail of nothing":      {[]string{"consumption", "tail", "--dir", t.TempDir()}, 2, []string{"no cloud data"}},
 		"extra argument":       {[]string{"consumption", "export", "x"}, 2, []string{"--help"}},
 	} {
