@@ -172,7 +172,10 @@ func (w *world) run(cuts int) {
 		u.current().Pour(1) // so that every log's end is seen
 	}
 	w.settle()
-	if w.counts["cloud restored from backup"] > 0 {
+	w.mu.Lock()
+	restored := w.counts["cloud restored from backup"] > 0
+	w.mu.Unlock()
+	if restored {
 		// What the cloud asked for and forgot that it did, it asks for again after a day, at the next pour.
 		for _, u := range w.units {
 			u.halt()
