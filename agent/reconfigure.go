@@ -151,7 +151,7 @@ func (r *remote) tried(s config.Shadow, list string, err error) {
 	}
 	if err != nil {
 		r.judged = s
-		r.refused = []*problem.Problem{{Code: problem.CodeBadConfig, Where: "cloud.mqtt", What: "no connection by " + list + " lasted: " + err.Error(), Remedy: "correct the list; the endpoints before stay in use"}}
+		r.refused = []*problem.Problem{{Code: problem.CodeBadConfig, Where: "cloud.mqtt", What: err.Error(), Remedy: "correct the list; the endpoints before stay in use"}}
 	}
 	wake(r.due)
 }

@@ -58,7 +58,7 @@ func Restore(dir string, backup io.Reader, force bool) (r Restored, err error) {
 	if newer := notIn(old.Logs(), r.Manifest.Logs); len(newer) > 0 && !force {
 		return r, &problem.Problem{
 			Code: problem.CodeConflict, Where: dir, What: "the store holds pours that the backup does not have: " + strings.Join(newer, "; "),
-			Remedy: "let it send them first, or give --force: the directory is kept beside the restored one",
+			Remedy: "take a newer backup, or give --force: the directory is kept beside the restored one",
 		}
 	}
 	if err := exchange(aside, dir); err != nil {

@@ -23,7 +23,7 @@ const (
 )
 
 // ErrTrial is wrapped by the error of Try when no endpoint of the list proved itself.
-var ErrTrial = errors.New("no connection by the new endpoints lasted; the old ones stay")
+var ErrTrial = errors.New("no connection by the new endpoints lasted")
 
 // ParseAddrs reads a list of endpoints, host:port separated by commas, best first.
 func ParseAddrs(list string) ([]string, error) {

@@ -290,9 +290,9 @@ func (c *conn) fits(m *Message, qos byte) bool {
 	return c.maxSize == 0 || uint32(len(encodePublish(m, c.version, uint16(qos), false, time.Now()))) <= c.maxSize
 }
 
-// refuse logs what ended a connection from this side.
+// refuse logs what a client was refused; most of it ends its connection.
 func (c *conn) refuse(id string, f *fault) {
-	c.b.log.Warn("connection closed", logkey.Thing, id, logkey.State, f.reason, logkey.Reason, f.text)
+	c.b.log.Warn("refused", logkey.Thing, id, logkey.State, f.reason, logkey.Reason, f.text)
 	if c.b.cfg.OnDenied != nil {
 		c.b.cfg.OnDenied(id, f.reason+": "+f.text)
 	}
