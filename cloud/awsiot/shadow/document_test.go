@@ -57,7 +57,7 @@ func TestShadowSemantics(t *testing.T) {
 		{name: "8192 bytes", updates: []string{`{"state":{"desired":{"a":"` + strings.Repeat("x", 8184) + `"}}}`}, code: 0},
 		{name: "8193 bytes", updates: []string{`{"state":{"desired":{"a":"` + strings.Repeat("x", 8185) + `"}}}`}, code: 413},
 		{name: "both sections count", updates: []string{`{"state":{"desired":{"a":"` + strings.Repeat("x", 4092) + `"}}}`, `{"state":{"reported":{"a":"` + strings.Repeat("x", 4093) + `"}}}`}, code: 413},
-		{name: "six levels", updates: []string{`{"state":{"desired":` + strings.Repeat(`{"a":`, 6) + `1` + strings.Repeat(`}`, 6) + `}}`}, code: 0},
+		{name: "eight levels", updates: []string{`{"state":{"desired":` + strings.Repeat(`{"a":`, 8) + `1` + strings.Repeat(`}`, 8) + `}}`}, code: 0},
 		{name: "a new object of nulls is nothing", updates: []string{`{"state":{"desired":{"a":{"b":{"c":null}},"k":1}}}`}, state: `{"desired":{"k":1}}`, delta: `{"k":1}`, meta: `{"desired":{"k":1}}`},
 		{name: "an empty object is one", updates: []string{`{"state":{"desired":{"a":{}}}}`}, state: `{"desired":{"a":{}}}`, delta: `{"a":{}}`},
 		{name: "a value becomes an object of nulls", updates: []string{`{"state":{"desired":{"a":1,"k":1}}}`, `{"state":{"desired":{"a":{"b":null}}}}`}, state: `{"desired":{"k":1}}`, delta: `{"k":1}`},
@@ -90,7 +90,7 @@ func TestShadowSemantics(t *testing.T) {
 		{name: "unknown section", updates: []string{`{"state":{"wanted":{}}}`}, state: `{}`, code: 400},
 		{name: "version is text", updates: []string{`{"state":{},"version":"1"}`}, state: `{}`, code: 400},
 		{name: "long token", updates: []string{`{"state":{},"clientToken":"` + strings.Repeat("x", 65) + `"}`}, state: `{}`, code: 400},
-		{name: "too deep", updates: []string{`{"state":{"desired":` + strings.Repeat(`{"a":`, 7) + `1` + strings.Repeat(`}`, 7) + `}}`}, state: `{}`, code: 400},
+		{name: "too deep", updates: []string{`{"state":{"desired":` + strings.Repeat(`{"a":`, 9) + `1` + strings.Repeat(`}`, 9) + `}}`}, state: `{}`, code: 400},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var blob []byte

@@ -160,7 +160,7 @@ func TestRefusals(t *testing.T) {
 			{"version is a text", "", "update", `{"state":{},"version":"1","clientToken":"t"}`, 400, "Invalid version", false},
 			{"long token", "", "update", `{"state":{},"clientToken":"` + long + `"}`, 400, "Invalid clientToken", true},
 			{"long token of get", "", "get", `{"clientToken":"` + long + `"}`, 400, "Invalid clientToken", true},
-			{"too deep", "", "update", `{"clientToken":"t","state":{"desired":` + strings.Repeat(`{"a":`, 7) + "1" + strings.Repeat("}", 7) + "}}", 400, "JSON contains too many levels of nesting; maximum is 6", false},
+			{"too deep", "", "update", `{"clientToken":"t","state":{"desired":` + strings.Repeat(`{"a":`, 9) + "1" + strings.Repeat("}", 9) + "}}", 400, "JSON contains too many levels of nesting; maximum is 8", false},
 			{"null in a list", "", "update", `{"clientToken":"t","state":{"desired":{"a":[1,null]}}}`, 400, "Invalid JSON: an array holds null", false},
 			{"another version", "", "update", `{"clientToken":"t","state":{},"version":5}`, 409, "Version conflict", false},
 			{"too large", "", "update", `{"clientToken":"t","state":{"desired":{"b":"` + strings.Repeat("x", 8192) + `"}}}`, 413, "Json document too large. Size is 8206, max allowed: 8192", false},
