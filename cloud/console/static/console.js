@@ -81,7 +81,7 @@
     if (t.totals.length) {
       list.replaceChildren(...t.totals.map((x) => {
         const sep = el("span", "sep");
-        return el("li", x.rig, el("b", "", String(x.pours)), " drinks", sep, el("b", "", (x.ul / 1e6).toFixed(2)), " litres",
+        return el("li", x.rig, el("b", "", String(x.pours)), x.pours === 1 ? " drink" : " drinks", sep, el("b", "", (x.ul / 1e6).toFixed(2)), " litres",
           el("em", "", x.rig === "sim" ? "simulated" : "real"));
       }));
     }
