@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -22,6 +23,7 @@ type leash struct {
 
 	asking   bool
 	dropped  bool
+	why      string // it was dropped
 	stopTick func()
 }
 
@@ -39,7 +41,7 @@ func (h *leash) take(ask func(context.Context) (*api.Lease, error), got func(err
 		s.stage.Do(func() {
 			h.asking = false
 			if err == nil && (h.dropped || s.closed) {
-				s.wg.Go(func() { s.release(lease, api.StopReleased) })
+				s.wg.Go(func() { s.release(lease, cmp.Or(h.why, api.StopReleased)) })
 				return
 			}
 			if err == nil {
@@ -80,7 +82,7 @@ func (h *leash) drop(reason string, after func()) {
 	if h.dropped {
 		return
 	}
-	h.dropped = true
+	h.dropped, h.why = true, reason
 	h.end()
 	if h.lease == nil {
 		return

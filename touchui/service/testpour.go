@@ -31,6 +31,7 @@ type testPourPage struct {
 	leash   *leash
 	pour    *api.Pour // as last heard of
 	settled bool
+	again   bool // a finger holds while the last pour settles: the next one begins then
 	says    string
 
 	pad    *holdPad
@@ -116,10 +117,11 @@ func (p *testPourPage) poured() int64 {
 // press asks for a pour.
 func (p *testPourPage) press() {
 	if p.leash != nil && (p.leash.held() || !p.settled) {
+		p.again = !p.leash.held()
 		return
 	}
 	s := p.s
-	p.pour, p.settled, p.says = nil, false, ""
+	p.pour, p.settled, p.again, p.says = nil, false, false, ""
 	h := &leash{s: s}
 	h.over = func(err error) {
 		if p.leash == h {
@@ -147,6 +149,7 @@ func (p *testPourPage) press() {
 
 // let lets go.
 func (p *testPourPage) let() {
+	p.again = false
 	if p.leash == nil || !p.leash.held() {
 		return
 	}
@@ -173,6 +176,9 @@ func (p *testPourPage) end(lost error) {
 	}, func(err error) {
 		p.settled = true
 		switch {
+		case p.again:
+			p.press()
+			return
 		case err == nil:
 			p.pour = &last
 			p.says = s.look.T("service.pour.ended", "v", s.ml(last.PouredUL), "outcome", s.known("service.result", last.Outcome))
