@@ -47,7 +47,7 @@ func Main(m *testing.M) int {
 func Database(t *testing.T) string {
 	t.Helper()
 	if binary("initdb") == "" {
-		t.Skip("SKIPPED: PostgreSQL is not installed; make test-deps installs it")
+		t.Skip("SKIPPED: PostgreSQL is not installed; make test-interop installs it")
 	}
 	shared.Lock()
 	defer shared.Unlock()
