@@ -77,15 +77,16 @@ func (m *mixing) move(c *beverage.Catalogue, from []int, i, share int) bool {
 	if to[i] < m.cols[i].share {
 		step = -step
 	}
-	for at := m.cols[i].share; at != to[i]; at += step {
-		next := m.with(rebalance(from, i, at+step))
+	for at := m.cols[i].share; ; at += step {
+		next := m.with(rebalance(from, i, at))
 		if _, err := next.drink(c); err != nil {
 			return false
 		}
 		m.cols = next.cols
+		if at == to[i] {
+			return true
+		}
 	}
-	m.cols = m.with(to).cols
-	return true
 }
 
 func (m *mixing) with(shares []int) *mixing {
@@ -155,7 +156,7 @@ func (m *Menu) pourable() []Offer {
 
 // rebalance sets share i of 100, rounded to a step, and lets the others make room in proportion to what they have: each
 // that is in keeps at least a step while there is room, the smallest go out first, what is out stays out. If only i is
-// in, the others come in evenly when it goes down.
+// in, the others come in evenly when it goes down. Where share i already is, nothing changes.
 func rebalance(shares []int, i, share int) []int {
 	const step, whole = beverage.MixStep, 100
 	out := make([]int, len(shares))
@@ -183,22 +184,14 @@ func rebalance(shares []int, i, share int) []int {
 	others = others[:min(len(others), room)]
 	sum := 0
 	for _, j := range others {
-		out[j] = step
 		sum += weight(j)
 	}
-	room -= len(others)
-	// the rest by largest remainders: who had more never gets less
-	rest := map[int]int{}
-	left := room
-	for _, j := range others {
-		n := room * weight(j) / sum
-		rest[j] = room*weight(j) - n*sum
-		out[j] += n * step
-		left -= n
-	}
-	slices.SortStableFunc(others, func(a, b int) int { return cmp.Compare(rest[b], rest[a]) })
-	for _, j := range others[:left] {
-		out[j] += step
+	for k, j := range others {
+		n := (2*room*weight(j) + sum - 1) / (2 * sum) // to the nearest, half a step to those after it
+		n = max(1, min(room-(len(others)-k-1), n))
+		out[j] = n * step
+		room -= n
+		sum -= weight(j)
 	}
 	return out
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Whatever levels are set, one after the other: 100 together in steps, none negative; whoever had more keeps more; a
-// higher level leaves nobody more.
+// higher level leaves nobody more, the same level everybody what they have.
 func TestRebalance(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, beverage.MixMost).Draw(t, "columns")
@@ -34,6 +34,9 @@ func TestRebalance(t *testing.T) {
 			}
 			if want := (max(0, min(100, to)) + 2) / 5 * 5; n > 1 && next[i] != want {
 				t.Fatalf("%v, %d to %d: it goes to %d", shares, i, to, next[i])
+			}
+			if same := rebalance(shares, i, shares[i]); !slices.Equal(same, shares) {
+				t.Fatalf("%v, %d left where it is: %v", shares, i, same)
 			}
 			more := rebalance(shares, i, to+beverage.MixStep)
 			for j := range shares {
