@@ -28,6 +28,9 @@ build-all: build
 	  GOOS=$$os GOARCH=$$arch GOARM=$$arm $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $$dir/ $(addprefix ./cmd/,$(CMDS)) || exit 1; \
 	done
 
+# Properties are drawn from one seed here; `make test-long` draws new ones each time.
+test race: export RAPID_SEED ?= 1
+
 # Most tests run in virtual time and share the cores. Those with deadlines in real time run one package after the
 # other, the whole loop last.
 LIVE := /agent$$|/agent/apiserver|/cmd/|/hal/sim|/internal/desk
@@ -87,6 +90,7 @@ test-interop: build
 	@GO='$(GO)' tools/interop/test.sh
 
 test-long: build
+	RAPID_CHECKS=5000 $(GO) test -count=1 -p 1 $$(grep -rl --include='*_test.go' pgregory.net/rapid agent cloud hal sync touchui | xargs -n1 dirname | sort -u | sed 's,^,./,')
 	FOUNTAIN_LONG=1 $(GO) test -count=1 -v -timeout 60m -run 'Chaos|Long' ./internal/desk ./agent/machine
 	FOUNTAIN_LONG=1 $(GO) test -count=1 -v -timeout 40m -run 'Kill9|PowerLoss' ./agent/store
 	FOUNTAIN_LONG=1 $(GO) test -count=1 -v -timeout 30m -run TestLinkCuts ./sync/chaos
