@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -134,7 +135,7 @@ func (t *tool) auditCmd() *cobra.Command {
 			w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "WHEN\tPERSON\tACTION\tLINE\tRESULT")
 			for _, e := range shown {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e.At.Local().Format("2006-01-02 15:04:05"), e.Person, e.Action, or(e.Line, "-"), e.Result)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e.At.Local().Format("2006-01-02 15:04:05"), e.Person, e.Action, cmp.Or(e.Line, "-"), e.Result)
 			}
 			return flush(w)
 		}),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ func (t *tool) cartridgeChange(action, short string) *cobra.Command {
 			if action == inserted && !usable(now.State) {
 				return &problem.Problem{
 					Code: problem.CodeConflict, Where: now.Slot, What: "this cartridge cannot be used: " + words(now.State),
-					Remedy: or(now.Remedy, "see fountainctl cartridge"),
+					Remedy: cmp.Or(now.Remedy, "see fountainctl cartridge"),
 				}
 			}
 			return nil
@@ -114,7 +115,7 @@ func printCartridges(out io.Writer, all []api.Cartridge) error {
 		if c.Remedy != "" {
 			state += ": " + c.Remedy
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Slot, or(c.Ingredient, "-"), ml(c.LeftUL), expires, state)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Slot, cmp.Or(c.Ingredient, "-"), ml(c.LeftUL), expires, state)
 	}
 	return flush(w)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -62,7 +63,7 @@ func (t *tool) configGetCmd() *cobra.Command {
 			w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "KEY\tVALUE\tFROM")
 			for _, v := range list {
-				fmt.Fprintf(w, "%s\t%s\t%s\n", v.Key, or(plain(v.Value), "-"), from(v))
+				fmt.Fprintf(w, "%s\t%s\t%s\n", v.Key, cmp.Or(plain(v.Value), "-"), from(v))
 			}
 			return flush(w)
 		}),
@@ -91,10 +92,10 @@ func (t *tool) configSetCmd() *cobra.Command {
 				return t.printJSON(v)
 			}
 			if v.Next == nil {
-				fmt.Fprintf(t.out, "%s is %s\n", v.Key, or(plain(v.Value), "empty"))
+				fmt.Fprintf(t.out, "%s is %s\n", v.Key, cmp.Or(plain(v.Value), "empty"))
 				return nil
 			}
-			fmt.Fprintf(t.out, "%s is %s from the next start on\n", v.Key, or(plain(v.Next), "empty"))
+			fmt.Fprintf(t.out, "%s is %s from the next start on\n", v.Key, cmp.Or(plain(v.Next), "empty"))
 			return nil
 		}),
 	}
@@ -121,10 +122,10 @@ func (t *tool) configExplainCmd() *cobra.Command {
 			row := func(name, value string) { fmt.Fprintf(w, "%s\t%s\n", name, value) } // errors surface in Flush
 			row("key", v.Key)
 			row("means", v.Doc)
-			row("value", or(plain(v.Value), "empty"))
+			row("value", cmp.Or(plain(v.Value), "empty"))
 			row("from", from(v))
 			if v.Next != nil {
-				row("next", or(plain(v.Next), "empty")+", from the next start on")
+				row("next", cmp.Or(plain(v.Next), "empty")+", from the next start on")
 			}
 			row("set it", whoSets(v))
 			return flush(w)
@@ -205,7 +206,7 @@ func from(v api.ConfigValue) string {
 		out += " " + v.Where
 	}
 	if v.Next != nil {
-		out += "; next start: " + or(plain(v.Next), "empty")
+		out += "; next start: " + cmp.Or(plain(v.Next), "empty")
 	}
 	return out
 }

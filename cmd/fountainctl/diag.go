@@ -19,8 +19,9 @@ func (t *tool) diagCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "diag",
 		Short: "Write everything that helps somebody elsewhere into one file, without secrets",
-		Long: `diag writes a gzipped tar file: status, alarms, configuration with its origins, cartridges, lines, setup, the pour buffer, the tail of the log
-and of the audit trail, metrics. Passwords and keys are masked; nothing in it says who drank what. It waits for a pour to end.
+		Long: `diag writes a gzipped tar file: status, alarms, configuration with its origins, cartridges, lines, setup, the pour
+buffer, the tail of the log and of the audit trail, metrics. Passwords and keys are masked; nothing in it says who drank
+what. It waits for a pour to end.
 --short prints the most telling lines instead: the text that the screen shows as a QR code.`,
 		Example: `  fountainctl diag -o unit-417.tar.gz
   fountainctl diag --short`,

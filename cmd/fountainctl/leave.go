@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,22 +92,17 @@ func (t *tool) sure(ctx context.Context, c *api.Client) error {
 	if err != nil {
 		return err
 	}
-	what := "Take " + or(s.Thing, s.Serial) + " out of service and wipe its identity?"
-	for {
-		answer, err := t.terminal().ask(ctx, what+" [y/N] ")
-		if errors.Is(err, errNobody) {
-			return unanswered(what, "--yes")
-		}
-		if err != nil {
-			return err
-		}
-		if yes, ok := yesNo(answer); ok {
-			if yes {
-				return nil
-			}
-			return &problem.Problem{Code: problem.CodeConflict, Where: "decommission", What: "nothing was done", Remedy: "answer y to do it"}
-		}
+	what := "Take " + cmp.Or(s.Thing, s.Serial) + " out of service and wipe its identity?"
+	yes, err := t.terminal().yes(ctx, what)
+	switch {
+	case errors.Is(err, errNobody):
+		return unanswered(what, "--yes")
+	case err != nil:
+		return err
+	case !yes:
+		return &problem.Problem{Code: problem.CodeConflict, Where: "decommission", What: "nothing was done", Remedy: "answer y to do it"}
 	}
+	return nil
 }
 
 // awaitLeft waits until nothing is left of the identity.
@@ -136,7 +132,7 @@ func (t *tool) printLeaving(l api.Leaving) error {
 	}
 	switch l.State {
 	case api.Left:
-		fmt.Fprintf(t.out, "%s is out of service, its identity is wiped\n", or(l.Thing, "the unit"))
+		fmt.Fprintf(t.out, "%s is out of service, its identity is wiped\n", cmp.Or(l.Thing, "the unit"))
 		if l.Unsent > 0 {
 			fmt.Fprintf(t.out, "%s stay in its store: fountainctl store export\n", count(int(l.Unsent), "pour"))
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -59,12 +60,9 @@ func printLines(out io.Writer, all []api.Line, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "LINE\tKIND\tINGREDIENT\tCALIBRATION\tCLEANING\tSTATE")
 	for _, l := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Kind, or(l.Ingredient, "-"), calibration(l, now), cleaning(l, now), lineState(l))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Kind, cmp.Or(l.Ingredient, "-"), calibration(l, now), cleaning(l, now), lineState(l))
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("print: %w", err)
-	}
-	return nil
+	return flush(w)
 }
 
 func lineState(l api.Line) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,7 +78,7 @@ func (t *tool) pour(ctx context.Context, c *api.Client, id beverage.ID, millilit
 		return nil
 	}
 	return &problem.Problem{
-		Code: problem.CodeConflict, Where: string(p.Beverage), What: "the pour was " + p.Outcome + ": " + words(or(p.Reason, "no reason given")),
+		Code: problem.CodeConflict, Where: string(p.Beverage), What: "the pour was " + p.Outcome + ": " + words(cmp.Or(p.Reason, "no reason given")),
 		Remedy: "see fountainctl status",
 	}
 }
@@ -120,7 +121,7 @@ func suggest(ctx context.Context, c *api.Client, id beverage.ID, millilitres flo
 }
 
 func printPour(out io.Writer, p api.Pour) {
-	fmt.Fprintf(out, "%s: %s of %s %s", p.Beverage, ml(p.PouredUL), ml(p.TargetUL), or(p.Outcome, "poured"))
+	fmt.Fprintf(out, "%s: %s of %s %s", p.Beverage, ml(p.PouredUL), ml(p.TargetUL), cmp.Or(p.Outcome, "poured"))
 	if p.Reason != "" && p.Reason != p.Outcome {
 		fmt.Fprintf(out, " (%s)", words(p.Reason))
 	}

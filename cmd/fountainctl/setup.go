@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,7 +135,7 @@ func (w *wizard) show(s api.Setup) error {
 // line prints one step; what is too long for the terminal goes below.
 func (w *wizard) line(i, n int, st api.SetupStep) {
 	const indent = 6
-	fmt.Fprintf(w.t.out, "%d/%d  %-6s  %s\n", i+1, n, st.State, or(stepTitles[st.ID], st.ID))
+	fmt.Fprintf(w.t.out, "%d/%d  %-6s  %s\n", i+1, n, st.State, cmp.Or(stepTitles[st.ID], st.ID))
 	w.below(st.What, indent)
 	if st.State != stepDone {
 		w.below(st.Remedy, indent)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -59,8 +60,8 @@ func printStatus(out io.Writer, s fullStatus, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, value string) { fmt.Fprintf(w, "%s\t%s\n", name, value) } // errors surface in Flush
 	row("unit", because(s.Unit, s.Reason))
-	row("thing", or(s.Thing, "not provisioned yet"))
-	row("serial", or(s.Serial, "none"))
+	row("thing", cmp.Or(s.Thing, "not provisioned yet"))
+	row("serial", cmp.Or(s.Serial, "none"))
 	row("rig", s.Rig)
 	row("version", s.Version)
 	row("up", now.Sub(s.StartedAt).Round(time.Second).String())
@@ -91,7 +92,7 @@ func printStatus(out io.Writer, s fullStatus, now time.Time) error {
 		var left []string
 		for _, st := range s.Setup.Steps {
 			if st.State != stepDone {
-				left = append(left, or(stepTitles[st.ID], st.ID))
+				left = append(left, cmp.Or(stepTitles[st.ID], st.ID))
 			}
 		}
 		row("setup", "left: "+strings.Join(left, ", ")+": fountainctl setup")
@@ -105,10 +106,7 @@ func printStatus(out io.Writer, s fullStatus, now time.Time) error {
 	for i, a := range s.Alarms {
 		row([]string{"alarms", ""}[min(i, 1)], alarmLine(a))
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("print: %w", err)
-	}
-	return nil
+	return flush(w)
 }
 
 func alarmLine(a api.Alarm) string {
@@ -195,7 +193,7 @@ func printBrands(out io.Writer, all []api.Brand, beverages bool) error {
 		if ok {
 			return "pours"
 		}
-		return words(or(why, "not available"))
+		return words(cmp.Or(why, "not available"))
 	}
 	if beverages {
 		fmt.Fprintln(w, "BEVERAGE\tNAME\tSTATE")
@@ -216,10 +214,7 @@ func printBrands(out io.Writer, all []api.Brand, beverages bool) error {
 			fmt.Fprintf(w, "%s\t%s\t%d of %d\t%s\n", b.ID, b.Name, n, len(b.Beverages), pours(b.Available, b.Why))
 		}
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("print: %w", err)
-	}
-	return nil
+	return flush(w)
 }
 
 // terse are the codes that say nothing without their underscores either.
@@ -252,13 +247,6 @@ func because(state, reason string) string {
 		return words(state)
 	}
 	return words(state) + ": " + words(reason)
-}
-
-func or(s, instead string) string {
-	if s == "" {
-		return instead
-	}
-	return s
 }
 
 func count(n int, what string) string {

@@ -74,8 +74,8 @@ func printStore(out io.Writer, s api.StoreState) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s\n", name, from, l.Last, l.Acked, l.Pending, lost)
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("print: %w", err)
+	if err := flush(w); err != nil {
+		return err
 	}
 	fmt.Fprintf(out, "\nwaiting for the cloud: %s, %s, %s\n", count(int(s.Pending), "pour"), count(s.Segments, "segment"), count(len(s.Logs), "log"))
 	if s.Quarantined > 0 {
@@ -205,10 +205,7 @@ func (t *tool) storeQuarantineCmd() *cobra.Command {
 				}
 				fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", q.Log, q.Seq, q.At.Local().Format("2006-01-02 15:04:05"), q.Reason)
 			}
-			if err := w.Flush(); err != nil {
-				return fmt.Errorf("print: %w", err)
-			}
-			return nil
+			return flush(w)
 		}),
 	}
 	t.jsonFlag(c, "them with their records, one JSON object a line")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -179,7 +180,7 @@ func (w *crew) number(ctx context.Context, o api.Op, ask api.Ask) (api.Answer, e
 		s, err := w.term.ask(ctx, prompt+": ")
 		switch {
 		case errors.Is(err, errNobody):
-			flag := "--measured " + strings.ToUpper(or(ask.Unit, "number"))
+			flag := "--measured " + strings.ToUpper(cmp.Or(ask.Unit, "number"))
 			if o.Kind == api.OpClean { // a thermometer is read when it is asked for, not before
 				flag = ""
 			}
@@ -265,7 +266,7 @@ func outcome(o api.Op) error {
 		return nil
 	case api.OpStopped:
 		return &problem.Problem{
-			Code: problem.CodeConflict, Where: where, What: "stopped, everything is shut", Remedy: or(o.Remedy, "start it again when you are ready"),
+			Code: problem.CodeConflict, Where: where, What: "stopped, everything is shut", Remedy: cmp.Or(o.Remedy, "start it again when you are ready"),
 		}
 	}
 	code := problem.CodeConflict
@@ -273,7 +274,7 @@ func outcome(o api.Op) error {
 		code = problem.CodeUnsafe
 	}
 	return &problem.Problem{
-		Code: code, Where: where, What: "failed: " + words(or(o.Reason, "no reason given")), Remedy: or(o.Remedy, "see fountainctl alarms"),
+		Code: code, Where: where, What: "failed: " + words(cmp.Or(o.Reason, "no reason given")), Remedy: cmp.Or(o.Remedy, "see fountainctl alarms"),
 	}
 }
 
@@ -294,14 +295,14 @@ func (t *tool) printOp(o api.Op) error {
 	for _, e := range o.Evidence {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", e.What, amount(e.Is, e.Unit), allowed(e), map[bool]string{true: "ok", false: "NOT OK"}[e.OK])
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("print: %w", err)
+	if err := flush(w); err != nil {
+		return err
 	}
 	why := o.Reason
 	if why == o.Outcome {
 		why = ""
 	}
-	fmt.Fprintf(t.out, "%s: %s flowed\n", because(or(o.Outcome, "no outcome"), why), ml(o.FlowedUL))
+	fmt.Fprintf(t.out, "%s: %s flowed\n", because(cmp.Or(o.Outcome, "no outcome"), why), ml(o.FlowedUL))
 	return nil
 }
 
