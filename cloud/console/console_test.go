@@ -135,6 +135,42 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// How a pour ended is said in words: once, and never as an end that a person chose when it was not.
+func TestEnding(t *testing.T) {
+	for _, c := range []struct {
+		outcome           wire.Outcome
+		reason, says, why string
+	}{
+		{wire.Completed, "", "full", ""},
+		{wire.Stopped, "released", "let go", ""},
+		{wire.Stopped, "stopped", "stopped", ""},
+		{wire.Stopped, "recalled", "stopped", "recalled"},
+		{wire.Interrupted, "lease_lost", "interrupted", "lease lost"},
+		{wire.Faulted, "no_flow", "fault", "no flow"},
+	} {
+		if says, why := ending(wire.Record{Outcome: c.outcome, Reason: c.reason}); says != c.says || why != c.why {
+			t.Errorf("%s, %s: %q, %q", c.outcome, c.reason, says, why)
+		}
+	}
+}
+
+// What was not today is shown with its date.
+func TestAnotherDay(t *testing.T) {
+	p := newPage(t)
+	now := time.Date(2023, 11, 15, 9, 30, 0, 0, time.UTC)
+	p.cfg.Now = func() time.Time { return now }
+	if err := p.db.SetPresence(t.Context(), "fountain-F1", false, 1_700_000_000_000); err != nil {
+		t.Fatal(err)
+	}
+	if _, html := p.get("/"); !strings.Contains(html, `offline since <time datetime="2023-11-14T22:13:20.000Z">2023-11-14 22:13</time>`) {
+		t.Error("offline since a time of day that was yesterday's")
+	}
+	now = now.AddDate(0, 0, -1)
+	if _, html := p.get("/"); !strings.Contains(html, `>22:13</time>`) {
+		t.Error("today's date is said")
+	}
+}
+
 // A mix is shown by what it was made of, in the colours of what there is most of.
 func TestMix(t *testing.T) {
 	p := newPage(t)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"fountain/agent/beverage"
@@ -34,6 +35,8 @@ type PourView struct {
 	UL       int64        `json:"ul"` // counted + estimated
 	Outcome  wire.Outcome `json:"outcome"`
 	Reason   string       `json:"reason,omitempty"`
+	Says     string       `json:"says"`          // how it ended, in words
+	Why      string       `json:"why,omitempty"` // what else there is to say about that
 	Source   string       `json:"source"`
 	Rig      string       `json:"rig"`
 
@@ -41,7 +44,6 @@ type PourView struct {
 	Time    string `json:"-"`
 	Volume  string `json:"-"`
 	Target  string `json:"-"`
-	Says    string `json:"-"`
 	Percent int    `json:"-"`
 }
 
@@ -87,7 +89,29 @@ func encode(v any) []byte {
 func stampOf(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z") }
 
 var outcomeWords = map[wire.Outcome]string{
-	wire.Completed: "full", wire.Stopped: "let go", wire.Interrupted: "interrupted", wire.Faulted: "fault",
+	wire.Completed: "full", wire.Stopped: "stopped", wire.Interrupted: "interrupted", wire.Faulted: "fault",
+}
+
+// ending says how a pour ended and why, if there is anything to add.
+func ending(r wire.Record) (says, why string) {
+	if r.Outcome == wire.Stopped && r.Reason == "released" {
+		return "let go", ""
+	}
+	says, why = outcomeWords[r.Outcome], strings.ReplaceAll(r.Reason, "_", " ")
+	if why == says {
+		why = ""
+	}
+	return says, why
+}
+
+// clock is a time of day, after its date when that is not today's.
+func (c *Console) clock(ms int64, layout string) string {
+	now := c.cfg.Now()
+	t := time.UnixMilli(ms).In(now.Location())
+	if t.Format(time.DateOnly) != now.Format(time.DateOnly) {
+		layout = time.DateOnly + " " + layout
+	}
+	return t.Format(layout)
 }
 
 func (c *Console) pourView(p store.Pour) PourView {
@@ -105,9 +129,9 @@ func (c *Console) pourView(p store.Pour) PourView {
 		d = drink{name: r.Beverage, colour: "#475855", ink: "#FFFFFF"}
 	}
 	v.Brand, v.Name, v.Colour, v.Ink = d.brand, d.name, d.colour, d.ink
-	v.Time = time.UnixMilli(p.Received).In(c.cfg.Now().Location()).Format("15:04:05")
+	v.Time = c.clock(p.Received, time.TimeOnly)
 	v.Volume, v.Target = millilitres(v.UL), millilitres(v.TargetUL)
-	v.Says = outcomeWords[r.Outcome]
+	v.Says, v.Why = ending(r)
 	if r.TargetUL > 0 {
 		v.Percent = int(min(100, max(0, v.UL*100/r.TargetUL)))
 	}
@@ -161,7 +185,7 @@ func (c *Console) unit(ctx context.Context, t store.Thing) (UnitView, error) {
 	u := UnitView{Thing: t.Name, Serial: t.Serial, Online: t.Online, Logs: []LogView{}}
 	if t.Changed > 0 {
 		u.Since = stampOf(t.Changed)
-		u.SinceT = time.UnixMilli(t.Changed).In(c.cfg.Now().Location()).Format("15:04")
+		u.SinceT = c.clock(t.Changed, "15:04")
 	}
 	marks, err := c.cfg.Store.Marks(ctx, t.Name, wire.MaxLedgerLogs)
 	if err != nil {

@@ -3,9 +3,10 @@
 (() => {
   const $ = (id) => document.getElementById(id);
   const most = 60;
-  const says = { completed: "full", stopped: "let go", interrupted: "interrupted", faulted: "fault" };
   const ml = (ul) => Math.round(ul / 1000).toString();
   const pad = (n) => String(n).padStart(2, "0");
+  const today = new Date().toDateString();
+  setInterval(() => { if (new Date().toDateString() !== today) location.reload(); }, 60000); // "today" is another one
 
   function el(tag, cls, ...children) {
     const e = document.createElement(tag);
@@ -15,7 +16,8 @@
   }
   function time(iso, seconds) {
     const d = new Date(iso);
-    const t = el("time", "", `${pad(d.getHours())}:${pad(d.getMinutes())}` + (seconds ? `:${pad(d.getSeconds())}` : ""));
+    const day = d.toDateString() === today ? "" : `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())} `;
+    const t = el("time", "", `${day}${pad(d.getHours())}:${pad(d.getMinutes())}` + (seconds ? `:${pad(d.getSeconds())}` : ""));
     t.dateTime = iso;
     return t;
   }
@@ -30,8 +32,8 @@
   }
 
   function pourRow(p) {
-    const end = el("span", "end", el("span", "", says[p.outcome] || p.outcome));
-    if (p.reason) end.append(" ", el("small", "", p.reason));
+    const end = el("span", "end", el("span", "", p.says));
+    if (p.why) end.append(" ", el("small", "", p.why));
     if (p.rig === "sim") end.append(" ", el("small", "", "sim"));
     const bar = el("span", "bar", coloured(el("i"), p));
     bar.setAttribute("aria-hidden", "true");
@@ -55,7 +57,7 @@
     while (before && Number(before.dataset.n) > p.n) before = before.nextElementSibling;
     list.insertBefore(pourRow(p), before);
     while (list.children.length > most) list.lastElementChild.remove();
-    $("say").textContent = `${p.name}, ${ml(p.ul)} millilitres, ${says[p.outcome] || p.outcome}, on ${p.thing}`;
+    $("say").textContent = `${p.name}, ${ml(p.ul)} millilitres, ${p.says}, on ${p.thing}`;
   }
 
   function onUnit(u) {
