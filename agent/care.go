@@ -72,7 +72,11 @@ func careAlarms(b careBook, now time.Time, clock, checked bool) []alarm.Alarm {
 			case d.Overdue:
 				n = alarm.CleanOverdue
 			}
-			due[n] = append(due[n], line{d.Line, dueWords(d)})
+			scope := d.Line
+			if d.Job == maintenance.JobNozzle {
+				scope = maintenance.Nozzle
+			}
+			due[n] = append(due[n], line{scope, dueWords(d)})
 		}
 	}
 	for n, lines := range due {
@@ -103,9 +107,6 @@ func grouped(n alarm.Name, lines []line) []alarm.Alarm {
 	slices.SortFunc(lines, func(x, y line) int { return strings.Compare(x.id, y.id) })
 	ids := make([]string, 0, careGroup)
 	for _, l := range lines[:careGroup] {
-		if l.id == "" {
-			l.id = maintenance.Nozzle
-		}
 		ids = append(ids, l.id)
 	}
 	what := strings.ReplaceAll(n.Definition().Cause, "{scope}", fmt.Sprintf("each of %d lines", len(lines)))

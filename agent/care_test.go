@@ -51,7 +51,7 @@ func TestCareAlarms(t *testing.T) {
 			{Job: maintenance.JobNozzle, At: now, Overdue: true},
 			{Job: maintenance.JobBrix, At: now},
 			{Job: maintenance.JobCalibrate, Line: "flow_still", At: now}, // told by its calibration
-		}}, true, true, []string{"brix_due/", "clean_due/still", "clean_overdue/"}},
+		}}, true, true, []string{"brix_due/", "clean_due/still", "clean_overdue/nozzle"}},
 		{"due by a clock nobody set", shelfBook{due: []maintenance.Due{{Job: maintenance.JobClean, Line: "still", At: now}}}, false, true, nil},
 		{"unfinished, whatever the clock", shelfBook{locks: map[string]maintenance.Lock{
 			"still": {Code: maintenance.LockCleaning}, "sparkling": {Code: maintenance.LockStuck},

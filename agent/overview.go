@@ -18,6 +18,7 @@ import (
 	"fountain/agent/beverage"
 	"fountain/agent/config"
 	"fountain/agent/inventory"
+	"fountain/agent/maintenance"
 	"fountain/hal"
 	"fountain/internal/build"
 )
@@ -61,8 +62,11 @@ func (h home) todos() []api.Todo {
 			Severity: string(l.Severity), Alarm: l.Name.String(), Scope: l.Scope, What: l.What, Evidence: l.Evidence, Remedy: l.Remedy,
 			Action: cmp.Or(actions[l.Name], api.ActionShow), Hidden: h.hidden(l),
 		}
-		if l.Scope != alarm.ScopeUnit {
+		switch {
+		case l.Scope != alarm.ScopeUnit:
 			t.Line = l.Scope
+		case l.Name == alarm.CleanUnfinished:
+			t.Line = maintenance.Nozzle // its cleaning concerns the whole unit
 		}
 		out = append(out, t)
 	}

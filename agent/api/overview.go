@@ -48,7 +48,7 @@ type Todo struct {
 	What     string `json:"what"`
 	Evidence string `json:"evidence,omitempty"`
 	Remedy   string `json:"remedy,omitempty"`
-	Line     string `json:"line,omitempty"`   // valve, meter, pump or slot it is about
+	Line     string `json:"line,omitempty"`   // valve, meter, pump, slot or nozzle it is about; empty: the unit, or several at once
 	Action   string `json:"action"`           // one of Action…
 	Hidden   int    `json:"hidden,omitempty"` // beverages that are not offered because of it
 }

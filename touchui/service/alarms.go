@@ -39,8 +39,15 @@ func (s *Service) alarmTitle(name, scope, what, line string) string {
 	return t
 }
 
-// act does the one thing a to-do asks for.
+// act does the one thing a to-do asks for. One that is about several at once asks which.
 func (s *Service) act(t api.Todo) {
+	switch t.Action {
+	case api.ActionClean, api.ActionCalibrate, api.ActionPrime, api.ActionBrix:
+		if t.Line == "" {
+			s.show(newChoice(s, t.Action)) // these actions are named as their operations
+			return
+		}
+	}
 	switch t.Action {
 	case api.ActionCartridge:
 		s.show(newSwap(s, t.Line, s.showHome))

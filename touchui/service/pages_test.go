@@ -156,6 +156,7 @@ func TestDisplayTest(t *testing.T) {
 		r.tap("service.display.next")
 	}
 	r.tap("service.display.grid")
+	r.get("service.display.done")
 	r.shot("display-grid")
 	r.tap("service.display.done")
 	r.tap("service.display.touch")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"fountain/agent/api"
 	"fountain/touchui/sheet"
 	"fountain/touchui/theme"
 	"fountain/touchui/words"
@@ -96,6 +97,39 @@ func TestEveryAlarmHasATitle(t *testing.T) {
 		}
 		if !en.look.Words.Has("service.remedy." + id[1]) {
 			t.Errorf("alarm %s: no remedy", id[1])
+		}
+	}
+}
+
+// Every action that a thing to do can have has a word in every language, and its button leads to a page of its own.
+func TestEveryActionLeadsSomewhere(t *testing.T) {
+	b, err := os.ReadFile("../../agent/api/overview.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	actions := regexp.MustCompile(`Action[A-Z]\w+ += "(\w+)"`).FindAllStringSubmatch(string(b), -1)
+	if len(actions) < 8 {
+		t.Fatalf("%d actions found", len(actions))
+	}
+	lib, err := words.Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, 800, 480, "en")
+	r.enter()
+	for _, a := range actions {
+		for _, l := range lib.Languages() {
+			if key := "service.action." + a[1]; !speaking(t, l.Tag).look.Words.Has(key) {
+				t.Errorf("%s: there is no word for %s", l.Tag, key)
+			}
+		}
+		want := map[string]string{
+			api.ActionCartridge: "swap", api.ActionClean: "choose", api.ActionCalibrate: "choose", api.ActionPrime: "choose", api.ActionBrix: "choose",
+			api.ActionSelfTest: "selftest", api.ActionNetwork: "network", api.ActionShow: "alarm",
+		}[a[1]]
+		r.do(func() { r.svc.act(api.Todo{Action: a[1]}) })
+		if got := r.page(); got != "service."+want {
+			t.Errorf("the button of %q, about several at once, leads to %s, want %s", a[1], got, want)
 		}
 	}
 }
