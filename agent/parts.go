@@ -144,10 +144,7 @@ func (s *logSource) Acked() uint64 { return s.state().Acked }
 
 // Read reads records as they were stored, without those that were set aside, in this process or an earlier one.
 func (s *logSource) Read(from uint64, limit, maxBytes int) ([]uplink.Entry, error) {
-	rejects, err := s.rejected()
-	if err != nil {
-		return nil, err
-	}
+	rejects := s.rejected()
 	for {
 		got, err := s.store.ReadLog(s.log, from, limit, maxBytes)
 		out := make([]uplink.Entry, 0, len(got))
@@ -163,21 +160,17 @@ func (s *logSource) Read(from uint64, limit, maxBytes int) ([]uplink.Entry, erro
 	}
 }
 
-func (s *logSource) rejected() (map[uint64]bool, error) {
+func (s *logSource) rejected() map[uint64]bool {
 	if s.rejects != nil {
-		return s.rejects, nil
-	}
-	list, err := s.store.Rejects()
-	if err != nil {
-		return nil, err
+		return s.rejects
 	}
 	s.rejects = map[uint64]bool{}
-	for _, r := range list {
+	for _, r := range s.store.Rejects() {
 		if r.Log == s.log {
 			s.rejects[r.Seq] = true
 		}
 	}
-	return s.rejects, nil
+	return s.rejects
 }
 
 // SetAcked moves the settled mark.

@@ -126,7 +126,7 @@ func (a *Agent) housekeep(ctx context.Context) error {
 			if err := a.yield.Idle(ctx); err != nil {
 				return nil
 			}
-			if n, err := a.store.RetireIdle(ctx, a.houseTime(time.Now())); err != nil {
+			if n, err := a.store.Retire(ctx, a.houseTime(time.Now())); err != nil {
 				a.log.Warn("retire segments", slog.Any(logkey.Err, err))
 			} else if n > 0 {
 				a.log.Info("segments retired", slog.Int(logkey.Count, n))

@@ -114,7 +114,7 @@ func TestDamagedNewestSegment(t *testing.T) {
 	if len(s.Damages()) != 0 || s.Stats().Damaged != 1 || s.Log() != newLog || s.Last() != 1 {
 		t.Errorf("reopened: damages %v, stats %+v", s.Damages(), s.Stats())
 	}
-	if n, err := s.Retire(time.Now().Add(2 * DefaultRetain)); n != 3 || err != nil || len(s.Logs()) != 1 {
+	if n, err := s.Retire(t.Context(), time.Now().Add(2*DefaultRetain)); n != 3 || err != nil || len(s.Logs()) != 1 {
 		t.Errorf("retired %d, %v, logs %+v", n, err, s.Logs())
 	}
 	wantRange(t, seqs(t, s, newLog), 1, 1)

@@ -14,7 +14,7 @@ func TestRewind(t *testing.T) {
 	if err := s.SetAcked(9); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.Retire(s.o.Now().Add(2 * DefaultRetain)); n != 2 || err != nil {
+	if n, err := s.Retire(t.Context(), s.o.Now().Add(2*DefaultRetain)); n != 2 || err != nil {
 		t.Fatalf("retired %d, %v", n, err)
 	}
 	for _, c := range []struct{ upto, restore, acked uint64 }{{20, 1, 9}, {8, 2, 8}, {3, 7, 8}} {

@@ -90,7 +90,7 @@ func TestModel(t *testing.T) {
 			},
 			"wait": func(*rapid.T) { now = now.Add(20 * 24 * time.Hour) },
 			"retire": func(t *rapid.T) {
-				n, err := s.Retire(now)
+				n, err := s.Retire(t.Context(), now)
 				if err != nil {
 					t.Fatal(err)
 				}

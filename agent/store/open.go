@@ -355,7 +355,7 @@ func (s *Store) updateLogRaw(l *logInfo) error {
 
 // activate opens the newest segment for appending. It walked clean just before.
 func (s *Store) activate(g *segment) error {
-	if err := g.open(s.mapSize()); err != nil {
+	if err := g.open(s.o.SegmentBytes); err != nil {
 		return &problem.Problem{Code: problem.CodeDamaged, Where: g.path, What: err.Error(), Remedy: "move the file away and start again; it is kept for salvage"}
 	}
 	s.writer = g
@@ -366,5 +366,3 @@ func (s *Store) activate(g *segment) error {
 		})
 	})
 }
-
-func (s *Store) mapSize() int64 { return s.o.SegmentBytes }

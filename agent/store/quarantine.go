@@ -245,7 +245,7 @@ func (s *Store) Reject(r Rejected) error {
 }
 
 // Rejects lists what was rejected, without bodies, by log and seq.
-func (s *Store) Rejects() ([]Rejected, error) {
+func (s *Store) Rejects() []Rejected {
 	s.quarantine.mu.Lock()
 	defer s.quarantine.mu.Unlock()
 	out := make([]Rejected, 0, len(s.quarantine.list))
@@ -253,7 +253,7 @@ func (s *Store) Rejects() ([]Rejected, error) {
 		out = append(out, h.Rejected)
 	}
 	slices.SortFunc(out, func(x, y Rejected) int { return cmp.Or(strings.Compare(x.Log, y.Log), cmp.Compare(x.Seq, y.Seq)) })
-	return out, nil
+	return out
 }
 
 // Rejected calls fn with every rejected record and its body, oldest rejection first.

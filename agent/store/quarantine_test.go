@@ -18,7 +18,7 @@ func rejected(t testing.TB, s *Store) (out []Rejected) {
 	if err := s.Rejected(func(r Rejected) error { out = append(out, r); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if list, err := s.Rejects(); err != nil || len(list) != len(out) || s.Stats().Rejected != len(out) {
+	if list := s.Rejects(); len(list) != len(out) || s.Stats().Rejected != len(out) {
 		t.Fatalf("%d records, listed %v, counted %d", len(out), list, s.Stats().Rejected)
 	}
 	return out
@@ -60,7 +60,7 @@ func TestQuarantine(t *testing.T) {
 			if err := s.SetAckedLog(log, c.acked); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Retire(s.o.Now().Add(2 * DefaultRetain)); err != nil {
+			if _, err := s.Retire(t.Context(), s.o.Now().Add(2*DefaultRetain)); err != nil {
 				t.Fatal(err)
 			}
 			if c.renew && len(s.Logs()) != 1 {
@@ -109,7 +109,7 @@ func TestQuarantine(t *testing.T) {
 				t.Errorf("%v %+v", err, s.Stats())
 			}
 			add(t, s, "")
-			if _, err := s.Retire(s.o.Now().Add(2 * DefaultRetain)); err != nil {
+			if _, err := s.Retire(t.Context(), s.o.Now().Add(2*DefaultRetain)); err != nil {
 				t.Fatal(err)
 			}
 			if got := s.Stats(); got.Segments > 2 || got.Logs != 1 {
@@ -142,7 +142,7 @@ func TestReleaseIsCutAnywhere(t *testing.T) {
 					t.Fatal(err)
 				}
 				late := s.o.Now().Add(2 * DefaultRetain)
-				if _, err := s.Retire(late); err != nil {
+				if _, err := s.Retire(t.Context(), late); err != nil {
 					t.Fatal(err)
 				}
 				r := rejected(t, s)[0]

@@ -26,11 +26,11 @@ func TestRetireYields(t *testing.T) {
 		t.Fatal(err)
 	}
 	late := time.Now().Add(2 * DefaultRetain)
-	if n, err := s.RetireIdle(t.Context(), late); n != 2 || err == nil {
+	if n, err := s.Retire(t.Context(), late); n != 2 || err == nil {
 		t.Errorf("retired %d, %v", n, err)
 	}
 	most = 100
-	if n, err := s.RetireIdle(t.Context(), late); n != 2 || err != nil || s.Stats().Segments != 1 {
+	if n, err := s.Retire(t.Context(), late); n != 2 || err != nil || s.Stats().Segments != 1 {
 		t.Errorf("retired %d, %v", n, err)
 	}
 	wantRange(t, seqs(t, s, s.Log()), 17, 20)
@@ -53,7 +53,7 @@ func TestRetireKeepsWhatIsYoungOrUnsent(t *testing.T) {
 	for _, c := range []struct {
 		day, gone int
 	}{{29, 0}, {32, 0}, {34, 1}, {400, 0}} { // record 4 is of day 3; 5 to 8 are not all acknowledged
-		if n, err := s.Retire(begin.Add(time.Duration(c.day) * 24 * time.Hour)); n != c.gone || err != nil {
+		if n, err := s.Retire(t.Context(), begin.Add(time.Duration(c.day)*24*time.Hour)); n != c.gone || err != nil {
 			t.Errorf("day %d: retired %d, %v, want %d", c.day, n, err, c.gone)
 		}
 	}
@@ -78,7 +78,7 @@ func TestRetiredFilesComeBack(t *testing.T) {
 	if err := s.SetAcked(18); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.Retire(time.Now().Add(2 * DefaultRetain)); n != 4 || err != nil {
+	if n, err := s.Retire(t.Context(), time.Now().Add(2*DefaultRetain)); n != 4 || err != nil {
 		t.Fatalf("retired %d, %v", n, err)
 	}
 	closeNow(t, s)
@@ -110,7 +110,7 @@ func TestReleasedIsNotRetired(t *testing.T) {
 	if err := errors.Join(s.Reject(Rejected{Log: s.Log(), Seq: 6, Reason: "test"}), s.SetAcked(18)); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.Retire(time.Now().Add(2 * DefaultRetain)); n != 4 || err != nil {
+	if n, err := s.Retire(t.Context(), time.Now().Add(2*DefaultRetain)); n != 4 || err != nil {
 		t.Fatalf("retired %d, %v", n, err)
 	}
 	if n, err := s.Release(s.Log(), 6); n != 1 || err != nil {

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
-	"time"
 
 	"fountain/internal/atomicfile"
 	"fountain/internal/problem"
@@ -115,12 +113,6 @@ func (s *Store) MakeRoom(ctx context.Context, shedders []Shedder) (Space, []Shed
 		return s.Space(), done, err
 	}
 	return sp, done, nil
-}
-
-// RetireAcked unlinks segments whose records are all acknowledged, however young: the last thing to give up.
-func (s *Store) RetireAcked(ctx context.Context) error {
-	_, err := s.retire(func() error { return s.yield(ctx) }, time.UnixMilli(math.MaxInt64))
-	return err
 }
 
 func (s *Store) takeBallast() error {

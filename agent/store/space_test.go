@@ -223,7 +223,7 @@ func TestNoRoomAtEveryWrite(t *testing.T) {
 			if n == 4 || n == 5 || n == 11 { // more than state.db has room for
 				try("setting", s.PutSetting("big", make([]byte, 600<<10)))
 			}
-			_, err = s.Retire(s.o.Now().Add(2 * DefaultRetain))
+			_, err = s.Retire(t.Context(), s.o.Now().Add(2*DefaultRetain))
 			try("retire", err)
 		}
 		round(0)

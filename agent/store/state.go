@@ -215,22 +215,6 @@ func (s *Store) PutSetting(key string, value []byte) error {
 	return nil
 }
 
-// DeleteSetting removes a small value; one that is not there is no error.
-func (s *Store) DeleteSetting(key string) error {
-	s.wmu.Lock()
-	defer s.wmu.Unlock()
-	err := s.updateState(func(tx *bbolt.Tx) error {
-		if b := tx.Bucket([]byte(bucketSettings)); b != nil {
-			return b.Delete([]byte(key))
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("delete setting %s: %w", key, err)
-	}
-	return nil
-}
-
 // updateState runs one durable change of state.db. Callers hold wmu.
 func (s *Store) updateState(fn func(*bbolt.Tx) error) error {
 	return s.updateLog(s.cur, func(*savedLog) {}, fn)

@@ -392,7 +392,7 @@ func (b *backlogRun) drain() error {
 		if err := b.full.SetAcked(sent); err != nil {
 			return err
 		}
-		if _, err := b.full.Retire(later); err != nil {
+		if _, err := b.full.Retire(context.Background(), later); err != nil {
 			return err
 		}
 		if len(list) == 0 {
