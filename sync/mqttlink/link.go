@@ -26,6 +26,7 @@ type Link struct {
 	// Owned by Run.
 	rank  *ranking
 	trial *trial // under way; nil: none
+	asks  *trial // the connection makes room for it; nil: none
 
 	mu      sync.Mutex // guards what follows
 	state   State
@@ -163,11 +164,10 @@ func (l *Link) pause(ceiling, up time.Duration, err error) time.Duration {
 
 // next decides by which endpoint to connect after an attempt (up 0) or a connection has ended.
 func (l *Link) next(up time.Duration, err error) {
-	var ask *trialAsked
 	var better *betterFound
 	switch {
-	case errors.As(err, &ask):
-		l.trial = ask.trial
+	case l.asks != nil: // however the connection ended meanwhile
+		l.trial, l.asks = l.asks, nil
 	case l.trial != nil:
 		l.trial.failed(err)
 		if l.trial.over() {
@@ -235,7 +235,8 @@ func (l *Link) watch(ctx context.Context, g *errgroup.Group, conn *Conn) error {
 				t.reply <- errBusy
 				continue
 			}
-			return &trialAsked{t}
+			l.asks = t
+			return errAsked
 		case <-proof:
 			l.adopt()
 			if len(l.rank.better()) > 0 {

@@ -282,3 +282,32 @@ func TestParseAddrs(t *testing.T) {
 		}
 	}
 }
+
+// A list that is asked for while the connection dies is tried all the same: who asked must not wait for ever.
+func TestTryWhileTheConnectionDies(t *testing.T) {
+	const region = "new.test:443"
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t)
+		l, err := New(p.config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Handle("slow to end", func(ctx context.Context, c *Conn) error {
+			<-ctx.Done()
+			if l.State().Addr != region {
+				cut(p)
+				<-c.Lost()
+			}
+			return ctx.Err()
+		})
+		stop := run(t, p, l)
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := l.Try(ctx, []string{region}); err != nil {
+			t.Error(err)
+		}
+		on(t, l, region)
+		stop()
+	})
+}

@@ -1,6 +1,7 @@
 package mqttlink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,12 +18,10 @@ type trial struct {
 	reply chan error // capacity 1
 }
 
-var errBusy = errors.New("another list of endpoints is being tried")
-
-type trialAsked struct{ trial *trial }
-
-// Error implements error.
-func (t *trialAsked) Error() string { return "new endpoints are tried" }
+var (
+	errBusy  = errors.New("another list of endpoints is being tried")
+	errAsked = errors.New("new endpoints are tried")
+)
 
 // Try connects by another list of endpoints, best first, and keeps to it from then on if a connection by it lives for
 // TrialProof with all its sessions. Otherwise the old list stays in use and the error wraps ErrTrial. The present
@@ -68,11 +67,11 @@ func (l *Link) adopt() {
 
 // settle ends a trial that failed.
 func (l *Link) settle(err error) {
-	t := l.trial
+	t := cmp.Or(l.trial, l.asks)
 	if t == nil {
 		return
 	}
-	l.trial = nil
+	l.trial, l.asks = nil, nil
 	if t.last != nil {
 		err = t.last
 	}
