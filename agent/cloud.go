@@ -49,7 +49,6 @@ type cloud struct {
 	pace    *uplink.Pace                 // all of them send at
 	conn    *mqttlink.Conn               // the present one; nil: offline
 	moved   chan struct{}                // closed when conn changes
-	at      endpoints                    // of the session
 	cert    string                       // id of the certificate in use
 	until   time.Time                    // it is valid
 	end     context.CancelCauseFunc      // of the session; nil: none
@@ -161,11 +160,10 @@ func (c *cloud) session(ctx context.Context) error {
 	defer c.setLink(nil)
 	lctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	c.begin(ep, cancel)
-	defer c.begin(endpoints{}, nil)
+	c.begin(cancel)
+	defer c.begin(nil)
 	var watchers errgroup.Group
-	watchers.Go(func() error { c.watchMove(lctx, cancel); return nil })
-	watchers.Go(func() error { c.tryLists(lctx, link); return nil })
+	watchers.Go(func() error { c.watchEndpoints(lctx, link, ep, cancel); return nil })
 	watchers.Go(func() error { c.watchLeave(lctx, link, cancel); return nil })
 	if waits {
 		watchers.Go(func() error { c.watchNext(lctx, link, cancel); return nil })
@@ -180,10 +178,10 @@ func (c *cloud) session(ctx context.Context) error {
 }
 
 // begin notes the session there is.
-func (c *cloud) begin(ep endpoints, end context.CancelCauseFunc) {
+func (c *cloud) begin(end context.CancelCauseFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.at, c.end = ep, end
+	c.end = end
 }
 
 // provision returns the unit's identity, claiming it first if there is none.

@@ -76,27 +76,6 @@ func (e endpoints) addrs() ([]string, error) {
 // errMoved ends a session because the endpoints have changed.
 var errMoved = errors.New("the cloud's address has changed")
 
-// watchMove ends the session when the cloud came back somewhere else.
-func (c *cloud) watchMove(ctx context.Context, end context.CancelCauseFunc) {
-	tick := time.NewTicker(endpointsEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		now, err := c.endpoints()
-		c.mu.Lock()
-		moved := err == nil && c.end != nil && now != c.at
-		c.mu.Unlock()
-		if moved {
-			end(errMoved)
-			return
-		}
-	}
-}
-
 func readRoots(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil // the system's
@@ -115,12 +94,18 @@ func readRoots(file string) (*x509.CertPool, error) {
 // newList is a list of endpoints that has to prove itself before it counts.
 type newList struct {
 	mqtt  string
-	reply func(error)
+	reply func(error) // errUntried: nothing is known of it
 }
 
-// tryLists tries new lists of endpoints by the link of a session. The link ends its connection for it, so this is no work
-// of a connection.
-func (c *cloud) tryLists(ctx context.Context, link *mqttlink.Link) {
+// errUntried says that the session ended before a list of endpoints could prove itself.
+var errUntried = errors.New("the session ended")
+
+// watchEndpoints ends the session that began with ep when the cloud came back somewhere else, and tries new lists by its
+// link. That ends the link's connection, so it is no work of one. Both are one's work: a list that has just proved itself
+// is no move.
+func (c *cloud) watchEndpoints(ctx context.Context, link *mqttlink.Link, ep endpoints, end context.CancelCauseFunc) {
+	tick := time.NewTicker(endpointsEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -131,14 +116,17 @@ func (c *cloud) tryLists(ctx context.Context, link *mqttlink.Link) {
 				err = link.Try(ctx, addrs)
 			}
 			if ctx.Err() != nil {
-				return // it is asked again at the next connection
-			}
-			if err == nil {
-				c.mu.Lock()
-				c.at.MQTT = l.mqtt // the session goes on
-				c.mu.Unlock()
+				err = errUntried
 			}
 			l.reply(err)
+			if err == nil {
+				ep.MQTT = l.mqtt // the session goes on
+			}
+		case <-tick.C:
+			if now, err := c.endpoints(); err == nil && now != ep {
+				end(errMoved)
+				return
+			}
 		}
 	}
 }

@@ -112,5 +112,33 @@ func TestEndpointsFromTheShadow(t *testing.T) {
 		if st := v.a.cloud.status(); st.Endpoint != second || st.State != cloudOnline {
 			t.Errorf("%+v, was %+v", st, before)
 		}
+
+		// A disk that is slow to keep a list that has proved itself costs no other connection.
+		back := first + "," + second
+		said := config.Shadow{Version: 99, Desired: json.RawMessage(`{"cloud":{"mqtt":"` + back + `"}}`)}
+		link, connects := v.a.cloud.link, v.a.cloud.link.State().Connects
+		done := make(chan error)
+		v.a.cloud.lists <- newList{mqtt: back, reply: func(err error) {
+			time.Sleep(3 * endpointsEvery)
+			c.desire(thing, wire.ConfigShadow, string(said.Desired))
+			v.a.remote.tried(said, back, err)
+			done <- err
+		}}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		if v.a.cloud.link != link || link.State().Connects != connects+1 {
+			t.Errorf("%d connections for one list", link.State().Connects-connects)
+		}
+
+		// A session that ends while a list is tried does not keep it from being tried again.
+		c.desire(thing, wire.ConfigShadow, `{"cloud":{"mqtt":"`+nowhere+`"}}`)
+		v.await("it is tried", time.Minute, func() bool { return !v.a.cloud.online() })
+		v.a.cloud.endSession(errMoved)
+		v.await("it is refused after all", 15*time.Minute, func() bool {
+			r := report().Status.Refused
+			return v.a.cloud.online() && len(r) == 1 && r[0].Key == "cloud.mqtt"
+		})
 	})
 }

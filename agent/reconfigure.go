@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -146,6 +147,9 @@ func (r *remote) tried(s config.Shadow, list string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.trying = ""
+	if errors.Is(err, errUntried) {
+		return // the next connection asks again
+	}
 	if err == nil {
 		err = r.take(s)
 	}
