@@ -19,10 +19,13 @@ type guardSide struct {
 	reply    beat.Reply
 	answered bool // ever
 	alive    bool
-	waiting  bool // a beat is unanswered
-	waitTick uint64
-	waitFrom time.Duration
+	waiting  bool                      // a beat is unanswered
+	waitTick uint64                    // the oldest
+	sent     [unanswered]time.Duration // when, by tick
 }
+
+// unanswered is more than can be within a limit: one a period, and those that are urgent.
+const unanswered = 64
 
 // poll reads the guard's answers.
 func (g *guardSide) poll(now time.Duration) {
@@ -36,11 +39,14 @@ func (g *guardSide) poll(now time.Duration) {
 			break
 		}
 		g.reply = r
-		if g.waiting && r.Tick >= g.waitTick && r.Session == g.packet.Session {
-			g.waiting, g.alive, g.answered = false, true, true
+		// An answer to a session that was left meanwhile shows that the guard lives, too: the patience with what was sent
+		// since begins when it was sent.
+		if g.waiting && r.Tick >= g.waitTick && r.Tick <= g.packet.Tick {
+			g.alive, g.answered = true, true
+			g.waiting, g.waitTick = r.Tick < g.packet.Tick, r.Tick+1
 		}
 	}
-	if g.waiting && now-g.waitFrom > g.limit {
+	if g.waiting && now-g.sent[g.waitTick%unanswered] > g.limit {
 		g.lost()
 	}
 }
@@ -62,8 +68,9 @@ func (g *guardSide) send(now time.Duration, urgent bool) {
 		g.lost()
 		return
 	}
+	g.sent[g.packet.Tick%unanswered] = now
 	if !g.waiting {
-		g.waiting, g.waitTick, g.waitFrom = true, g.packet.Tick, now
+		g.waiting, g.waitTick = true, g.packet.Tick
 	}
 }
 
