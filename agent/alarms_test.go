@@ -241,3 +241,21 @@ func TestWatchOverTime(t *testing.T) {
 		}
 	}
 }
+
+// Who clears an alarm without its scope is told which there are, and the command for each.
+func TestClearNamesTheScopes(t *testing.T) {
+	board := alarm.New(nil)
+	for _, scope := range []string{"seg-a-1.db", "state.db"} {
+		board.Set(alarm.Alarm{Name: alarm.StoreDamaged, Scope: scope})
+	}
+	desk := alarmDesk{&Agent{board: board}}
+	err := problem.From(desk.clear(api.ClearAlarm{Name: "store_damaged", Scope: alarm.ScopeUnit}))
+	if err.Code != problem.CodeNotFound || err.What != "this alarm stands for seg-a-1.db, state.db" ||
+		err.Remedy != "say for which: fountainctl alarms clear store_damaged seg-a-1.db; fountainctl alarms clear store_damaged state.db" {
+		t.Errorf("%+v", err)
+	}
+	board.ClearAll(alarm.StoreDamaged)
+	if err := problem.From(desk.clear(api.ClearAlarm{Name: "store_damaged", Scope: "state.db"})); err.What != "this alarm does not stand" {
+		t.Errorf("%+v", err)
+	}
+}

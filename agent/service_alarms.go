@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"strings"
 
 	"fountain/agent/alarm"
 	"fountain/agent/api"
@@ -41,7 +42,7 @@ func (d alarmDesk) clear(c api.ClearAlarm) error {
 	}
 	a, stands := d.a.board.Get(name, c.Scope)
 	if !stands {
-		return &problem.Problem{Code: problem.CodeNotFound, Where: c.Name + " " + c.Scope, What: "this alarm does not stand", Remedy: "see fountainctl alarms"}
+		return d.missing(name, c.Scope)
 	}
 	switch name.Definition().Ends {
 	case alarm.Person:
@@ -55,4 +56,19 @@ func (d alarmDesk) clear(c api.ClearAlarm) error {
 			Code: problem.CodeUnsafe, Where: c.Name + " " + a.Scope, What: "its cause still stands: " + a.What, Remedy: a.Remedy + "; the alarm then ends by itself",
 		}
 	}
+}
+
+// missing says of which scopes an alarm could be cleared that does not stand for the one that was named.
+func (d alarmDesk) missing(name alarm.Name, scope string) error {
+	p := &problem.Problem{Code: problem.CodeNotFound, Where: name.String() + " " + scope, What: "this alarm does not stand", Remedy: "see fountainctl alarms"}
+	var stands, say []string
+	for _, a := range d.a.board.List() {
+		if a.Name == name {
+			stands, say = append(stands, a.Scope), append(say, "fountainctl alarms clear "+name.String()+" "+a.Scope)
+		}
+	}
+	if len(stands) > 0 {
+		p.What, p.Remedy = "this alarm stands for "+strings.Join(stands, ", "), "say for which: "+strings.Join(say, "; ")
+	}
+	return p
 }

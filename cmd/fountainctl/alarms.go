@@ -21,7 +21,7 @@ func (t *tool) alarmsCmd() *cobra.Command {
 unit sees that the cause is gone, or by a service operation that proves it; "clear" is for those that only a person can
 judge, and is refused for the others (exit code 3).`,
 		Example: `  fountainctl alarms
-  fountainctl alarms clear store_damaged 000001.seg
+  fountainctl alarms clear store_damaged state.db
   fountainctl alarms --json | jq -r '.[] | select(.severity == "blocks") | .name'`,
 		Args: args(cobra.NoArgs),
 	}
@@ -41,7 +41,7 @@ judge, and is refused for the others (exit code 3).`,
 	t.jsonFlag(l, "the alarms as a JSON array")
 	clear := &cobra.Command{
 		Use: "clear NAME [SCOPE]", Short: "Say that you have mended the cause of an alarm",
-		Example: `  fountainctl alarms clear store_damaged 000001.seg
+		Example: `  fountainctl alarms clear store_damaged state.db
   fountainctl alarms clear rig_check_missing`,
 		Args: args(cobra.RangeArgs(1, 2)),
 		RunE: t.do(func(ctx context.Context, c *api.Client, a []string) error {

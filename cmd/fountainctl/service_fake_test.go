@@ -91,7 +91,7 @@ func newFakeService() *fakeService {
 	since := time.Now().Add(-3 * time.Hour)
 	f.alarms = []api.Alarm{
 		{Name: "no_water", Severity: "blocks", Scope: "unit", What: "the water supply has no pressure", Evidence: "12 kPa", Remedy: "open the water supply; check the filter", Since: since},
-		{Name: "store_damaged", Severity: "warns", Scope: "000001.seg", What: "a file of recorded pours is damaged; it was kept aside", Remedy: "keep the file and call support", Since: since},
+		{Name: "store_damaged", Severity: "warns", Scope: "state.db", What: "a file of recorded pours is damaged; it was kept aside", Remedy: "keep the file and call support", Since: since},
 	}
 	at := time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
 	f.trail = []api.AuditEntry{
