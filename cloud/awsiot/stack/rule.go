@@ -2,7 +2,6 @@ package stack
 
 import (
 	"slices"
-	"strings"
 
 	"fountain/cloud/awsiot/rules"
 )
@@ -85,30 +84,6 @@ func ruleActionOf(r *resolver, rule string, n node) (*rules.Action, error) {
 		return act, nil
 	}
 	return nil, r.errorf(n.line, "rule %s: action %s is not understood by the local cloud", rule, kind)
-}
-
-// checkRings refuses a rule that publishes what a rule may take: on AWS such rings run, and cost, until somebody sees it.
-func (s *Stack) checkRings(r *resolver) error {
-	for _, name := range sortedKeys(s.Rules) {
-		for _, a := range s.Rules[name].Actions {
-			if a.Topic == nil {
-				continue
-			}
-			begins, _, _ := strings.Cut(strings.Replace(a.Topic.String(), "$$", "$", 1), "${")
-			for _, other := range sortedKeys(s.Rules) {
-				from := s.Rules[other].Query.From
-				takes := from
-				if i := strings.IndexAny(takes, "+#"); i >= 0 {
-					takes = takes[:i]
-				}
-				ingest := "$aws/rules/" + other + "/"
-				if from != "" && (strings.HasPrefix(begins, takes) || strings.HasPrefix(takes, begins)) || strings.HasPrefix(begins, ingest) || strings.HasPrefix(ingest, begins) {
-					return r.errorf(0, "rule %s publishes to %s, which rule %s may take: the local cloud runs no rules in a ring", name, a.Topic, other)
-				}
-			}
-		}
-	}
-	return nil
 }
 
 // queueOf finds a queue by its URL.
