@@ -91,7 +91,8 @@ func (d *shadowDoc) apply(c *change, now int64) *wire.ShadowError {
 	return nil
 }
 
-// merge puts patch into state key by key. A new object of nulls only is nothing, as with AWS's own shadow manager.
+// merge puts patch into state key by key. A new object of nulls only is nothing, and one that loses its last key stays, empty,
+// in state and metadata: AWS's own shadow manager for Greengrass does both, the latter to match the service (its pull request 213).
 func merge(state, meta, patch map[string]any, now int64) {
 	for k, v := range patch {
 		object, isObject := v.(map[string]any)

@@ -59,6 +59,7 @@ func TestShadowSemantics(t *testing.T) {
 		{name: "both sections count", updates: []string{`{"state":{"desired":{"a":"` + strings.Repeat("x", 4092) + `"}}}`, `{"state":{"reported":{"a":"` + strings.Repeat("x", 4093) + `"}}}`}, code: 413},
 		{name: "eight levels", updates: []string{`{"state":{"desired":` + strings.Repeat(`{"a":`, 8) + `1` + strings.Repeat(`}`, 8) + `}}`}, code: 0},
 		{name: "a new object of nulls is nothing", updates: []string{`{"state":{"desired":{"a":{"b":{"c":null}},"k":1}}}`}, state: `{"desired":{"k":1}}`, delta: `{"k":1}`, meta: `{"desired":{"k":1}}`},
+		{name: "an object that loses its last key stays", updates: []string{`{"state":{"desired":{"a":{"b":1}}}}`, `{"state":{"desired":{"a":{"b":null}}}}`}, state: `{"desired":{"a":{}}}`, delta: `{"a":{}}`},
 		{name: "an empty object is one", updates: []string{`{"state":{"desired":{"a":{}}}}`}, state: `{"desired":{"a":{}}}`, delta: `{"a":{}}`},
 		{name: "a value becomes an object of nulls", updates: []string{`{"state":{"desired":{"a":1,"k":1}}}`, `{"state":{"desired":{"a":{"b":null}}}}`}, state: `{"desired":{"k":1}}`, delta: `{"k":1}`},
 		{name: "null version is none", updates: []string{`{"state":{"desired":{"a":1}},"version":null}`}, state: `{"desired":{"a":1}}`, delta: `{"a":1}`},
