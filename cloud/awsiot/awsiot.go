@@ -119,6 +119,10 @@ func New(cfg Config) (*Core, error) {
 // startJobs makes the job service and lets its clock run until Close.
 func (c *Core) startJobs(cfg Config) (err error) {
 	j := jobs.Config{ARN: cfg.Stack.ARN, Store: cfg.Store, Fleet: jobs.Registered{Store: cfg.Store}, Publish: c.Publish, Log: cfg.Log}
+	j.Events = func(ctx context.Context) (jobs, executions bool, err error) {
+		_, wanted, err := store.Events(ctx, cfg.Store)
+		return wanted[store.EventsJob], wanted[store.EventsExecution], err
+	}
 	if cfg.Objects != nil {
 		j.Presign, j.Source = cfg.Objects, cfg.Objects.Read
 	}

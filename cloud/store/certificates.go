@@ -44,7 +44,7 @@ func (s *db) certificates(ctx context.Context, what, where string, args ...any) 
 			return err
 		}
 		for i := range out {
-			if out[i].Things, err = froms(ctx, tx, linkPrincipal, out[i].ID); err != nil {
+			if out[i].Things, out[i].Sole, err = thingsOf(ctx, tx, out[i].ID); err != nil {
 				return err
 			}
 			if out[i].Policies, err = froms(ctx, tx, linkPolicy, CertTarget(out[i].ID)); err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -249,6 +250,18 @@ func Settings[T any](e Entry) (v T, err error) {
 		return v, fmt.Errorf("settings of %s %s: %w", e.Kind, e.Name, err)
 	}
 	return v, nil
+}
+
+// Events reads which events are published: none until somebody has asked for some, and then the entry's Created is 0.
+func Events(ctx context.Context, reg Entries) (e Entry, wanted EventSettings, err error) {
+	if e, err = reg.Entry(ctx, KindEvents, EventsName); err != nil {
+		if errors.Is(err, ErrNotFound) {
+			err = nil
+		}
+		return e, nil, err
+	}
+	wanted, err = Settings[EventSettings](e)
+	return e, wanted, err
 }
 
 // Type, Group and Template read the settings of an entry of that kind.

@@ -92,7 +92,7 @@ func (s *db) TargetsOf(ctx context.Context, policy string) ([]string, error) {
 }
 
 // AttachThing implements Links.
-func (s *db) AttachThing(ctx context.Context, thing, certificateID string, at int64) error {
+func (s *db) AttachThing(ctx context.Context, thing, certificateID string, sole bool, at int64) error {
 	return s.change(ctx, "attach certificate", func(tx conn) error {
 		if err := thingThere(ctx, tx, thing); err != nil {
 			return err
@@ -100,8 +100,37 @@ func (s *db) AttachThing(ctx context.Context, thing, certificateID string, at in
 		if err := there(ctx, tx, "certificate "+certificateID, `SELECT 1 FROM certificates WHERE id = ?`, certificateID); err != nil {
 			return err
 		}
-		return link(ctx, tx, linkPrincipal, thing, certificateID, at)
+		return attach(ctx, tx, thing, certificateID, sole, at)
 	})
+}
+
+// attach attaches a certificate to a thing; once more, as the last one said.
+func attach(ctx context.Context, tx conn, thing, certificateID string, sole bool, at int64) error {
+	has, soleNow, err := thingsOf(ctx, tx, certificateID)
+	if err != nil {
+		return err
+	}
+	has = slices.DeleteFunc(has, func(t string) bool { return t == thing })
+	if len(has) > 0 && (sole || soleNow) {
+		return fmt.Errorf("%w: certificate %s is attached to %s", ErrSole, certificateID, has[0])
+	}
+	_, err = tx.exec(ctx, `INSERT INTO links(kind, a, b, created, sole) VALUES (?,?,?,?,?) ON CONFLICT(kind, a, b) DO UPDATE SET sole = excluded.sole`,
+		linkPrincipal, thing, certificateID, at, flag(sole))
+	return err
+}
+
+// thingsOf lists the things a certificate is attached to, and says whether it is attached as sole.
+func thingsOf(ctx context.Context, c conn, certificateID string) (things []string, sole bool, err error) {
+	type attached struct {
+		thing string
+		sole  bool
+	}
+	rows, err := c.query(ctx, `SELECT a, sole FROM links WHERE kind = ? AND b = ? ORDER BY created, a`, linkPrincipal, certificateID)
+	all, err := collect(rows, err, func(row scanner) (x attached, err error) { return x, row.Scan(&x.thing, &x.sole) })
+	for _, x := range all {
+		things, sole = append(things, x.thing), sole || x.sole
+	}
+	return things, sole, err
 }
 
 // DetachThing implements Links.

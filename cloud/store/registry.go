@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 )
 
 // States of a certificate, as AWS IoT names them.
@@ -20,6 +21,7 @@ type Certificate struct {
 	KeyHash  string // lower-case hex SHA-256 of the public key's SPKI
 	Status   string
 	Things   []string // attached to, in order of attachment
+	Sole     bool     // attached to its one thing as AWS's EXCLUSIVE_THING
 	Policies []string // attached directly, in order of name; those of thing groups are not among them
 
 	Token        string // hex SHA-256 of the ownership token; empty once used
@@ -27,6 +29,18 @@ type Certificate struct {
 	Claim        string // the template, when CreateProvisioningClaim made it
 	Created      int64
 	Changed      int64
+}
+
+// ThingOf is who a client with this certificate is: whatever its client id when the certificate belongs to one thing only,
+// else the thing of that name if it is attached. Empty when it is none.
+func (c Certificate) ThingOf(clientID string) string {
+	if c.Sole {
+		return c.Things[0]
+	}
+	if slices.Contains(c.Things, clientID) {
+		return clientID
+	}
+	return ""
 }
 
 // Thing is a unit as the cloud knows it. Times are milliseconds since 1970; 0 means never.
@@ -54,6 +68,7 @@ type Presence struct {
 type Registration struct {
 	CertificateID string
 	Status        string // of the certificate from now on; empty means ACTIVE
+	Sole          bool   // the certificate is for this thing only
 	Thing         string // empty when the template makes none
 	Serial        string // empty when nobody claims
 	Type          string
@@ -70,8 +85,12 @@ const (
 	KindType        = "type"
 	KindGroup       = "group"
 	KindJobTemplate = "jobtemplate"
-	KindTags        = "tags" // of another entry or of a job, under the last part of its ARN
+	KindTags        = "tags"   // of another entry or of a job, under the last part of its ARN
+	KindEvents      = "events" // which events are published; one entry, EventsName
 )
+
+// EventsName is the name of the entry of KindEvents.
+const EventsName = "account"
 
 // OriginStack marks what the CloudFormation template says.
 const OriginStack = "stack"
@@ -111,6 +130,15 @@ type TemplateSettings struct {
 	HookVersion string `json:"hookVersion,omitempty"`
 	Type        string `json:"type"` // FLEET_PROVISIONING or JITP
 }
+
+// EventSettings are the settings of the KindEvents entry: what is published, by AWS's names of kinds of events.
+type EventSettings map[string]bool
+
+// Kinds of events that are published when they are asked for.
+const (
+	EventsJob       = "JOB"
+	EventsExecution = "JOB_EXECUTION"
+)
 
 // Body is one numbered text of an entry: a policy document, a template's body.
 type Body struct {
@@ -225,7 +253,8 @@ type Links interface {
 	PoliciesOf(ctx context.Context, target string) ([]string, error)
 	TargetsOf(ctx context.Context, policy string) ([]string, error)
 
-	AttachThing(ctx context.Context, thing, certificateID string, at int64) error
+	// AttachThing refuses with ErrSole what would give another thing to a certificate that is attached as sole, or is to be.
+	AttachThing(ctx context.Context, thing, certificateID string, sole bool, at int64) error
 	DetachThing(ctx context.Context, thing, certificateID string) error
 	// CertificatesOf lists a thing's certificates, newest first.
 	CertificatesOf(ctx context.Context, thing string) ([]Certificate, error)

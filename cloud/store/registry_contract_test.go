@@ -138,7 +138,7 @@ func contractLinks(t *testing.T, s Store) {
 		t.Fatalf("attached twice: %v", err)
 	}
 	if err := errors.Join(s.CreateThing(ctx, Thing{Name: "t1", Created: 1}), s.CreateThing(ctx, Thing{Name: "t2", Created: 1, Attributes: map[string]string{"a": "b"}}),
-		s.AttachThing(ctx, "t1", "c1", 1), s.AttachThing(ctx, "t2", "c1", 2), s.AttachThing(ctx, "t1", "c2", 3)); err != nil {
+		s.AttachThing(ctx, "t1", "c1", false, 1), s.AttachThing(ctx, "t2", "c1", false, 2), s.AttachThing(ctx, "t1", "c2", false, 3)); err != nil {
 		t.Fatal(err)
 	}
 	if c := must[Certificate](t)(s.Certificate(ctx, "c1")); !slices.Equal(c.Things, []string{"t1", "t2"}) || len(c.Policies) != 10 {
@@ -147,8 +147,9 @@ func contractLinks(t *testing.T, s Store) {
 	if n := len(must[[]Certificate](t)(s.CertificatesOf(ctx, "t1"))); n != 2 {
 		t.Fatalf("%d certificates", n)
 	}
+	testSole(t, s)
 	for name, err := range map[string]error{
-		"no certificate": s.AttachThing(ctx, "t1", "c9", 1), "no thing": s.AttachThing(ctx, "t9", "c1", 1), "not attached": s.DetachThing(ctx, "t2", "c2"),
+		"no certificate": s.AttachThing(ctx, "t1", "c9", false, 1), "no thing": s.AttachThing(ctx, "t9", "c1", false, 1), "not attached": s.DetachThing(ctx, "t2", "c2"),
 		"policy not attached": s.DetachPolicy(ctx, "p0", CertTarget("c2")),
 	} {
 		if !errors.Is(err, ErrNotFound) {
@@ -271,5 +272,38 @@ func TestUpgrade(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// testSole: c1 has the things t1 and t2, c2 has t1.
+func testSole(t *testing.T, s Store) {
+	t.Helper()
+	ctx := t.Context()
+	sole := func() (Certificate, bool) {
+		c := must[Certificate](t)(s.Certificate(ctx, "c2"))
+		return c, c.Sole
+	}
+	if err := s.AttachThing(ctx, "t1", "c1", true, 4); !errors.Is(err, ErrSole) {
+		t.Fatalf("exclusively, beside another thing: %v", err)
+	}
+	if err := s.AttachThing(ctx, "t1", "c2", true, 4); err != nil {
+		t.Fatal(err)
+	}
+	if c, is := sole(); !is || c.ThingOf("whoever") != "t1" || !slices.Equal(c.Things, []string{"t1"}) {
+		t.Fatalf("%+v", c)
+	}
+	for _, again := range []bool{false, true} {
+		if err := s.AttachThing(ctx, "t2", "c2", again, 5); !errors.Is(err, ErrSole) {
+			t.Fatalf("another thing: %v", err)
+		}
+	}
+	if err := s.Register(ctx, Registration{CertificateID: "c2", Thing: "t2", At: 5}); !errors.Is(err, ErrSole) {
+		t.Fatalf("registered to another thing: %v", err)
+	}
+	if err := s.AttachThing(ctx, "t1", "c2", false, 6); err != nil {
+		t.Fatal(err)
+	}
+	if c, is := sole(); is || c.ThingOf("whoever") != "" || c.ThingOf("t1") != "t1" {
+		t.Fatalf("%+v", c)
 	}
 }

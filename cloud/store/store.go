@@ -25,6 +25,7 @@ var (
 	ErrVersion  = errors.New("another version is current")
 	ErrRevoked  = errors.New("a revoked certificate stays revoked")
 	ErrGroups   = errors.New("the thing cannot be in that group, too")
+	ErrSole     = errors.New("a certificate that is attached exclusively has one thing")
 )
 
 // Store is everything the cloud keeps.

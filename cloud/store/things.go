@@ -167,7 +167,7 @@ func registerThing(ctx context.Context, tx conn, r Registration) error {
 			return err
 		}
 	}
-	if err := link(ctx, tx, linkPrincipal, r.Thing, r.CertificateID, r.At); err != nil || r.Groups == nil {
+	if err := attach(ctx, tx, r.Thing, r.CertificateID, r.Sole, r.At); err != nil || r.Groups == nil {
 		return err
 	}
 	if _, err := tx.exec(ctx, `DELETE FROM links WHERE kind = ? AND b = ?`, linkGroup, r.Thing); err != nil {

@@ -39,6 +39,52 @@ func TestReceive(t *testing.T) {
 	})
 }
 
+// TestReceiveOfStored is asked when a stored message goes out: policies may have changed meanwhile, and who comes back may
+// be another certificate.
+func TestReceiveOfStored(t *testing.T) {
+	const denied = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"},
+		{"Effect":"Deny","Action":"iot:Receive","Resource":"` + arn + `topic/t/secret"}]}`
+	for _, how := range []string{"another policy", "another certificate"} {
+		bubble(t, func(t *testing.T, c *cloud) {
+			cert, id := c.certificate(allowAll)
+			cl, _ := c.dial("x", cert, 4, persistent)
+			cl.mute = true // what is in flight counts, too
+			cl.sub("#")
+			c.b.Publish("t/secret", []byte("1"))
+			cl.wants("t/secret 1")
+			cl.leave()
+			c.b.Publish("t/secret", []byte("2"))
+			c.b.Publish("t/open", []byte("3"))
+			if how == "another policy" {
+				c.policy("of-"+id[:8], denied)
+			} else {
+				cert, _ = c.certificate(denied)
+			}
+			cl, ack := c.dial("x", cert, 4, persistent)
+			if !ack.SessionPresent {
+				t.Error("session not present")
+			}
+			cl.wants("t/open 3")
+			cl.hearsNothing()
+		})
+	}
+}
+
+// TestReceiveOfUnacknowledged: what may not be received any more is not sent again either.
+func TestReceiveOfUnacknowledged(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, id := c.certificate(allowAll)
+		cl, _ := c.dial("x", cert, 4)
+		cl.mute = true
+		cl.sub("t")
+		c.b.Publish("t", []byte("1"))
+		cl.wants("t 1")
+		c.policy("of-"+id[:8], `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Connect","Resource":"*"}]}`)
+		time.Sleep(30 * time.Second) // longer than it takes until it would be sent again
+		cl.hearsNothing()
+	})
+}
+
 // TestPolicyChange counts on a live connection within seconds.
 func TestPolicyChange(t *testing.T) {
 	for _, how := range []string{"another default version", "detached"} {
@@ -135,7 +181,7 @@ func TestAttachedLater(t *testing.T) {
 		}
 		if err := errors.Join(
 			c.db.CreateThing(t.Context(), store.Thing{Name: "x", Attributes: map[string]string{"site": "bar"}}),
-			c.db.AttachThing(t.Context(), "x", id, now()), c.b.Refresh(t.Context()),
+			c.db.AttachThing(t.Context(), "x", id, false, now()), c.b.Refresh(t.Context()),
 		); err != nil {
 			t.Fatal(err)
 		}

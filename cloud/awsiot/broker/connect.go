@@ -92,7 +92,8 @@ func (c *conn) connect() *fault {
 	}
 	if id := c.identity.Load(); id != nil && (f.reason == ReasonAuth || f.reason == reasonForbidden) {
 		c.b.event("presence", lifecycle{
-			Type: "connect_failed", ClientID: id.who.ClientID, Principal: id.cert.ID, Session: newID(), Addr: c.host(), Failure: "AUTHORIZATION_FAILED",
+			Type: "connect_failed", ClientID: id.who.ClientID, Thing: id.exclusive(), Principal: id.cert.ID, Session: newID(), Addr: c.host(),
+			Failure: "AUTHORIZATION_FAILED",
 		})
 	}
 	return f
@@ -252,7 +253,8 @@ func (c *conn) accept(pk *packets.Packet, present bool) {
 	id := c.identity.Load()
 	c.b.log.Info("connected", logkey.Thing, id.who.ClientID, logkey.Addr, c.raw.RemoteAddr().String())
 	c.b.event("presence", lifecycle{
-		Type: "connected", ClientID: id.who.ClientID, Principal: id.cert.ID, Session: c.session.life, Addr: c.host(), Number: &c.number,
+		Type: "connected", ClientID: id.who.ClientID, Thing: id.exclusive(), Principal: id.cert.ID, Session: c.session.life, Addr: c.host(),
+		Number: &c.number,
 	})
 	c.b.presence(Presence{Thing: id.who.Thing, Online: true, At: c.since})
 	c.session.startReplay()
@@ -281,7 +283,7 @@ func (c *conn) depart(f *fault) {
 	left := f.reason == reasonInitiated
 	c.b.log.Info("disconnected", logkey.Thing, id.who.ClientID, logkey.Reason, f.reason)
 	c.b.event("presence", lifecycle{
-		Type: "disconnected", ClientID: id.who.ClientID, Principal: id.cert.ID, Session: c.session.life, Number: &c.number,
+		Type: "disconnected", ClientID: id.who.ClientID, Thing: id.exclusive(), Principal: id.cert.ID, Session: c.session.life, Number: &c.number,
 		Initiated: &left, Reason: f.reason,
 	})
 	c.b.presence(Presence{Thing: id.who.Thing, At: time.Now(), Reason: f.reason})

@@ -16,7 +16,8 @@ import (
 // lifecycle is a lifecycle event, with AWS's names of fields.
 type lifecycle struct {
 	ClientID  string   `json:"clientId"`
-	Timestamp int64    `json:"timestamp"` // milliseconds since 1970
+	Thing     string   `json:"thingName,omitempty"` // of an exclusive attachment only
+	Timestamp int64    `json:"timestamp"`           // milliseconds since 1970
 	Type      string   `json:"eventType"`
 	Session   string   `json:"sessionIdentifier,omitempty"`
 	Principal string   `json:"principalIdentifier"`

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"fountain/cloud/awsiot/authority"
@@ -60,8 +59,16 @@ func (b *Broker) certificate(ctx context.Context, leaf *x509.Certificate) (store
 	return cert, nil
 }
 
+// exclusive is the thing that the certificate is attached to exclusively; empty when it is not.
+func (id *identity) exclusive() string {
+	if id.cert.Sole {
+		return id.who.Thing
+	}
+	return ""
+}
+
 // identify reads who a client with this certificate and client id is. Thing variables resolve for the thing whose name is
-// the client id, when it is attached to the certificate. with is what else is known of the client: its address, what its
+// the client id, when it is attached to the certificate, and for the one it is attached to exclusively. with is what else is known of the client: its address, what its
 // certificate says.
 func (b *Broker) identify(ctx context.Context, certificateID, clientID string, with policy.Principal) (*identity, error) {
 	cert, err := b.cfg.Store.Certificate(ctx, certificateID)
@@ -74,12 +81,13 @@ func (b *Broker) identify(ctx context.Context, certificateID, clientID string, w
 	}
 	id.who.ClientID, id.who.CertificateID = clientID, certificateID
 	id.who.Thing, id.who.ThingType, id.who.Attributes = "", "", nil
-	if clientID == "" || !slices.Contains(cert.Things, clientID) {
+	name := cert.ThingOf(clientID)
+	if clientID == "" || name == "" {
 		return id, nil
 	}
-	t, err := b.cfg.Store.Thing(ctx, clientID)
+	t, err := b.cfg.Store.Thing(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("thing %s: %w", clientID, err)
+		return nil, fmt.Errorf("thing %s: %w", name, err)
 	}
 	id.who.Thing, id.who.ThingType, id.who.Attributes = t.Name, t.Type, t.Attributes
 	return id, nil

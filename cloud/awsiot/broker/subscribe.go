@@ -79,7 +79,7 @@ func (c *conn) answer(kind byte, id uint16, codes []byte, why string) {
 func (c *conn) subscriptionEvent(kind string, filters []string) {
 	id := c.identity.Load()
 	c.b.event("subscriptions", lifecycle{
-		Type: kind, ClientID: id.who.ClientID, Principal: id.cert.ID, Session: c.session.life, Topics: filters,
+		Type: kind, ClientID: id.who.ClientID, Thing: id.exclusive(), Principal: id.cert.ID, Session: c.session.life, Topics: filters,
 	})
 }
 

@@ -82,9 +82,9 @@ func (c *Control) asked(r *request, arn string) (who policy.Principal, all []*po
 	}
 	who.CertificateID = id
 	x, err := c.certificate(r.Context(), id)
-	if err == nil && slices.Contains(x.Things, who.ClientID) {
+	if name := x.ThingOf(who.ClientID); err == nil && name != "" {
 		var t store.Thing
-		t, err = c.cfg.Store.Thing(r.Context(), who.ClientID)
+		t, err = c.cfg.Store.Thing(r.Context(), name)
 		who.Thing, who.ThingType, who.Attributes = t.Name, t.Type, t.Attributes
 	}
 	return who, all, err

@@ -85,7 +85,7 @@ func failureOf(err error) *failure {
 		return &failure{status: 413, code: "RequestEntityTooLargeException", message: err.Error()}
 	case errors.Is(err, store.ErrRevoked):
 		return &failure{status: 406, code: "CertificateStateException", message: plain(err)}
-	case errors.Is(err, store.ErrGroups):
+	case errors.Is(err, store.ErrGroups), errors.Is(err, store.ErrSole):
 		return &failure{status: 400, code: "InvalidRequestException", message: plain(err)}
 	case errors.Is(err, store.ErrNotFound):
 		return &failure{status: 404, code: "ResourceNotFoundException", message: plain(err)}

@@ -377,19 +377,61 @@ func TestRulesAndEndpoint(t *testing.T) {
 	c.iot("GET", "/no/such/thing", nil).fails(404, "UnknownOperationException")
 }
 
-// TestEventConfigurations: what is published cannot be changed here, and nobody is told that it was.
+// TestEventConfigurations: nothing is published until it is asked for, and nobody is told to wait for what never comes.
 func TestEventConfigurations(t *testing.T) {
 	c := newCloud(t)
+	d := c.iot("GET", "/event-configurations", nil).ok()
+	if kinds := d["eventConfigurations"].(map[string]any); len(kinds) != 11 || get(d, "eventConfigurations", "JOB", "Enabled") != false || d["creationDate"] != nil {
+		t.Error(d)
+	}
 	set := func(kind string, on bool) *answer {
 		return c.iot("PATCH", "/event-configurations", map[string]any{"eventConfigurations": map[string]any{kind: map[string]any{"Enabled": on}}})
 	}
 	set("JOB", true).ok()
 	set("THING", false).ok()
-	set("JOB_EXECUTION", false).fails(400, "InvalidRequestException")
+	set("JOB_EXECUTION", true).ok()
+	set("JOB_EXECUTION", false).ok()
 	set("THING", true).fails(400, "InvalidRequestException")
 	set("WEATHER", true).fails(400, "InvalidRequestException")
-	d := c.iot("GET", "/event-configurations", nil).ok()
-	if get(d, "eventConfigurations", "JOB", "Enabled") != true || get(d, "eventConfigurations", "THING", "Enabled") != false {
+	d = c.iot("GET", "/event-configurations", nil).ok()
+	if get(d, "eventConfigurations", "JOB", "Enabled") != true || get(d, "eventConfigurations", "JOB_EXECUTION", "Enabled") != false ||
+		get(d, "eventConfigurations", "THING", "Enabled") != false || d["creationDate"] == nil || d["lastModifiedDate"] == nil {
 		t.Error(d)
 	}
+}
+
+// TestExclusiveAttachment: a certificate that is attached exclusively has one thing, and a list tells which kind each is.
+func TestExclusiveAttachment(t *testing.T) {
+	c := newCloud(t)
+	certificate := func() string {
+		return c.iot("POST", "/keys-and-certificate", nil).ok()["certificateArn"].(string)
+	}
+	a, b := certificate(), certificate()
+	c.iot("POST", "/things/a1", nil).ok()
+	c.iot("POST", "/things/a2", nil).ok()
+	attach := func(thing, cert, kind string) *answer {
+		return c.iot("PUT", "/things/"+thing+"/principals"+kind, nil, "x-amzn-principal", cert)
+	}
+	const only, plural = "?thingPrincipalType=EXCLUSIVE_THING", "?thingPrincipalType=NON_EXCLUSIVE_THING"
+	attach("a1", a, "?thingPrincipalType=SOMEHOW").fails(400, "InvalidRequestException")
+	attach("a1", a, only).ok()
+	attach("a1", a, only).ok()
+	attach("a2", a, "").fails(400, "InvalidRequestException")
+	attach("a2", a, only).fails(400, "InvalidRequestException")
+	attach("a1", b, "").ok()
+	attach("a2", b, plural).ok()
+	attach("a1", b, only).fails(400, "InvalidRequestException")
+	wantList(t, column(c.iot("GET", "/things/a1/principals", nil).ok()["principals"], ""), a, b)
+	of := func(query string) []any {
+		return c.iot("GET", "/things/a1/principals-v2"+query, nil).ok()["thingPrincipalObjects"].([]any)
+	}
+	wantList(t, column(of(""), "principal"), a, b)
+	wantList(t, column(of(""), "thingPrincipalType"), "EXCLUSIVE_THING", "NON_EXCLUSIVE_THING")
+	wantList(t, column(of(only), "principal"), a)
+	wantList(t, column(of(plural), "principal"), b)
+	things := c.iot("GET", "/principals/things-v2", nil, "x-amzn-principal", a).ok()["principalThingObjects"]
+	wantList(t, column(things, "thingName"), "a1")
+	wantList(t, column(things, "thingPrincipalType"), "EXCLUSIVE_THING")
+	c.iot("DELETE", "/things/a1/principals", nil, "x-amzn-principal", a).ok()
+	attach("a2", a, "").ok()
 }

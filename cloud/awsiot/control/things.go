@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -271,7 +272,11 @@ func (c *Control) attachThing(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.cfg.Store.AttachThing(r.Context(), thing, id, now()); err != nil {
+	kind, err := r.principalType()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.cfg.Store.AttachThing(r.Context(), thing, id, kind == exclusive, now()); err != nil {
 		return nil, err
 	}
 	return nil, c.cfg.Broker.Refresh(r.Context(), id)
@@ -291,53 +296,99 @@ func (c *Control) detachThing(r *request) (any, error) {
 	return nil, c.cfg.Broker.Refresh(r.Context(), id)
 }
 
-// principalsOf lists the ARNs of a thing's certificates, oldest first.
-func (c *Control) principalsOf(r *request) (p page, arns []string, err error) {
-	if p, err = r.page("maxResults", "nextToken"); err != nil {
-		return p, nil, err
+// Kinds of attachments of a certificate to a thing.
+const (
+	exclusive    = "EXCLUSIVE_THING"
+	nonExclusive = "NON_EXCLUSIVE_THING"
+)
+
+// principalType reads which kind of attachment a request is about; empty when it does not say.
+func (r *request) principalType() (string, error) {
+	switch kind := r.query("thingPrincipalType"); kind {
+	case "", exclusive, nonExclusive:
+		return kind, nil
+	default:
+		return "", invalid("thingPrincipalType %q is neither %s nor %s", kind, exclusive, nonExclusive)
 	}
+}
+
+func kindOf(x store.Certificate) string {
+	if x.Sole {
+		return exclusive
+	}
+	return nonExclusive
+}
+
+// attached is one end of an attachment as the other sees it.
+type attached struct{ name, kind string }
+
+func (a attached) onlyName() string { return a.name }
+
+// attachments answers one page of attachments, of one kind when the request says which.
+func attachments[T any](r *request, all func(*request) ([]attached, error), view func(attached) T, name string) (any, error) {
+	p, err := r.page("maxResults", "nextToken")
+	if err != nil {
+		return nil, err
+	}
+	kind, err := r.principalType()
+	if err != nil {
+		return nil, err
+	}
+	found, err := all(r)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(found, func(a attached) bool { return kind != "" && a.kind != kind })
+	found, token := cut(p, found, attached.onlyName)
+	var out []T
+	for _, a := range found {
+		out = append(out, view(a))
+	}
+	return list(name, out, "nextToken", token), nil
+}
+
+// principalsOf lists the ARNs of a thing's certificates, oldest first.
+func (c *Control) principalsOf(r *request) (out []attached, err error) {
 	t, err := c.thing(r)
 	if err != nil {
-		return p, nil, err
+		return nil, err
 	}
 	certs, err := c.cfg.Store.CertificatesOf(r.Context(), t.Name)
-	for i := len(certs) - 1; i >= 0; i-- {
-		arns = append(arns, c.arn(store.CertTarget(certs[i].ID)))
+	for _, x := range slices.Backward(certs) {
+		out = append(out, attached{c.arn(store.CertTarget(x.ID)), kindOf(x)})
 	}
-	return p, arns, err
+	return out, err
 }
 
 func (c *Control) listThingPrincipals(r *request) (any, error) {
-	return listed(r, c.principalsOf, same, "principals", "nextToken")
+	return attachments(r, c.principalsOf, attached.onlyName, "principals")
 }
-
-// nonExclusive is the only kind of attachment there is here.
-const nonExclusive = "NON_EXCLUSIVE_THING"
 
 func (c *Control) listThingPrincipalsV2(r *request) (any, error) {
-	view := func(arn string) obj { return obj{"principal": arn, "thingPrincipalType": nonExclusive} }
-	return listed(r, c.principalsOf, view, "thingPrincipalObjects", "nextToken")
+	view := func(a attached) obj { return obj{"principal": a.name, "thingPrincipalType": a.kind} }
+	return attachments(r, c.principalsOf, view, "thingPrincipalObjects")
 }
 
-func (c *Control) thingsOf(r *request) (p page, things []string, err error) {
-	if p, err = r.page("maxResults", "nextToken"); err != nil {
-		return p, nil, err
-	}
+// thingsOf lists the things of a certificate in order of attachment.
+func (c *Control) thingsOf(r *request) (out []attached, err error) {
 	id, err := c.principal(r.Header.Get("x-amzn-principal"))
 	if err != nil {
-		return p, nil, err
+		return nil, err
 	}
 	x, err := c.certificate(r.Context(), id)
-	return p, x.Things, err
+	for _, thing := range x.Things {
+		out = append(out, attached{thing, kindOf(x)})
+	}
+	return out, err
 }
 
 func (c *Control) listPrincipalThings(r *request) (any, error) {
-	return listed(r, c.thingsOf, same, "things", "nextToken")
+	return attachments(r, c.thingsOf, attached.onlyName, "things")
 }
 
 func (c *Control) listPrincipalThingsV2(r *request) (any, error) {
-	view := func(thing string) obj { return obj{"thingName": thing, "thingPrincipalType": nonExclusive} }
-	return listed(r, c.thingsOf, view, "principalThingObjects", "nextToken")
+	view := func(a attached) obj { return obj{"thingName": a.name, "thingPrincipalType": a.kind} }
+	return attachments(r, c.thingsOf, view, "principalThingObjects")
 }
 
 func (c *Control) connectivity(r *request) (any, error) {

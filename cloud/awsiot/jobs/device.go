@@ -201,7 +201,7 @@ func (s *Service) Data() Data { return Data{s} }
 
 // GetPendingJobExecutions lists what a thing has to do.
 func (d Data) GetPendingJobExecutions(ctx context.Context, thing string) (out *wire.PendingJobs, err error) {
-	err = d.ask(thing, opPending, func() error {
+	err = d.ask(ctx, thing, opPending, func() error {
 		out, err = d.s.pending(ctx, thing)
 		return err
 	})
@@ -210,7 +210,7 @@ func (d Data) GetPendingJobExecutions(ctx context.Context, thing string) (out *w
 
 // StartNextPendingJobExecution begins the next execution.
 func (d Data) StartNextPendingJobExecution(ctx context.Context, thing string, r StartNextRequest) (out *wire.JobAnswer, err error) {
-	err = d.ask(thing, opStart, func() error {
+	err = d.ask(ctx, thing, opStart, func() error {
 		var t *txn
 		if out, t, err = d.s.startNext(ctx, thing, r); err != nil {
 			return err
@@ -223,7 +223,7 @@ func (d Data) StartNextPendingJobExecution(ctx context.Context, thing string, r 
 
 // DescribeJobExecution tells one execution; id may be "$next".
 func (d Data) DescribeJobExecution(ctx context.Context, thing, id string, r DescribeRequest) (out *wire.JobAnswer, err error) {
-	err = d.ask(thing, opDescribe, func() error {
+	err = d.ask(ctx, thing, opDescribe, func() error {
 		if out, err = d.s.describe(ctx, thing, id, r); err != nil {
 			return err
 		}
@@ -235,7 +235,7 @@ func (d Data) DescribeJobExecution(ctx context.Context, thing, id string, r Desc
 // UpdateJobExecution reports on an execution.
 func (d Data) UpdateJobExecution(ctx context.Context, thing, id string, r UpdateRequest) (out *wire.UpdatedJob, err error) {
 	var t *txn
-	err = d.ask(thing, opUpdate, func() error {
+	err = d.ask(ctx, thing, opUpdate, func() error {
 		if out, t, err = d.s.update(ctx, thing, id, r); err != nil {
 			return err
 		}
@@ -273,12 +273,12 @@ var exceptions = map[string]Error{
 }
 
 // ask runs one request of a thing under its lock.
-func (d Data) ask(thing, op string, do func() error) error {
+func (d Data) ask(ctx context.Context, thing, op string, do func() error) error {
 	err := func() error {
 		if wire.CheckThing(thing) != nil {
 			return refuse(wire.JobInvalidRequest, "'%s' is no thing name", thing)
 		}
-		return d.s.limited(thing, op, do)
+		return d.s.limited(ctx, thing, op, do)
 	}()
 	var refusal *wire.JobError
 	if !errors.As(err, &refusal) {
@@ -297,13 +297,19 @@ const (
 	opUpdate   = "UpdateJobExecution"
 )
 
-// limited runs one request of a thing under its lock, within the rate of its kind.
-func (s *Service) limited(thing, op string, do func() error) error {
+// limited runs one request of a thing that is registered, under its lock and within the rate of its kind.
+func (s *Service) limited(ctx context.Context, thing, op string, do func() error) error {
 	leave, ok := s.gate.Enter(op)
 	if !ok {
 		return refuse(wire.JobThrottled, "Rate exceeded")
 	}
 	defer leave()
+	switch known, err := s.cfg.Fleet.HasThing(ctx, thing); {
+	case err != nil:
+		return err
+	case !known:
+		return refuse(wire.JobNotFound, "Thing %s does not exist", thing)
+	}
 	mu := s.locks.Of(thing)
 	mu.Lock()
 	defer mu.Unlock()

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -406,7 +407,7 @@ func TestThrottle(t *testing.T) {
 	virtually(t, func(t *testing.T, r *rig) {
 		codes := map[any]int{}
 		for i := range 300 {
-			codes[r.ask(wire.Jobs(fmt.Sprintf("u%d", i)).GetPending(), `{"clientToken":"t"}`).body["code"]]++
+			codes[r.ask(wire.Jobs(fmt.Sprintf("u%d", i%9+1)).GetPending(), `{"clientToken":"t"}`).body["code"]]++
 		}
 		if codes[nil] != 200 || codes[wire.JobThrottled] != 100 {
 			t.Errorf("%v", codes)
@@ -414,5 +415,21 @@ func TestThrottle(t *testing.T) {
 		r.accepted(wire.Jobs("u1").StartNext(), "") // another kind of request
 		time.Sleep(time.Second)
 		r.accepted(wire.Jobs("u1").GetPending(), "")
+	})
+}
+
+// TestUnknownThing has no jobs to be asked for.
+func TestUnknownThing(t *testing.T) {
+	virtually(t, func(t *testing.T, r *rig) {
+		b := wire.Jobs("stranger")
+		for _, topic := range []string{b.GetPending(), b.StartNext(), b.Describe(wire.NextJob), b.Describe("j"), b.Update("j")} {
+			if got := r.rejected(topic, `{"status":"SUCCEEDED","clientToken":"t"}`, wire.JobNotFound); got["clientToken"] != "t" {
+				t.Errorf("%s: %v", topic, got)
+			}
+		}
+		var refusal *Error
+		if _, err := r.Data().GetPendingJobExecutions(t.Context(), "stranger"); !errors.As(err, &refusal) || refusal.Code != "ResourceNotFoundException" || refusal.Status != 404 {
+			t.Errorf("%v", err)
+		}
 	})
 }

@@ -30,9 +30,11 @@ type event struct {
 	Details         *ProcessDetails `json:"jobProcessDetails,omitempty"`
 }
 
+func (e *event) ofExecution() bool { return e.ThingARN != "" }
+
 func (e *event) topic() string {
 	kind := "job"
-	if e.ThingARN != "" {
+	if e.ofExecution() {
 		kind = "jobExecution"
 	}
 	return "$aws/events/" + kind + "/" + e.JobID + "/" + e.Operation

@@ -71,3 +71,15 @@ func TestEvents(t *testing.T) {
 		want("a deletion", "$aws/events/job/k/deletion_in_progress", "$aws/events/jobExecution/k/deleted", "$aws/events/job/k/deleted")
 	})
 }
+
+// TestEventsNobodyWants are not published.
+func TestEventsNobodyWants(t *testing.T) {
+	virtually(t, func(t *testing.T, r *rig) {
+		r.deaf = true
+		r.create("j", []string{"u1"})
+		r.update("u1", "j", wire.JobSucceeded)
+		if got := r.happened(); len(got) != 0 {
+			t.Errorf("%v", got)
+		}
+	})
+}

@@ -73,6 +73,8 @@ type rig struct {
 
 	mu           sync.Mutex
 	told, events []message
+
+	deaf bool // to events; set before what happens
 }
 
 // presigner makes URLs that show what was asked for.
@@ -120,6 +122,7 @@ func (r *rig) start() {
 			}
 			return nil, fs.ErrNotExist
 		},
+		Events: func(context.Context) (bool, bool, error) { return !r.deaf, !r.deaf, nil },
 		Publish: func(topic string, payload []byte) {
 			m := message{topic: topic, raw: payload}
 			if err := json.Unmarshal(payload, &m.body); err != nil {

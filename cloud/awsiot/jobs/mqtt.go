@@ -35,7 +35,7 @@ func (s *Service) Serve(ctx context.Context, r broker.Request) bool {
 	}
 	var after *txn // what to tell others
 	var body any
-	err = s.limited(topic.Thing, operation(topic), func() (err error) {
+	err = s.limited(ctx, topic.Thing, operation(topic), func() (err error) {
 		if body, after, err = s.request(ctx, topic, q); err != nil {
 			return err
 		}

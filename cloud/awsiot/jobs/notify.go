@@ -22,10 +22,24 @@ func (s *Service) tell(ctx context.Context, t *txn, held string) {
 			s.tellThing(ctx, thing, c, thing == held)
 		}
 	}
-	for _, e := range t.events {
-		s.publish(e.topic(), e)
+	if len(t.events) > 0 && s.cfg.Events != nil {
+		s.tellEvents(ctx, t.events)
 	}
 	s.wakeUp()
+}
+
+// tellEvents publishes the events that are wanted.
+func (s *Service) tellEvents(ctx context.Context, all []*event) {
+	jobs, executions, err := s.cfg.Events(ctx)
+	if err != nil {
+		s.cfg.Log.Error("cannot read which events are wanted", logkey.Err, err)
+		return
+	}
+	for _, e := range all {
+		if e.ofExecution() && executions || !e.ofExecution() && jobs {
+			s.publish(e.topic(), e)
+		}
+	}
 }
 
 func (s *Service) tellThing(ctx context.Context, thing string, c *pendingChange, held bool) {

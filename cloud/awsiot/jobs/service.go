@@ -25,6 +25,8 @@ type Config struct {
 	Source func(ctx context.Context, bucket, key string) ([]byte, error)
 	// Publish tells subscribers.
 	Publish func(topic string, payload []byte)
+	// Events says which events are wanted: of jobs, and of executions. Nil: none.
+	Events func(ctx context.Context) (jobs, executions bool, err error)
 	// RequestRate bounds each kind of a unit's requests, all units together, in a second. 0 means AWS's 200.
 	RequestRate int
 	Log         *slog.Logger // nil discards

@@ -25,6 +25,7 @@ type plan struct {
 	override         map[string]string // property of the thing -> setting
 	status           string            // of the certificate
 	statusOverride   string
+	sole             bool // the certificate is for this thing only
 	certificateID    string
 	csr, pem         string
 	policies         []planPolicy
@@ -112,9 +113,17 @@ func (p *plan) addThing(s scope, r resource) error {
 
 func (p *plan) addCertificate(s scope, r resource) error {
 	p.statusOverride = r.OverrideSettings["Status"]
+	kind := ""
 	err := s.texts(r, map[string]*string{
 		"Status": &p.status, "CertificateId": &p.certificateID, "CertificateSigningRequest": &p.csr, "CertificatePem": &p.pem,
+		"ThingPrincipalType": &kind,
 	})
+	if err != nil {
+		return err
+	}
+	if p.sole = kind == "EXCLUSIVE_THING"; !p.sole && kind != "" && kind != "NON_EXCLUSIVE_THING" {
+		return fmt.Errorf("ThingPrincipalType %q is none", kind)
+	}
 	switch p.status = strings.ToUpper(p.status); p.status {
 	case "":
 		p.status = store.CertActive
@@ -122,7 +131,7 @@ func (p *plan) addCertificate(s scope, r resource) error {
 	default:
 		return fmt.Errorf("status %q is none", p.status)
 	}
-	return err
+	return nil
 }
 
 func (p *plan) addPolicy(s scope, id string, r resource) error {

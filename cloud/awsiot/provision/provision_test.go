@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"maps"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -272,6 +273,29 @@ func TestNoThing(t *testing.T) {
 	c, err := f.db.Certificate(t.Context(), made["certificateId"].(string))
 	if err != nil || c.Status != store.CertActive || len(f.kicked) != 0 {
 		t.Errorf("%+v %v, ended %v", c, err, f.kicked)
+	}
+}
+
+// TestExclusive: a template may say that the certificate is for its thing only.
+func TestExclusive(t *testing.T) {
+	f := fixtureWith(t, nil)
+	for name, tc := range map[string]struct {
+		property string
+		sole     bool
+	}{"plain": {`"Status":"Active"`, false}, "both": {`"ThingPrincipalType":"NON_EXCLUSIVE_THING"`, false}, "sole": {`"ThingPrincipalType":"EXCLUSIVE_THING"`, true}} {
+		text := strings.Replace(body, `"Status":"Active"`, tc.property, 1)
+		f.must(f.db.CreateEntry(t.Context(), store.Entry{Kind: store.KindTemplate, Name: name, Settings: mustJSON(store.TemplateSettings{Enabled: true}), Created: 1}, text))
+		made := f.accepted(createTopic, dict{})
+		f.accepted("$aws/provisioning-templates/"+name+"/provision/json", reg(made["certificateOwnershipToken"].(string), "S", name))
+		c, err := f.db.Certificate(t.Context(), made["certificateId"].(string))
+		if err != nil || c.Sole != tc.sole {
+			t.Errorf("%s: %+v %v", name, c, err)
+		}
+	}
+	tmpl, err := ParseTemplate(strings.Replace(body, `"Status":"Active"`, `"ThingPrincipalType":"SOMEHOW"`, 1))
+	f.must(err)
+	if _, err := tmpl.plan(map[string]string{"S": "1", ParamCertificateID: "c"}); err == nil {
+		t.Error("a kind that is none")
 	}
 }
 

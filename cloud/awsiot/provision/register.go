@@ -100,7 +100,7 @@ func (s *Service) internal(what string, err error) *wire.ProvisionError {
 
 func (s *Service) refusal(p *plan, err error) *wire.ProvisionError {
 	switch {
-	case errors.Is(err, errConflict):
+	case errors.Is(err, errConflict), errors.Is(err, store.ErrSole):
 		return refuse(409, "ResourceConflict", "%v", err)
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrRevoked), errors.Is(err, store.ErrGroups):
 		return refuse(400, wire.ProvisionBadRequest, "%v", err)
@@ -153,7 +153,7 @@ func (s *Service) hooked(ctx context.Context, t *Template, p *plan, params map[s
 // apply carries a plan out for a certificate that is stored.
 func (s *Service) apply(ctx context.Context, p *plan, certificateID, serial string) error {
 	reg := store.Registration{
-		CertificateID: certificateID, Status: p.status, Thing: p.thing, Serial: serial, At: time.Now().UnixMilli(),
+		CertificateID: certificateID, Status: p.status, Thing: p.thing, Sole: p.sole, Serial: serial, At: time.Now().UnixMilli(),
 	}
 	if p.thing != "" {
 		old, err := s.cfg.Store.Thing(ctx, p.thing)
@@ -237,7 +237,7 @@ func (s *Service) RegisterThing(ctx context.Context, body string, params map[str
 	mu.Lock()
 	defer mu.Unlock()
 	if err := s.apply(ctx, p, c.ID, ""); err != nil {
-		if errors.Is(err, errConflict) || errors.Is(err, store.ErrNotFound) {
+		if errors.Is(err, errConflict) || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrSole) {
 			err = bad(err)
 		}
 		return nil, err
