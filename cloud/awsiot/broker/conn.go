@@ -15,6 +15,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 	"golang.org/x/time/rate"
 
+	"fountain/cloud/awsiot/policy"
 	"fountain/internal/logkey"
 	"fountain/sync/wire"
 )
@@ -288,6 +289,11 @@ func (c *conn) hangUp(f *fault) {
 // fits tells whether an MQTT 5 client takes packets as large as this message makes.
 func (c *conn) fits(m *Message, qos byte) bool {
 	return c.maxSize == 0 || uint32(len(encodePublish(m, c.version, uint16(qos), false, time.Now()))) <= c.maxSize
+}
+
+// mayHave asks again when a delivery goes out: it may have waited, and policies or the certificate changed meanwhile.
+func (c *conn) mayHave(d *delivery) bool {
+	return d.answer || c.b.may(c.identity.Load(), policy.Receive, d.m.Topic) == nil
 }
 
 // refuse logs what a client was refused; most of it ends its connection.

@@ -81,5 +81,5 @@ func (c *conn) tell(topic string, payload []byte, anyway bool) {
 	if !ok {
 		qos = 1
 	}
-	c.session.deliver(&delivery{m: &Message{Topic: topic, Payload: payload, QoS: 1, Time: time.Now()}}, qos)
+	c.session.deliver(&delivery{m: &Message{Topic: topic, Payload: payload, QoS: 1, Time: time.Now()}, answer: anyway}, qos)
 }

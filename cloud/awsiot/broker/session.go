@@ -48,6 +48,7 @@ type session struct {
 type delivery struct {
 	m      *Message
 	retain bool
+	answer bool   // to a request of the client, which needs no leave to receive it
 	group  *group // of the shared subscription it came by, which has it back when the client leaves without PUBACK
 	seq    uint64
 	sent   time.Time
@@ -100,7 +101,7 @@ func (s *session) pump() {
 	now := time.Now()
 	for len(s.queue) > 0 && len(s.inflight) < s.conn.window {
 		d := s.queue[0]
-		if d.m.expired(now) || !s.conn.fits(d.m, 1) {
+		if d.m.expired(now) || !s.conn.fits(d.m, 1) || !s.conn.mayHave(d) {
 			s.queue = s.queue[1:]
 			continue
 		}
@@ -155,7 +156,7 @@ func (s *session) resend() {
 	now := time.Now()
 	for id, d := range s.inflight {
 		switch {
-		case d.m.expired(now) || now.Sub(d.m.Time) > maxSessionLife:
+		case d.m.expired(now) || now.Sub(d.m.Time) > maxSessionLife || !s.conn.mayHave(d):
 			delete(s.inflight, id)
 		case now.Sub(d.sent) >= retryAfter:
 			s.transmit(id, d, now)
