@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"fountain/cloud/awsiot/jobs"
 	"fountain/cloud/awsiot/stack"
 	"fountain/cloud/store"
 )
@@ -32,13 +31,7 @@ func seed(ctx context.Context, st *stack.Stack, reg store.Registry) error {
 		})})
 	}
 	for _, name := range slices.Sorted(maps.Keys(st.JobTemplates)) {
-		t := st.JobTemplates[name]
-		jt := jobs.Template{Document: t.Document}
-		if err := json.Unmarshal(t.Settings, &jt.Settings); err != nil {
-			return fmt.Errorf("job template %s: %w", name, err)
-		}
-		jt.Description = t.Description
-		seeds = append(seeds, store.Seed{Kind: store.KindJobTemplate, Name: name, Settings: settings(jt)})
+		seeds = append(seeds, store.Seed{Kind: store.KindJobTemplate, Name: name, Settings: settings(st.JobTemplates[name])})
 	}
 	if err := reg.Seed(ctx, seeds, time.Now().UnixMilli()); err != nil {
 		return fmt.Errorf("put the stack into the store: %w", err)

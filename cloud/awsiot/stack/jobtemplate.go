@@ -2,16 +2,10 @@ package stack
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
 
-	"fountain/sync/wire"
+	"fountain/cloud/awsiot/jobs"
 )
-
-// maxPlaceholders is the quota on presigned URLs in one job document.
-const maxPlaceholders = 10
-
-var presigned = regexp.MustCompile(`\$\{aws:iot:s3-presigned-url[^}]*\}`)
 
 func (s *Stack) readJobTemplate(r *resolver, id, name string, props node) error {
 	given := 0
@@ -26,26 +20,19 @@ func (s *Stack) readJobTemplate(r *resolver, id, name string, props node) error 
 		return r.errorf(props.line, "job template %s: give one of Document, DocumentSource and JobArn", name)
 	case doc.v == nil:
 		return r.errorf(props.line, "job template %s: only Document is understood by the local cloud", name)
-	case len(doc.str()) > wire.MaxJobDocument:
-		return r.errorf(doc.line, "job template %s: the document has %d bytes, at most %d are allowed", name, len(doc.str()), wire.MaxJobDocument)
-	case len(presigned.FindAllString(doc.str(), -1)) > maxPlaceholders:
-		return r.errorf(doc.line, "job template %s: more than %d placeholders", name, maxPlaceholders)
 	}
-	var object map[string]any
-	if err := json.Unmarshal([]byte(doc.str()), &object); err != nil {
-		return r.errorf(doc.line, "job template %s: the document is no JSON object: %v", name, err)
-	}
-	settings := map[string]any{}
-	for _, k := range []string{"PresignedUrlConfig", "JobExecutionsRolloutConfig", "AbortConfig", "TimeoutConfig", "JobExecutionsRetryConfig"} {
-		if v := props.get(k); v.v != nil {
-			settings[lowerFirst(k)] = restForm(types["AWS::IoT::JobTemplate"].props.props[k], v)
-		}
-	}
-	b, err := json.Marshal(settings)
+	b, err := json.Marshal(restForm(types["AWS::IoT::JobTemplate"].props, props))
 	if err != nil {
 		return r.errorf(props.line, "job template %s: %v", name, err)
 	}
-	s.JobTemplates[name] = JobTemplate{ID: name, Description: props.get("Description").str(), Document: doc.str(), Settings: b}
+	var t jobs.Template
+	if err := json.Unmarshal(b, &t); err != nil {
+		return r.errorf(props.line, "job template %s: %v", name, err)
+	}
+	if err := t.Check(); err != nil {
+		return r.errorf(doc.line, "job template %s: %v", name, err)
+	}
+	s.JobTemplates[name] = t
 	return nil
 }
 

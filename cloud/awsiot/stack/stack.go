@@ -1,13 +1,13 @@
 // Package stack reads the CloudFormation template the real cloud is deployed with and says what it means for the local
-// one: IoT policies, topic rules, provisioning templates. What it would have to ignore is an error with file, line and
-// remedy. It imports awsiot/{policy,provision,rules}, sync/wire and internal packages.
+// one: IoT policies, topic rules, provisioning and job templates. What it would have to ignore is an error with file, line and
+// remedy. It imports awsiot/{jobs,policy,provision,rules}, sync/wire and internal packages.
 package stack
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
+	"fountain/cloud/awsiot/jobs"
 	"fountain/cloud/awsiot/policy"
 	"fountain/cloud/awsiot/rules"
 	"fountain/sync/wire"
@@ -24,15 +24,7 @@ type Stack struct {
 	Rules        map[string]*rules.Rule
 	Templates    map[string]*Template
 	Types        map[string]ThingType
-	JobTemplates map[string]JobTemplate
-}
-
-// JobTemplate is a template for jobs.
-type JobTemplate struct {
-	ID, Description, Document string
-	// Settings are presignedUrlConfig, jobExecutionsRolloutConfig, abortConfig, timeoutConfig and
-	// jobExecutionsRetryConfig, as CreateJobTemplate takes them.
-	Settings json.RawMessage
+	JobTemplates map[string]jobs.Template
 }
 
 // ThingType is a thing type's description.
@@ -57,14 +49,13 @@ func Load(template []byte, where string, loc Location) (*Stack, error) {
 	s := &Stack{
 		Region: loc.Region, Account: loc.Account, ARN: fmt.Sprintf("arn:%s:iot:%s:%s:", loc.partition(), loc.Region, loc.Account),
 		Policies: map[string]*policy.Policy{}, Rules: map[string]*rules.Rule{}, Templates: map[string]*Template{},
-		Types: map[string]ThingType{}, JobTemplates: map[string]JobTemplate{},
+		Types: map[string]ThingType{}, JobTemplates: map[string]jobs.Template{},
 	}
-	readers := map[string]func(r *resolver, id, name string, props node) error{
+	type readers map[string]func(r *resolver, id, name string, props node) error
+	for _, pass := range []readers{{
 		"AWS::IoT::ThingType": s.readType, "AWS::IoT::Policy": s.readPolicy, "AWS::IoT::TopicRule": s.readRule,
 		"AWS::IoT::JobTemplate": s.readJobTemplate, "AWS::IAM::Role": s.readRole, "AWS::CloudWatch::Alarm": s.readAlarm,
-	}
-	last := map[string]func(r *resolver, id, name string, props node) error{"AWS::IoT::ProvisioningTemplate": s.readTemplate}
-	for _, pass := range []map[string]func(r *resolver, id, name string, props node) error{readers, last} {
+	}, {"AWS::IoT::ProvisioningTemplate": s.readTemplate}} { // which names policies and types
 		for _, id := range r.order {
 			res := r.resources[id]
 			read := pass[res.kind]

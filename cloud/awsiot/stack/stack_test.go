@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -182,11 +183,11 @@ Resources:
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"jobExecutionsRetryConfig":{"criteriaList":[{"failureType":"TIMED_OUT","numberOfRetries":2}]},` +
-		`"jobExecutionsRolloutConfig":{"exponentialRate":{"baseRatePerMinute":10,"incrementFactor":1.5,` +
-		`"rateIncreaseCriteria":{"numberOfSucceededThings":4}}},"timeoutConfig":{"inProgressTimeoutInMinutes":60}}`
-	if j := s.JobTemplates["j"]; string(j.Settings) != want || j.Document != `{"a":1}` || j.Description != "d" {
-		t.Fatalf("%+v\n%s", j, j.Settings)
+	want := `{"document":"{\"a\":1}","description":"d","jobExecutionsRolloutConfig":{"exponentialRate":{"baseRatePerMinute":10,` +
+		`"incrementFactor":1.5,"rateIncreaseCriteria":{"numberOfSucceededThings":4}}},"timeoutConfig":{"inProgressTimeoutInMinutes":60},` +
+		`"jobExecutionsRetryConfig":{"criteriaList":[{"failureType":"TIMED_OUT","numberOfRetries":2}]}}`
+	if got, err := json.Marshal(s.JobTemplates["j"]); string(got) != want || err != nil {
+		t.Fatalf("%s, %v", got, err)
 	}
 }
 
