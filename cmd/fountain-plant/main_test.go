@@ -118,13 +118,13 @@ func (u *unit) look(t *testing.T) sim.State {
 
 func (u *unit) await(t *testing.T, what string, cond func(sim.State) bool) sim.State {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		s := u.look(t)
 		if cond(s) {
 			return s
 		}
 		if time.Now().After(end) {
-			t.Fatalf("not within 10 s: %s: %+v", what, s)
+			t.Fatalf("not within a minute: %s: %+v", what, s)
 		}
 	}
 }
@@ -150,8 +150,8 @@ func TestKilledOwnerLeavesTheValvesOpen(t *testing.T) {
 	defer g.Close()
 	at := pacer.Now() // CLOCK_MONOTONIC of this process, comparable to the plant's
 	s := u.await(t, "the next guard shuts MASTER", func(s sim.State) bool { return !s.Master.Open })
-	if took := at - time.Duration(s.Master.CommandedShutNS); took < 0 || took > 2*time.Second {
-		t.Errorf("MASTER was commanded shut %v before Dial returned", took)
+	if shut := time.Duration(s.Master.CommandedShutNS); shut < time.Duration(dead.NowNS) || shut > at {
+		t.Errorf("MASTER was commanded shut at %v, want between the death (%v) and the return of Dial (%v)", shut, time.Duration(dead.NowNS), at)
 	}
 	if s.Master.ShutNS < s.Master.CommandedShutNS {
 		t.Errorf("shut at %d, commanded at %d", s.Master.ShutNS, s.Master.CommandedShutNS)
@@ -199,7 +199,7 @@ func TestKilledPlantLeavesItsState(t *testing.T) {
 	if err := u.plant.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if _, err := g.Interlocks().Now(); errors.Is(err, hal.ErrGone) {
 			break
 		}
@@ -247,14 +247,14 @@ func TestStaysUntilItsOwnersShut(t *testing.T) {
 	if _, err := g.Interlocks().Now(); err != nil {
 		t.Fatalf("the plant left before its owner: %v", err)
 	}
+	closed := time.Now()
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
 	}
-	closed := time.Now()
 	if err := plant.Wait(); err != nil {
 		t.Errorf("plant: %v", err)
 	}
-	if d := time.Since(closed); d < lingerAfter-100*time.Millisecond {
+	if d := time.Since(closed); d < lingerAfter {
 		t.Errorf("it stayed only %v beyond its owner", d)
 	}
 	s, err := sim.ReadState(state)
