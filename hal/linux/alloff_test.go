@@ -3,7 +3,6 @@ package linux
 import (
 	"path/filepath"
 	"testing"
-	"time"
 
 	"fountain/hal"
 	"fountain/hal/chips/chipmodel"
@@ -170,9 +169,8 @@ func TestAllOffWithoutTheBus(t *testing.T) {
 func TestAllOffOnTheWrongMachine(t *testing.T) {
 	rf, _, _, _ := emulated(t, "emulator.yaml")
 	k := newFakeKernel("other")
-	began := time.Now()
 	list, err := AllOff(t.Context(), rf, withSystem(k.system()))
-	if err != nil || len(list) != 6 || time.Since(began) > 2*time.Second {
+	if err != nil || len(list) != 6 {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	for _, o := range list {
