@@ -283,10 +283,12 @@ func renewingKeepsOpen(t *testing.T, b Bench) {
 	h := open(t, b, hal.OwnerAgent)
 	v, bit := h.valves[0], h.bits[0]
 	for range 8 {
+		at := h.Pacer.Now()
 		h.apply(t, bit, bit)
 		time.Sleep(v.MaxOpen / 3)
-		if l, _ := b.Plant.Line(v.ID); !l {
-			t.Fatalf("%s fell shut although it was renewed", v.ID)
+		l, _ := b.Plant.Line(v.ID)
+		if since := h.Pacer.Now() - at; !l && since < v.MaxOpen { // a live host may sleep longer than that
+			t.Fatalf("%s fell shut %v after it was renewed", v.ID, since)
 		}
 	}
 }
