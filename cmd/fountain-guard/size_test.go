@@ -40,7 +40,7 @@ func TestSize(t *testing.T) {
 	tick := uint64(0)
 	await(t, "MASTER opens", func() bool {
 		tick++
-		return link.Send(beat.Packet{Session: 1, Tick: tick, WantMaster: true}) == nil && p.State().Master.Commanded
+		return link.Send(beat.Packet{Session: 1, Tick: tick, WantMaster: true}) == nil && opened(p)
 	})
 	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		tick++
