@@ -195,12 +195,12 @@ func start(t *testing.T, f *fake, dir string) {
 	})
 }
 
-// eventually waits for something another goroutine does; 5 s is far beyond what it takes.
+// eventually waits for something another goroutine does; a minute is far beyond what it takes.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not in 5 s: %s", what)
+			t.Fatalf("not in a minute: %s", what)
 		}
 	}
 }

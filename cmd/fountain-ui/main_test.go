@@ -101,7 +101,7 @@ func TestWithoutAgent(t *testing.T) {
 	}()
 	ready := regexp.MustCompile(`^fountain-ui ready: (http://127\.0\.0\.1:\d+)/\?token=sesame\n$`)
 	var base string
-	for deadline := time.Now().Add(10 * time.Second); base == ""; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); base == ""; time.Sleep(2 * time.Millisecond) {
 		if m := ready.FindStringSubmatch(out.String()); m != nil {
 			base = m[1]
 		} else if time.Now().After(deadline) {
@@ -131,7 +131,7 @@ func TestWithoutAgent(t *testing.T) {
 		if c != 0 {
 			t.Errorf("stopped with code %d: %s", c, errs.String())
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("does not stop")
 	}
 }

@@ -87,7 +87,7 @@ func flooded(t *testing.T) (state string, open func() bool) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); !open(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !open(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			_ = cmd.Process.Kill()
 			t.Fatal("the agent opens no valve")
@@ -147,7 +147,7 @@ func TestSecondAgentShutsNothing(t *testing.T) {
 	if err := rig.Outputs().Apply(bit, bit); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); !open(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !open(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the valve does not open")
 		}
@@ -184,7 +184,7 @@ func TestRigFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var errs bytes.Buffer
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			err := serve(ctx, options{state: t.TempDir(), rig: tc.rig, hw: []linux.Option{linux.WithRoot(tc.root)}}, nil, &errs)
 			if err == nil || problem.ExitCode(err) != tc.code || !strings.Contains(err.Error(), tc.says) {

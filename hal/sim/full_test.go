@@ -36,7 +36,7 @@ func TestShutIntoAFullSocket(t *testing.T) {
 			}
 			time.Sleep(20 * time.Millisecond)
 			full(false)
-			for end := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 				if v, _ := s.p.State().Valve("still"); !v.Commanded {
 					break
 				}

@@ -33,9 +33,9 @@ func fullServed(t *testing.T, change func(*rigfile.Rig)) (s *served, guard, agen
 // soon waits until cond holds on a live host.
 func soon(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !cond(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !cond(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within 5 s: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 	}
 }

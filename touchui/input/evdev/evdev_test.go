@@ -48,7 +48,7 @@ func TestNoDevice(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("does not close")
 	}
 	if e, ok := <-s.Events(); ok {
