@@ -292,7 +292,7 @@ func TestParseJSON(t *testing.T) {
 		"action no name":  `{"Statement":[{"Effect":"Allow","Action":"Connect","Resource":"*"}]}`,
 		"two colons":      `{"Statement":[{"Effect":"Allow","Action":"iot:a:b","Resource":"*"}]}`,
 		"NotAction":       `{"Statement":[{"Effect":"Allow","NotAction":"iot:Connect","Resource":"*"}]}`,
-		"NotResource":     `{"Statement":[{"Effect":"Allow","Action":"iot:Connect","NotResource":"*"}]}`,
+		"both resources":  `{"Statement":[{"Effect":"Allow","Action":"iot:Connect","Resource":"*","NotResource":"*"}]}`,
 		"Principal":       `{"Statement":[{"Effect":"Allow","Action":"iot:Connect","Resource":"*","Principal":"*"}]}`,
 		"misspelt":        `{"Statement":[{"Effect":"Allow","Action":"iot:Connect","Resource":"*","Conditions":{}}]}`,
 		"operator":        `{"Statement":[` + allowIf("iot:Connect", "*", `{"StringEqual":{"a":"b"}}`) + `]}`,
@@ -306,6 +306,14 @@ func TestParseJSON(t *testing.T) {
 		if !errors.As(err, &e) || e.What == "" {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	// What our own templates may not hold, though AWS takes it.
+	var doc any
+	if err := json.Unmarshal([]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:Receive","NotResource":"`+testARN+`topic/a"}]}`), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Parse("p", doc, testARN); err == nil || !strings.HasPrefix(err.Error(), "Statement[0].NotResource: ") {
+		t.Errorf("NotResource in a template: %v", err)
 	}
 	// White space does not count: 2,048 characters are taken, one more is not.
 	for n, fits := range map[int]bool{MaxSize: true, MaxSize + 1: false} {

@@ -143,11 +143,16 @@ func (p *parser) statement(raw any, at []any) (*statement, error) {
 	for k, v := range m {
 		switch k {
 		case "Effect", "Action", "Resource", "Condition":
+		case "NotResource":
+			if p.strict() {
+				return fail("NotResource allows more than it says: name the resources", k)
+			}
+			st.except = true
 		case "Sid":
 			if _, ok := v.(string); !ok {
 				return fail("Sid must be text", k)
 			}
-		case "NotAction", "NotResource", "Principal", "NotPrincipal":
+		case "NotAction", "Principal", "NotPrincipal":
 			return fail(k+" is not part of AWS IoT's policies", k)
 		default: // ignoring it would allow too much
 			return fail(k+" does not belong into a statement", k)
@@ -169,10 +174,17 @@ func (p *parser) statement(raw any, at []any) (*statement, error) {
 		wanted[kinds[Action(act)]] = true
 		st.actions = append(st.actions, act)
 	}
-	for j, r := range list(m["Resource"]) {
+	key := "Resource"
+	if st.except {
+		key = "NotResource"
+		if _, both := m["Resource"]; both {
+			return fail("a statement has Resource or NotResource", key)
+		}
+	}
+	for j, r := range list(m[key]) {
 		res, _ := r.(string)
 		if err := p.resource(res, st.deny, wanted); err != nil {
-			return fail(err.Error(), "Resource", j)
+			return fail(err.Error(), key, j)
 		}
 		st.resources = append(st.resources, res)
 	}

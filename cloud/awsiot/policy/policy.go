@@ -93,6 +93,7 @@ type statement struct {
 	literal    bool // Version 2008-10-17: ${…} is plain text
 	actions    []string
 	resources  []string // full ARNs with wildcards and variables, or "*"
+	except     bool     // it is about all other resources
 	conditions []condition
 }
 
@@ -158,18 +159,22 @@ func sameAction(pattern, act string) bool {
 func (s *statement) covers(want []string, who *Principal) bool {
 	for _, res := range s.resources {
 		if res == "*" {
-			return true
+			return !s.except
 		}
 		for _, w := range want {
 			if !strings.HasPrefix(w, res[:plainLength(res)]) {
 				continue
 			}
-			if pattern, ok := s.compile(res, who); ok && match(pattern, w) {
-				return true
+			pattern, ok := s.compile(res, who)
+			switch {
+			case ok && match(pattern, w):
+				return !s.except
+			case !ok && s.except: // nobody knows what is excepted: nothing is allowed
+				return s.deny
 			}
 		}
 	}
-	return false
+	return s.except
 }
 
 func (s *statement) holds(who *Principal, act Action) bool {

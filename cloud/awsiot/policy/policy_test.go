@@ -35,6 +35,9 @@ func TestPolicyEvaluation(t *testing.T) {
 	deny := func(action, res string) string {
 		return `{Effect: Deny, Action: "` + action + `", Resource: "` + testARN + res + `"}`
 	}
+	but := func(effect, action, res string) string {
+		return `{Effect: ` + effect + `, Action: "` + action + `", NotResource: "` + testARN + res + `"}`
+	}
 	me := Principal{ClientID: "u1", Thing: "u1", ThingType: "kiosk"}
 	loose := Principal{ClientID: "u1"} // the client id is no thing of the certificate
 	for _, tc := range []struct {
@@ -73,6 +76,13 @@ func TestPolicyEvaluation(t *testing.T) {
 		{"topic is no filter", []string{allow("iot:*", "topic/a")}, me, Subscribe, "a", false},
 		{"all actions", []string{allow("iot:*", "topic/a")}, me, Receive, "a", true},
 		{"subscribe is no receive", []string{allow("iot:Subscribe", "topicfilter/*")}, me, Receive, "a", false},
+		{"all but", []string{but("Allow", "iot:Receive", "topic/a/restricted/*")}, me, Receive, "a/b", true},
+		{"all but this", []string{but("Allow", "iot:Receive", "topic/a/restricted/*")}, me, Receive, "a/restricted/b", false},
+		{"all but, of another action", []string{but("Allow", "iot:Receive", "topic/a")}, me, Publish, "b", false},
+		{"deny all but", []string{allow("iot:Publish", "topic/*"), but("Deny", "iot:Publish", "topic/${iot:ClientId}/*")}, me, Publish, "u1/x", true},
+		{"deny all but one's own", []string{allow("iot:Publish", "topic/*"), but("Deny", "iot:Publish", "topic/${iot:ClientId}/*")}, me, Publish, "u2/x", false},
+		{"all but what is unresolved", []string{but("Allow", "iot:Publish", "topic/${iot:Connection.Thing.ThingName}")}, loose, Publish, "u1", false},
+		{"deny all but what is unresolved", []string{allow("iot:Publish", "topic/*"), but("Deny", "iot:Publish", "topic/${iot:Connection.Thing.ThingName}")}, loose, Publish, "u1", false},
 		{"action list", []string{`{Effect: Allow, Action: [iot:Publish, iot:Receive], Resource: ["` + testARN + `topic/a", "` + testARN + `topic/b"]}`}, me, Receive, "b", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
