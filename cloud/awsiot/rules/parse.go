@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"fountain/sync/wire"
 )
 
 // maxDepth bounds nesting, so that no statement exhausts the stack.
@@ -85,6 +87,12 @@ func ParseQuery(sql string) (*Query, error) {
 		t := p.next()
 		if t.kind != 's' || t.text == "" {
 			return nil, &SQLError{t.at, "FROM wants a topic filter in quotes"}
+		}
+		if err := wire.CheckFilter(t.text); err != nil {
+			return nil, &SQLError{t.at, err.Error()}
+		}
+		if _, _, ok := wire.ParseBasicIngest(t.text); ok {
+			return nil, &SQLError{t.at, "a rule cannot subscribe to Basic Ingest"}
 		}
 		q.From = t.text
 	}
