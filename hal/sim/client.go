@@ -329,7 +329,7 @@ func (r *remoteRig) Beat() error {
 // Safe implements hal.Rig.
 func (r *remoteRig) Safe(error) error {
 	r.in.Lock()
-	deadMask := r.snap.deadMask
+	deadMask, open := r.snap.deadMask, r.snap.commanded
 	r.in.Unlock()
 	r.out.Lock()
 	defer r.out.Unlock()
@@ -340,9 +340,10 @@ func (r *remoteRig) Safe(error) error {
 		r.overdue(^uint64(0))
 		return err
 	}
-	stays := r.commanded & deadMask // behind a chip that does not answer
+	stays := (r.commanded | open) & deadMask // behind a chip that does not answer, also if it was told to shut before that was known
 	r.note(^stays, 0)
 	if stays != 0 {
+		r.note(stays, stays)
 		r.overdue(stays)
 		return hal.ErrGone
 	}

@@ -140,6 +140,19 @@ func TestSocketSafeBehindAGoneChip(t *testing.T) {
 	if !line() || agent.Outputs().Commanded() != bit {
 		t.Errorf("line %v, commanded %b", line(), agent.Outputs().Commanded())
 	}
+	r := agent.(*remoteRig)
+	r.out.Lock()
+	r.note(bit, 0) // by a Safe that was sent before the chip was known to be gone,
+	r.sent += 1000 // and commands are always under way since
+	r.out.Unlock()
+	for range 2 {
+		if err := agent.Safe(nil); !errors.Is(err, hal.ErrGone) || agent.Outputs().Commanded() != bit {
+			t.Errorf("%v, commanded %b: nobody hears that the line stays open", err, agent.Outputs().Commanded())
+		}
+	}
+	r.out.Lock()
+	r.sent -= 1000
+	r.out.Unlock()
 	must(t, s.p.Clear(Fault{Kind: ChipGone, Part: "x1"}))
 	s.server.Wake()
 	soon(t, "the line is shut when the chip is back", func() bool { return !line() && agent.Outputs().Commanded() == 0 })
