@@ -80,7 +80,7 @@ func newAuditRig(t *testing.T, w, h int, ppmm float64) *auditRig {
 	t.Helper()
 	r := &auditRig{rig: newRig(t, w, h)}
 	r.agent.mu.Lock()
-	r.agent.rate, r.agent.lease = 400_000, 3*time.Second
+	r.agent.rate = 400_000
 	r.agent.mu.Unlock()
 	r.agent.set(func(s *api.Snapshot) {
 		s.Favourites = []beverage.ID{"night-tram.black-cherry-zero", "lemonpark.raspberry-hedge", "porchlight.peach-porch", "kolvane.original"}

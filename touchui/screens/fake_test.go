@@ -81,7 +81,7 @@ func newFakeAgentOn(t *testing.T, l net.Listener) *fakeAgent {
 		t.Fatal(err)
 	}
 	f := &fakeAgent{
-		t: t, cat: raw, pours: map[string]*fakePour{}, rate: 75_000, lease: api.LeaseLimit,
+		t: t, cat: raw, pours: map[string]*fakePour{}, rate: 75_000, lease: 30 * time.Second, // a loaded host must not end what a test does not mean to end
 		started: make(chan string, 16), push: make(chan struct{}, 1), drop: make(chan struct{}),
 		snap: api.Snapshot{Rev: 1, Unit: api.UnitReady, Sizes: []api.Size{{ID: "small", UL: 355_000}, {ID: "medium", UL: 473_000}, {ID: "large", UL: 710_000}}, Blocked: map[beverage.ID]string{}, Catalogue: "sha256:one"},
 	}
@@ -132,6 +132,13 @@ func (f *fakeAgent) count() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.n
+}
+
+// leases ends a pour that is not beaten for so long.
+func (f *fakeAgent) leases(limit time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lease = limit
 }
 
 // foams makes drinks foam for so long.

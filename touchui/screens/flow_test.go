@@ -13,7 +13,7 @@ import (
 // seesCups makes the fake a unit with a cup sensor and a cup under its nozzle, whose drinks foam.
 func (r *rig) seesCups(foam time.Duration) {
 	r.agent.mu.Lock()
-	r.agent.cups, r.agent.foam, r.agent.rate, r.agent.lease = true, foam, 400_000, 3*time.Second
+	r.agent.cups, r.agent.foam, r.agent.rate = true, foam, 400_000
 	r.agent.mu.Unlock()
 	r.cup(true)
 }
@@ -310,11 +310,9 @@ func TestWhatEndsAPausedPortion(t *testing.T) {
 		{"out of order", func(r *rig) {
 			r.agent.set(func(s *api.Snapshot) { s.Unit, s.Reason = api.UnitOutOfOrder, "e_stop" })
 		}, "released"},
-		{"loop ends", func(r *rig) { r.app.Quit() }, "lease_lost"}, // nobody beats any more
+		{"loop ends", func(r *rig) { r.agent.leases(api.LeaseLimit); r.app.Quit() }, "lease_lost"}, // nobody beats any more
 		{"screen hangs", func(r *rig) {
-			r.agent.mu.Lock()
-			r.agent.lease = api.LeaseLimit
-			r.agent.mu.Unlock()
+			r.agent.leases(api.LeaseLimit)
 			hang := make(chan struct{})
 			r.t.Cleanup(func() { close(hang) }) // before newRig's
 			r.app.Do(func() { <-hang })

@@ -181,6 +181,7 @@ func TestStalledScreenLosesTheLease(t *testing.T) {
 	hang, hung := make(chan struct{}), make(chan struct{})
 	r.app.Do(func() { close(hung); <-hang })
 	<-hung
+	r.agent.leases(api.LeaseLimit)
 	r.until("the lease to run out", func() bool { return r.agent.active() == 0 })
 	if p := r.agent.last(); p.Reason != "lease_lost" {
 		t.Errorf("the pour ended by %q", p.Reason)

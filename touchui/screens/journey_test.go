@@ -27,7 +27,7 @@ func TestEveryScreen(t *testing.T) {
 			tag := fmt.Sprintf("%dx%d-", s.w, s.h)
 			r := newRig(t, s.w, s.h)
 			r.agent.mu.Lock()
-			r.agent.rate, r.agent.lease = 400_000, 3*time.Second // a laden machine under the race detector is no reason to fail
+			r.agent.rate = 400_000
 			r.agent.mu.Unlock()
 			r.agent.set(func(s *api.Snapshot) {
 				s.Favourites = []beverage.ID{"night-tram.black-cherry-zero", "lemonpark.raspberry-hedge", "porchlight.peach-porch", "kolvane.original"}

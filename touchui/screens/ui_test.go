@@ -62,7 +62,7 @@ func newRigOn(t *testing.T, w, h int, agent *fakeAgent, client *api.Client) *rig
 	})
 	t.Cleanup(func() {
 		cancel()
-		hangs := time.AfterFunc(10*time.Second, func() { panic("the screen does not end") })
+		hangs := time.AfterFunc(patience, func() { panic("the screen does not end") })
 		wg.Wait()
 		hangs.Stop()
 		_ = r.finger.Close()
@@ -74,13 +74,16 @@ func newRigOn(t *testing.T, w, h int, agent *fakeAgent, client *api.Client) *rig
 	return r
 }
 
-// until waits for a condition, at most 5 s.
+// patience is far beyond what anything here takes: a laden host is no reason to fail.
+const patience = time.Minute
+
+// until waits for a condition.
 func (r *rig) until(what string, ok func() bool) {
 	r.t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !ok() {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("waited 5 s for %s; page is %s", what, r.page())
+			r.t.Fatalf("waited %v for %s; page is %s", patience, what, r.page())
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
