@@ -180,7 +180,7 @@ func flowing(t *testing.T) *rig {
 
 func (r *rig) stopped(how string) {
 	r.t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(patience)
 	for r.agent.live() != 0 {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("the operation runs on after %s", how)
@@ -240,7 +240,7 @@ func TestHangingScreenStops(t *testing.T) {
 	r := flowing(t)
 	r.agent.set(func() { r.agent.lease = api.LeaseLimit })
 	r.do(func() {
-		deadline := time.Now().Add(3 * time.Second)
+		deadline := time.Now().Add(patience)
 		for r.agent.live() != 0 && time.Now().Before(deadline) {
 			time.Sleep(5 * time.Millisecond)
 		}
