@@ -337,7 +337,7 @@ func events(t *testing.T, src input.Source, n int) []input.Touch {
 		select {
 		case e := <-src.Events():
 			out = append(out, e)
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("got %d touches of %d", len(out), n)
 		}
 	}
@@ -348,17 +348,17 @@ func TestTouchesArriveAndSilenceCancels(t *testing.T) {
 	s := serve(t, web.Config{})
 	v := s.watch("a")
 	v.rect()
+	last := time.Now()
 	code, body := s.post("/touch", `{"client":"a","events":[{"p":"down","id":3,"x":10.7,"y":20,"t":5000},{"p":"move","id":3,"x":5000,"y":-4,"t":5016}]}`)
 	if code != 200 || !strings.Contains(body, "true") {
 		t.Fatalf("%d %s", code, body)
 	}
-	last := time.Now()
 	got := events(t, s.d.Input(), 2)
 	if got[0].Phase != input.Down || got[0].X != 10 || got[0].Y != 20 || got[1].X != 319 || got[1].Y != 0 {
 		t.Errorf("%+v", got)
 	}
 	got = events(t, s.d.Input(), 1)
-	if took := time.Since(last); got[0].Phase != input.Cancel || took < input.Silence-5*time.Millisecond || took > 5*time.Second {
+	if took := time.Since(last); got[0].Phase != input.Cancel || took < input.Silence {
 		t.Errorf("%v after %v", got[0].Phase, took)
 	}
 	t.Logf("cancelled %v after the last report", time.Since(last).Round(time.Millisecond))
