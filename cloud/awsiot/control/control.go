@@ -22,6 +22,7 @@ import (
 	"fountain/cloud/awsiot/jobs"
 	"fountain/cloud/awsiot/policy"
 	"fountain/cloud/awsiot/provision"
+	"fountain/cloud/awsiot/rules"
 	"fountain/cloud/awsiot/shadow"
 	"fountain/cloud/store"
 )
@@ -33,14 +34,6 @@ type Broker interface {
 	RetainedAfter(ctx context.Context, topic string, limit int) ([]broker.Message, error)
 	Disconnect(clientID string, cleanSession, preventWill bool) bool
 	Refresh(ctx context.Context, certificateIDs ...string) error
-}
-
-// Rule is a topic rule of the stack.
-type Rule struct {
-	Name, SQL, Description, From string
-	Disabled                     bool
-	Actions                      []map[string]any
-	ErrorAction                  map[string]any // may be nil
 }
 
 // Config of a Control.
@@ -55,7 +48,7 @@ type Config struct {
 	Jobs            *jobs.Service
 	// Policies lists what decides about a certificate.
 	Policies func(ctx context.Context, certificateID string) ([]*policy.Policy, error)
-	Rules    []Rule
+	Rules    map[string]*rules.Rule
 	// Endpoint answers DescribeEndpoint: "host:port" for "iot:Data-ATS" and the like, empty for a type that is none.
 	Endpoint func(kind string) string
 	// Objects serves presigned URLs on the device's interface. May be nil.
