@@ -137,7 +137,7 @@ const AttributeReplaces = "replaces"
 // TopicProvision is the topic that registers a thing by the named provisioning template.
 func TopicProvision(template string) string { return provisionPrefix + template + "/provision/json" }
 
-// ParseProvision returns the template of a provisioning topic and whether it is an answer (kind accepted, rejected).
+// ParseProvision returns the template of a provisioning topic and what kind of answer it is (accepted, rejected, none).
 func ParseProvision(topic string) (template, kind string, ok bool) {
 	rest, ok := strings.CutPrefix(topic, provisionPrefix)
 	if !ok {

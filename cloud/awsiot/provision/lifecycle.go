@@ -31,7 +31,7 @@ func (s *Service) Lifecycle(ctx context.Context, event []byte) error {
 	if err := json.Unmarshal(event, &e); err != nil {
 		return fmt.Errorf("read event: %w", err)
 	}
-	mu := s.lock(e.Thing)
+	mu := s.locks.Of(e.Thing)
 	mu.Lock()
 	defer mu.Unlock()
 	if e.Decommissioned {

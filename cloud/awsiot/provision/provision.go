@@ -1,6 +1,6 @@
 // Package provision is AWS IoT's fleet provisioning: certificates by request, registration by a template, the hook that
-// decides who may claim (spec/awsiot.md 8). It imports cloud/store, awsiot/broker's Request, awsiot/authority, sync/wire
-// and internal packages.
+// decides who may claim (spec/awsiot.md 8). It imports cloud/store, awsiot/broker's Request, awsiot/authority, awsiot/throttle,
+// sync/wire and internal packages.
 //
 //	unit ──$aws/certificates/…, $aws/provisioning-templates/…──► Service ──► store: certificate, thing, attachments
 //	REST ──RegisterThing, CreateProvisioningClaim─────────────►    └──► Hook: allow list, claimed once
@@ -13,14 +13,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"fountain/cloud/awsiot/authority"
 	"fountain/cloud/awsiot/broker"
+	"fountain/cloud/awsiot/throttle"
 	"fountain/cloud/store"
 	"fountain/internal/logkey"
 	"fountain/sync/wire"
@@ -46,7 +45,7 @@ type Config struct {
 // Service answers provisioning requests. Make it with New; it is safe for concurrent use.
 type Service struct {
 	cfg   Config
-	locks [64]sync.Mutex // by thing
+	locks throttle.Locks
 }
 
 // New makes a Service.
@@ -57,43 +56,29 @@ func New(cfg Config) *Service {
 	return &Service{cfg: cfg}
 }
 
-func (s *Service) lock(thing string) *sync.Mutex {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(thing)) // never fails
-	return &s.locks[h.Sum32()%uint32(len(s.locks))]
-}
-
-// parseTopic takes a request's topic apart; template is empty for certificates.
-func parseTopic(topic string) (op, template string, cbor, ok bool) {
-	base, format, _ := cutLast(topic)
-	if format != "json" && format != "cbor" {
-		return "", "", false, false
+// parseTopic takes a request's topic apart: request is its form for JSON, template is empty for certificates.
+func parseTopic(topic string) (request, template string, cbor, ok bool) {
+	request = topic
+	base, cbor := strings.CutSuffix(topic, "/cbor")
+	if cbor {
+		request = base + "/json"
 	}
-	switch base {
-	case "$aws/certificates/create", "$aws/certificates/create-from-csr":
-		return base, "", format == "cbor", true
+	switch request {
+	case wire.TopicCreateKeys, wire.TopicCreateFromCSR:
+		return request, "", cbor, true
 	}
-	rest, op, _ := cutLast(base)
-	template, ok = strings.CutPrefix(rest, "$aws/provisioning-templates/")
-	return op, template, format == "cbor", ok && op == "provision" && template != "" && !strings.Contains(template, "/")
-}
-
-func cutLast(s string) (before, last string, ok bool) {
-	i := strings.LastIndexByte(s, '/')
-	if i < 0 {
-		return "", s, false
-	}
-	return s[:i], s[i+1:], true
+	template, answer, ok := wire.ParseProvision(request)
+	return request, template, cbor, ok && answer == ""
 }
 
 // Serve implements broker.Service. Answers go to the requesting connection only: another claimant must not see a
 // certificate.
 func (s *Service) Serve(ctx context.Context, r broker.Request) bool {
-	op, template, cbor, ok := parseTopic(r.Topic)
+	request, template, cbor, ok := parseTopic(r.Topic)
 	if !ok {
 		return false
 	}
-	answer, refusal := s.serve(ctx, r, op, template, cbor)
+	answer, refusal := s.serve(ctx, r, request, template, cbor)
 	topic := wire.Accepted(r.Topic)
 	if refusal != nil {
 		s.cfg.Log.Warn("provisioning request refused", logkey.Thing, r.ClientID, logkey.Reason, refusal.Error())
@@ -108,7 +93,7 @@ func (s *Service) Serve(ctx context.Context, r broker.Request) bool {
 	return true
 }
 
-func (s *Service) serve(ctx context.Context, r broker.Request, op, template string, cbor bool) (map[string]any, *wire.ProvisionError) {
+func (s *Service) serve(ctx context.Context, r broker.Request, request, template string, cbor bool) (map[string]any, *wire.ProvisionError) {
 	payload := r.Payload
 	if cbor {
 		m := map[string]any{}
@@ -124,10 +109,10 @@ func (s *Service) serve(ctx context.Context, r broker.Request, op, template stri
 	if err != nil {
 		return nil, err
 	}
-	switch op {
-	case "$aws/certificates/create":
+	switch request {
+	case wire.TopicCreateKeys:
 		return s.createKeys(ctx, claim, payload)
-	case "$aws/certificates/create-from-csr":
+	case wire.TopicCreateFromCSR:
 		return s.createFromCSR(ctx, claim, payload)
 	}
 	return s.register(ctx, r, template, payload)

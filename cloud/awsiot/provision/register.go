@@ -54,7 +54,7 @@ func (s *Service) register(ctx context.Context, r broker.Request, name string, p
 	if err != nil {
 		return nil, refuse(400, wire.ProvisionBadRequest, "%v", err)
 	}
-	mu := s.lock(p.thing)
+	mu := s.locks.Of(p.thing)
 	mu.Lock() // hook and registration are one decision
 	defer mu.Unlock()
 	serial := ""
@@ -233,7 +233,7 @@ func (s *Service) RegisterThing(ctx context.Context, body string, params map[str
 	if err != nil {
 		return nil, err
 	}
-	mu := s.lock(p.thing)
+	mu := s.locks.Of(p.thing)
 	mu.Lock()
 	defer mu.Unlock()
 	if err := s.apply(ctx, p, c.ID, ""); err != nil {

@@ -1,5 +1,5 @@
-// Package throttle bounds and orders the requests of each thing, as the shadow and job services of AWS IoT do. It imports
-// nothing of the module and keeps the budgets of things that were busy lately.
+// Package throttle bounds and orders the requests of each thing, as the device services of AWS IoT do. It imports nothing
+// of the module and keeps the budgets of things that were busy lately.
 package throttle
 
 import (
