@@ -311,7 +311,7 @@ func TestRefused(t *testing.T) {
 func TestTopic(t *testing.T) {
 	for text, want := range map[string]string{
 		"plain/topic": "plain/topic", "${topic(2)}": "u1", "unit/${topic(2)}/${upper(color)}": "unit/u1/RED", "$$aws/things/${topic(2)}/shadow/update": "$aws/things/u1/shadow/update",
-		"a/${nothing}/b": "a//b", "t/${temperature + 1}": "t/51",
+		"a/${nothing}/b": "a//b", "t/${temperature + 1}": "t/51", "$$aws/things/t/shadow/name/jobs/update": "$aws/things/t/shadow/name/jobs/update",
 	} {
 		topic, err := ParseTopic(text)
 		if err != nil {
@@ -322,7 +322,8 @@ func TestTopic(t *testing.T) {
 			t.Errorf("%s: %s, %v", text, got, err)
 		}
 	}
-	for text, at := range map[string]int{"": 1, "a/${": 4, "a/${topic(2)": 4, "a/${topik(2)}": 5, "a/${topic(2) x}": 14, "${1 +}": 6} {
+	for text, at := range map[string]int{"": 1, "a/${": 4, "a/${topic(2)": 4, "a/${topik(2)}": 5, "a/${topic(2) x}": 14, "${1 +}": 6,
+		"$aws/things/x/shadow/update": 1, "$$aws/things/${topic(2)}/jobs/start-next": 1} {
 		_, err := ParseTopic(text)
 		var e *SQLError
 		if !errors.As(err, &e) || e.At != at {

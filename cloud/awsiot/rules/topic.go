@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 )
 
@@ -13,12 +14,20 @@ type Topic struct {
 	looks bool
 }
 
+// jobTopic matches the reserved topics of jobs as they are written in a republish action.
+var jobTopic = regexp.MustCompile(`^\$\$aws/things/(\$\{[^}]*\}|[^/])+/jobs/`)
+
 // ParseTopic reads the topic of a republish action. Errors are *SQLError, counted within the topic.
 func ParseTopic(text string) (*Topic, error) {
 	t := &Topic{text: text}
 	rest, at := text, 0
-	if strings.HasPrefix(rest, "$$") {
+	switch {
+	case jobTopic.MatchString(text):
+		return nil, &SQLError{1, "AWS does not republish to topics of jobs"}
+	case strings.HasPrefix(rest, "$$"):
 		rest, at = rest[1:], 1
+	case strings.HasPrefix(rest, "$") && !strings.HasPrefix(rest, "${"):
+		return nil, &SQLError{1, "a reserved topic begins with $$ here"}
 	}
 	for {
 		before, after, found := strings.Cut(rest, "${")
