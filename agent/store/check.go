@@ -2,6 +2,7 @@ package store
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"fountain/internal/lifeline"
 )
 
 // Before a file is mapped it is verified twice: by walk, which never maps it and always ends, and, where Options.Check is
@@ -42,6 +45,9 @@ const began = "verifying"
 // CheckFile verifies one file as the child of a Checker, and returns the process's exit code: 0 sound, or nothing that a
 // child could judge; 1 damaged.
 func CheckFile(path string, stdout io.Writer) int {
+	if ctx, err := lifeline.Watch(context.Background(), os.Getenv); err == nil {
+		context.AfterFunc(ctx, func() { os.Exit(1) }) // nobody is left to end one that loops
+	}
 	if _, err := fmt.Fprintln(stdout, began); err != nil {
 		return 0 // nobody asks any more
 	}
@@ -105,20 +111,27 @@ func Checker(limit time.Duration, note func(error), argv ...string) func(path st
 // child is a process that looks at a file.
 type child struct {
 	cmd    *exec.Cmd
+	life   *os.File      // it ends when this is closed, at the latest with this process
 	begins chan struct{} // closed by its first line
 	ended  chan error    // one result of its Wait
 	said   []byte        // on its standard output, behind the first line; read after ended
 }
 
 func startChild(argv []string) (*child, error) {
-	c := &child{cmd: exec.Command(argv[0], argv[1:]...), begins: make(chan struct{}), ended: make(chan error, 1)}
-	c.cmd.Env = append(os.Environ(), "GOTRACEBACK=none")
-	out, err := c.cmd.StdoutPipe()
+	end, life, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	if err := c.cmd.Start(); err != nil {
-		return nil, err
+	defer end.Close() // the child has it
+	c := &child{cmd: exec.Command(argv[0], argv[1:]...), life: life, begins: make(chan struct{}), ended: make(chan error, 1)}
+	c.cmd.Env = append(os.Environ(), "GOTRACEBACK=none", lifeline.EnvFD+"=3")
+	c.cmd.ExtraFiles = []*os.File{end}
+	out, err := c.cmd.StdoutPipe()
+	if err == nil {
+		err = c.cmd.Start()
+	}
+	if err != nil {
+		return nil, errors.Join(err, life.Close())
 	}
 	go func() { // ends with the child; nobody waits for one that hangs in the kernel
 		r := bufio.NewReader(out)
@@ -127,7 +140,9 @@ func startChild(argv []string) (*child, error) {
 		}
 		c.said, _ = io.ReadAll(io.LimitReader(r, 4<<10)) // the exit code counts
 		_, _ = io.Copy(io.Discard, r)
-		c.ended <- c.cmd.Wait()
+		err := c.cmd.Wait()
+		_ = c.life.Close() // nothing was written
+		c.ended <- err
 	}()
 	return c, nil
 }

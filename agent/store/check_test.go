@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -121,5 +122,28 @@ func TestNoChild(t *testing.T) {
 	s := open(t, dir, o)
 	if s.Log() != log || len(s.Damages()) > 0 || told != 2 {
 		t.Errorf("damages %v, told %d times", s.Damages(), told)
+	}
+}
+
+// A child that would look for ever ends with who asked for it.
+func TestChildEndsWithItsParent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), stateFile)
+	if err := syscall.Mkfifo(path, 0o600); err != nil { // nobody ever writes
+		t.Fatal(err)
+	}
+	t.Setenv(childMode, "none")
+	c, err := startChild([]string{os.Args[0], "-test.run=^TestCheckChild$", "--", path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.cmd.Process.Kill() }() // it may have ended
+	<-c.begins
+	if err := c.life.Close(); err != nil { // as the end of this process does
+		t.Fatal(err)
+	}
+	select {
+	case <-c.ended:
+	case <-time.After(20 * time.Second):
+		t.Error("it still looks")
 	}
 }

@@ -18,7 +18,7 @@ func (s *Store) condemnRead(log string, g *segment, why error) error {
 		return nil // retired meanwhile
 	}
 	var short *shortError
-	if errors.As(why, &short) {
+	if errors.As(why, &short) && short.seq > g.first { // one that holds nothing goes as a whole
 		return s.condemnGap(l, g, short.seq)
 	}
 	for _, x := range l.segs {

@@ -12,6 +12,9 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
 
 	"fountain/internal/problem"
 )
@@ -133,5 +136,46 @@ func TestRotWhileOpen(t *testing.T) {
 	}
 	if seq := add(t, s, ""); seq != 1 {
 		t.Errorf("seq %d", seq)
+	}
+}
+
+// A fault while a file is made leaves bbolt's locks held: who closed that handle would wait for ever, with the store.
+func TestFaultWhileAFileIsMade(t *testing.T) {
+	path := segmentPath(t.TempDir(), "la", 1)
+	made := make(chan error, 1)
+	go func() {
+		made <- createBolt(path, 0, fileMeta{Schema: Schema}, func(*bbolt.Tx) error { panic("a sector that cannot be read") })
+	}()
+	select {
+	case err := <-made:
+		if !isFault(err) {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it never returns")
+	}
+}
+
+// A closed segment that is sound and holds none of its records (an old version that a failing card gives back) is lost
+// like any damaged one: reading goes on behind it, and ends.
+func TestEmptySegmentInTheMiddle(t *testing.T) {
+	dir, log := filled(t, 10, 3)
+	g := &segment{log: log, first: 5, path: segmentOf(t, dir, log, 5)}
+	if err := errors.Join(os.Remove(g.path), g.create(small().withDefaults()), g.close()); err != nil {
+		t.Fatal(err)
+	}
+	o := small()
+	told := 0
+	o.OnDamage = func(Damage) {
+		if told++; told > 3 {
+			panic("it is told for ever")
+		}
+	}
+	s := open(t, dir, o)
+	if got := seqs(t, s, log); !slices.Equal(got, []uint64{1, 2, 3, 4, 9, 10}) || told != 1 {
+		t.Errorf("read %v, told %d times", got, told)
+	}
+	if d := s.Damages(); len(d) != 1 || !slices.Equal(d[0].Lost, []Gap{{5, 8}}) {
+		t.Errorf("%+v", d)
 	}
 }

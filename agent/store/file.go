@@ -92,6 +92,14 @@ func update(db *bbolt.DB, fn func(*bbolt.Tx) error) error {
 	})
 }
 
+// letGo closes a handle after what came to err; one that met a fault is left alone, for its locks are held for ever.
+func letGo(db *bbolt.DB, err error) error {
+	if isFault(err) {
+		return err
+	}
+	return errors.Join(err, guarded(db.Close))
+}
+
 // openBolt opens a file that walked clean.
 func openBolt(path string, mapSize int64) (db *bbolt.DB, err error) {
 	err = guarded(func() error {
@@ -136,7 +144,7 @@ func createBolt(path string, size int64, meta fileMeta, fill func(*bbolt.Tx) err
 		}
 		return fill(tx)
 	})
-	if err = errors.Join(err, db.Close()); err != nil {
+	if err = letGo(db, err); err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
 	f, err := os.OpenFile(tmp, os.O_RDWR, 0)

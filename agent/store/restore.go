@@ -106,7 +106,7 @@ func markRestored(dir string) error {
 		unit.Restored = true
 		return putJSON(tx, bucketMeta, unitKey, unit)
 	})
-	return errors.Join(err, db.Close(), atomicfile.SyncDir(dir))
+	return errors.Join(letGo(db, err), atomicfile.SyncDir(dir))
 }
 
 // notIn says what of the logs of a store a backup does not have.
