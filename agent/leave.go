@@ -38,25 +38,34 @@ const (
 // errLeft ends the session of a unit that leaves.
 var errLeft = errors.New("the unit is decommissioned")
 
-// leavingNow is what LeavingFile says; ok is false for a unit in service.
+// leavingNow is what LeavingFile says; ok is false for a unit in service. A file that cannot be read just now decides
+// nothing: what follows from it cannot be undone.
 func (c *cloud) leavingNow() (l provision.Leaving, ok bool) {
+	l, err := c.readLeaving()
+	return l, err == nil
+}
+
+func (c *cloud) readLeaving() (provision.Leaving, error) {
 	l, err := provision.ReadLeaving(c.dir())
-	if errors.Is(err, provision.ErrNone) {
-		return l, false
+	if err == nil || errors.Is(err, provision.ErrNone) {
+		return l, err
 	}
-	if err != nil { // it leaves; a person has to look
-		c.a.log.Error("read whether the unit is decommissioned", slog.Any(logkey.Err, err))
+	c.a.log.Error("read whether the unit is decommissioned", slog.Any(logkey.Err, err))
+	var damaged *problem.Problem
+	if errors.As(err, &damaged) { // it leaves; a person has to look
+		return l, nil
 	}
-	return l, true
+	return l, err
 }
 
 // showLeaving lets the alarm stand that keeps pours from beginning.
 func (c *cloud) showLeaving() {
-	if l, ok := c.leavingNow(); ok {
+	switch l, err := c.readLeaving(); {
+	case err == nil:
 		c.a.board.Set(alarm.Alarm{Name: alarm.Decommissioned, Evidence: fmt.Sprintf("%s by %s", l.At.UTC().Format(time.RFC3339), l.By)})
-		return
+	case errors.Is(err, provision.ErrNone):
+		c.a.board.Clear(alarm.Decommissioned, "")
 	}
-	c.a.board.Clear(alarm.Decommissioned, "")
 }
 
 // awayFromService finishes what was begun and then waits as long as the unit is decommissioned. The error is ctx's.
@@ -104,6 +113,7 @@ func (c *cloud) takeLeave(ctx context.Context, shadows *shadow.Mux) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-c.left:
+			case <-time.After(leaveAnyway): // should it have been unreadable
 			}
 			continue
 		}
@@ -252,7 +262,7 @@ func (d leaveDesk) leave(ctx context.Context, in api.Decommission) error {
 func (d leaveDesk) Return(_ context.Context, in api.Recommission) (api.Leaving, error) {
 	err := provision.Return(d.a.cloud.dir())
 	if errors.Is(err, provision.ErrNone) {
-		err = &problem.Problem{Code: problem.CodeConflict, Where: "decommission --undo", What: "the unit is in service", Remedy: "nothing is to do"}
+		err = &problem.Problem{Code: problem.CodeConflict, Where: "decommission --undo", What: "the unit is in service", Remedy: "there is nothing to undo"}
 	}
 	d.a.audit.noted(in.Person, "back in service", "", err)
 	if err == nil {

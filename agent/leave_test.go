@@ -3,7 +3,10 @@ package agent
 import (
 	"bytes"
 	"context"
+	"errors"
+	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -288,4 +291,29 @@ func TestLeavingWaitsForWhatBegins(t *testing.T) {
 			v.pour(v.some("water.still", "", ""), 100_000) // nothing is held back any more
 		})
 	})
+}
+
+// A disk that does not answer for a moment takes no unit out of service: there is no way back from that.
+func TestUnreadableIsNotLeaving(t *testing.T) {
+	a := &Agent{board: alarm.New(nil), log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	a.cfg.State = t.TempDir()
+	c := &cloud{a: a}
+	file := filepath.Join(c.dir(), provision.LeavingFile)
+	if err := os.MkdirAll(file, 0o700); err != nil { // reads as an error that is not that it is missing
+		t.Fatal(err)
+	}
+	c.showLeaving()
+	if l, ok := c.leavingNow(); ok || a.board.Has(alarm.Decommissioned, "") {
+		t.Errorf("it leaves: %+v", l)
+	}
+	a.board.Set(alarm.Alarm{Name: alarm.Decommissioned})
+	if c.showLeaving(); !a.board.Has(alarm.Decommissioned, "") {
+		t.Error("it is back in service")
+	}
+	if err := errors.Join(os.Remove(file), os.WriteFile(file, []byte("half"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := c.leavingNow(); !ok {
+		t.Error("a damaged file counts as none")
+	}
 }
