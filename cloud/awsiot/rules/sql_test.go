@@ -322,8 +322,10 @@ func TestTopic(t *testing.T) {
 			t.Errorf("%s: %s, %v", text, got, err)
 		}
 	}
-	for text, at := range map[string]int{"": 1, "a/${": 4, "a/${topic(2)": 4, "a/${topik(2)}": 5, "a/${topic(2) x}": 14, "${1 +}": 6,
-		"$aws/things/x/shadow/update": 1, "$$aws/things/${topic(2)}/jobs/start-next": 1} {
+	for text, at := range map[string]int{
+		"": 1, "a/${": 4, "a/${topic(2)": 4, "a/${topik(2)}": 5, "a/${topic(2) x}": 14, "${1 +}": 6,
+		"$aws/things/x/shadow/update": 1, "$$aws/things/${topic(2)}/jobs/start-next": 1,
+	} {
 		_, err := ParseTopic(text)
 		var e *SQLError
 		if !errors.As(err, &e) || e.At != at {
