@@ -69,11 +69,11 @@ type JobsRequest struct {
 	ClientToken string `json:"clientToken,omitempty"`
 }
 
-// PendingJobs answers JobsRequest.
+// PendingJobs answers JobsRequest. Over HTTPS answers have neither timestamp nor client token.
 type PendingJobs struct {
 	InProgress  []JobSummary `json:"inProgressJobs"`
 	Queued      []JobSummary `json:"queuedJobs"`
-	Timestamp   int64        `json:"timestamp"`
+	Timestamp   int64        `json:"timestamp,omitempty"`
 	ClientToken string       `json:"clientToken,omitempty"`
 }
 
@@ -94,7 +94,7 @@ type DescribeJob struct {
 // JobAnswer answers StartNextJob and DescribeJob, and is the body of notify-next. Execution is nil when there is none.
 type JobAnswer struct {
 	Execution   *JobExecution `json:"execution,omitempty"`
-	Timestamp   int64         `json:"timestamp"`
+	Timestamp   int64         `json:"timestamp,omitempty"`
 	ClientToken string        `json:"clientToken,omitempty"`
 }
 
@@ -114,7 +114,7 @@ type UpdateJob struct {
 type UpdatedJob struct {
 	State       *JobExecutionState `json:"executionState,omitempty"`
 	Document    json.RawMessage    `json:"jobDocument,omitempty"`
-	Timestamp   int64              `json:"timestamp"`
+	Timestamp   int64              `json:"timestamp,omitempty"`
 	ClientToken string             `json:"clientToken,omitempty"`
 }
 

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -56,6 +57,10 @@ func (c *Control) detach(r *request, arn string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.detachFrom(r, policy, target)
+}
+
+func (c *Control) detachFrom(r *request, policy, target string) (any, error) {
 	if err := c.cfg.Store.DetachPolicy(r.Context(), policy, target); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
@@ -74,12 +79,23 @@ func (c *Control) attachPolicy(r *request) (any, error) {
 	return c.attach(r, in.Target)
 }
 
+// detachPolicy is content with a policy that is not there, and calls a target that is not there a bad request, as on AWS.
 func (c *Control) detachPolicy(r *request) (any, error) {
 	var in policyTarget
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
-	return c.detach(r, in.Target)
+	target, err := c.target(in.Target)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.targetThere(r.Context(), target); err != nil {
+		if failureOf(err).status == http.StatusNotFound {
+			err = invalid("Invalid Target")
+		}
+		return nil, err
+	}
+	return c.detachFrom(r, r.PathValue("policyName"), target)
 }
 
 // The older names of the same: the principal is in a header.

@@ -89,7 +89,12 @@ func TestJobs(t *testing.T) {
 	if d := c.jobsData("GET", "/things/a1/jobs/%24next?includeJobDocument=false", nil).ok(); get(d, "execution", "jobDocument") != nil {
 		t.Fatal(d)
 	}
-	c.jobsData("POST", "/things/a1/jobs/j1", map[string]any{"status": "SUCCEEDED", "expectedVersion": 2}).ok()
+	u := c.jobsData("POST", "/things/a1/jobs/j1", map[string]any{"status": "SUCCEEDED", "expectedVersion": 2}).ok()
+	for _, answer := range []map[string]any{c.jobsData("GET", "/things/a1/jobs", nil).ok(), e, c.jobsData("GET", "/things/a1/jobs/$next", nil).ok(), u} {
+		if answer["timestamp"] != nil {
+			t.Errorf("over HTTPS there is no timestamp: %v", answer)
+		}
+	}
 	c.jobsData("POST", "/things/a1/jobs/j1", map[string]any{"status": "IN_PROGRESS"}).fails(409, "InvalidStateTransitionException")
 	c.jobsData("GET", "/things/a1/jobs/none", nil).fails(404, "ResourceNotFoundException")
 	if d := c.iot("GET", "/things/a1/jobs/j1", nil).ok(); get(d, "execution", "status") != "SUCCEEDED" {

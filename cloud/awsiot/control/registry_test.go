@@ -245,6 +245,13 @@ func TestCertificatesAndPolicies(t *testing.T) {
 	}
 	c.iot("POST", "/policies/q9", doc).ok()
 	c.iot("PUT", "/target-policies/q9", target).fails(410, "LimitExceededException")
+	c.iot("POST", "/target-policies/q8", target).ok()
+	c.iot("POST", "/target-policies/q8", target).ok()
+	c.iot("POST", "/target-policies/none", target).ok() // AWS tells of a target that is not there, not of a policy
+	gone := c.iot("POST", "/target-policies/q8", map[string]string{"target": arn + "cert/" + strings.Repeat("0", 64)}).fails(400, "InvalidRequestException")
+	if gone.body["message"] != "Invalid Target" {
+		t.Error(gone.text)
+	}
 
 	for i := 2; i <= 5; i++ {
 		v := c.iot("POST", fmt.Sprintf("/policies/p/version?setAsDefault=%v", i == 5), doc).ok()

@@ -202,7 +202,9 @@ func (s *Service) Data() Data { return Data{s} }
 // GetPendingJobExecutions lists what a thing has to do.
 func (d Data) GetPendingJobExecutions(ctx context.Context, thing string) (out *wire.PendingJobs, err error) {
 	err = d.ask(ctx, thing, opPending, func() error {
-		out, err = d.s.pending(ctx, thing)
+		if out, err = d.s.pending(ctx, thing); err == nil {
+			out.Timestamp = 0
+		}
 		return err
 	})
 	return out, err
@@ -216,6 +218,7 @@ func (d Data) StartNextPendingJobExecution(ctx context.Context, thing string, r 
 			return err
 		}
 		d.s.tell(ctx, t, thing)
+		out.Timestamp = 0
 		return asString(out.Execution)
 	})
 	return out, err
@@ -227,6 +230,7 @@ func (d Data) DescribeJobExecution(ctx context.Context, thing, id string, r Desc
 		if out, err = d.s.describe(ctx, thing, id, r); err != nil {
 			return err
 		}
+		out.Timestamp = 0
 		return asString(out.Execution)
 	})
 	return out, err
@@ -240,6 +244,7 @@ func (d Data) UpdateJobExecution(ctx context.Context, thing, id string, r Update
 			return err
 		}
 		d.s.tell(ctx, t, thing)
+		out.Timestamp = 0
 		if len(out.Document) > 0 {
 			out.Document, err = encode(string(out.Document))
 		}
