@@ -308,13 +308,24 @@ func (c *cloud) uplinkConfig() uplink.Config {
 }
 
 // clock is what certificates are judged by: a unit without a battery-backed clock starts in the past, so the last time
-// that was known to be right is the least it can be.
+// that was known to be right is the least it can be, until the clock is known to be right again.
 func (c *cloud) clock() time.Time {
-	now := time.Now()
-	if b, ok, err := c.a.store.Setting(settingClock); err == nil && ok {
-		if s, err := strconv.ParseInt(string(b), 10, 64); err == nil && now.Unix() < s {
-			return time.Unix(s, 0)
-		}
+	b, ok, err := c.a.store.Setting(settingClock)
+	if err != nil || !ok {
+		return time.Now()
+	}
+	s, err := strconv.ParseInt(string(b), 10, 64)
+	if err != nil {
+		return time.Now()
+	}
+	return atLeast(time.Now(), time.Unix(s, 0), clockQuality())
+}
+
+// atLeast takes the later of the clock and what was known of it, but a clock that is known to be right for what it says:
+// that of before may have been wrong.
+func atLeast(now, known time.Time, quality string) time.Time {
+	if quality != record.ClockTrusted && now.Before(known) {
+		return known
 	}
 	return now
 }

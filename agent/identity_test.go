@@ -3,16 +3,19 @@ package agent
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"fountain/agent/api"
 	"fountain/agent/config"
+	"fountain/agent/record"
 	"fountain/cloud/store"
 	"fountain/sync/provision"
 	"fountain/sync/wire"
@@ -216,4 +219,89 @@ func TestNextDoesNotConnect(t *testing.T) {
 		}
 		c.forgive()
 	})
+}
+
+// TestRenewedOnAFullDisk: a certificate that has connected counts although nothing can be written: the cloud has taken the
+// old one away by then. It is written down as soon as that is possible.
+func TestRenewedOnAFullDisk(t *testing.T) {
+	onlineUnit(t, nil, func(v *virtual, c *localCloud) {
+		dir := v.a.cloud.dir()
+		file, aside := filepath.Join(dir, provision.IdentityFile), filepath.Join(dir, "aside")
+		old, err := provision.LoadIdentity(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var next provision.Identity
+		c.mu.Lock()
+		c.dials = func() {
+			if id, err := provision.Next(dir); err == nil && next.CertificateID == "" {
+				next = id
+				if err := errors.Join(os.Rename(file, aside), os.Mkdir(file, 0o700)); err != nil { // no file takes a directory's place
+					t.Error(err)
+				}
+			}
+		}
+		c.mu.Unlock()
+		c.job(v.thing(), "rot-1", `{"v":1,"operation":"rotate"}`)
+		if status, details := v.jobEnds(c, "rot-1", 15*time.Minute); status != wire.JobSucceeded || details["certificate"] != next.CertificateID {
+			t.Errorf("%s %v", status, details)
+		}
+		time.Sleep(time.Hour)
+		if st := v.a.cloud.status(); st.State != cloudOnline || st.Certificate != next.CertificateID {
+			t.Errorf("%+v", st)
+		}
+		if err := errors.Join(os.Remove(file), os.Rename(aside, file)); err != nil {
+			t.Fatal(err)
+		}
+		v.stop()
+		v = c.start()
+		if id, err := provision.LoadIdentity(dir); err != nil || id.CertificateID != next.CertificateID || id.CertificateID == old.CertificateID {
+			t.Errorf("%+v %v", id, err)
+		}
+		c.forgive()
+	})
+}
+
+// TestWhenACertificateIsDue: a clock that is wrong renews once, not over and over.
+func TestWhenACertificateIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const day = 24 * time.Hour
+		now := time.Now()
+		leaf := &x509.Certificate{NotBefore: now, NotAfter: now.Add(90 * day)}
+		for name, tc := range map[string]struct {
+			before   time.Duration
+			now, got time.Time
+			want     time.Duration
+		}{
+			"in time":                  {60 * day, now, time.Time{}, 60 * day}, // with a third left
+			"later":                    {10 * day, now.Add(5 * day), time.Time{}, 75 * day},
+			"due":                      {10 * day, now.Add(85 * day), time.Time{}, -5 * day},
+			"a clock a year ahead":     {60 * day, now.Add(365 * day), now, 30 * day},
+			"and of another process":   {60 * day, now.Add(365 * day), time.Time{}, -305 * day},
+			"got, and the clock right": {60 * day, now, now, 60 * day},
+			"switched off":             {0, now, time.Time{}, renewLook},
+		} {
+			if wait := dueIn(leaf, tc.before, tc.now, tc.got); wait != tc.want {
+				t.Errorf("%s: %v, want %v", name, wait, tc.want)
+			}
+		}
+	})
+}
+
+// TestTheClockOfCertificates: what was once believed holds against a clock that nobody has set, not against one that is right.
+func TestTheClockOfCertificates(t *testing.T) {
+	now := time.Now()
+	year := 365 * 24 * time.Hour
+	for _, quality := range []string{record.ClockTrusted, record.ClockRTC, record.ClockUnknown} {
+		if got := atLeast(now, now.Add(-year), quality); got != now {
+			t.Errorf("%s: %v", quality, got)
+		}
+		want := now.Add(year)
+		if quality == record.ClockTrusted { // it was a year ahead once
+			want = now
+		}
+		if got := atLeast(now, now.Add(year), quality); got != want {
+			t.Errorf("%s: %v, want %v", quality, got, want)
+		}
+	}
 }

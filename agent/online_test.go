@@ -41,6 +41,7 @@ type localCloud struct {
 	dead map[string]bool         // addresses that do not answer
 
 	start func() *virtual // the unit, again
+	dials func()          // called before each connection; nil: nothing is
 
 	mu      sync.Mutex
 	denied  []string
@@ -184,6 +185,9 @@ func (c *localCloud) forget() {
 func (c *localCloud) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.dials != nil {
+		c.dials()
+	}
 	if c.offline || c.dead[addr] {
 		return nil, errors.New("the network is down")
 	}

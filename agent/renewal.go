@@ -36,6 +36,7 @@ type renewal struct {
 	due chan struct{} // one signal: somebody asked
 	err error         // why the last attempt came to nothing
 	n   int           // attempts that did
+	got time.Time     // when this process got the certificate in use; zero: it did not
 }
 
 // inUse notes by which certificate the unit connects.
@@ -65,7 +66,12 @@ func (c *cloud) proveNext(ctx context.Context, ep endpoints, roots *x509.CertPoo
 			var conn *mqttlink.Conn
 			if conn, err = c.dial(ctx, ep, roots, next.Thing, cert); err == nil {
 				conn.Close()
-				err = provision.Switch(c.dir(), next)
+				if serr := provision.Switch(c.dir(), next); serr != nil { // it counts all the same: the cloud takes the old one away
+					c.a.log.Warn("keep that the certificate is renewed", slog.Any(logkey.Err, serr))
+				}
+				c.mu.Lock()
+				c.renewal.got = time.Now()
+				c.mu.Unlock()
 				_ = sleep(ctx, mqttlink.ConnectGap) // ends with the session
 			}
 		}
@@ -94,14 +100,23 @@ func (c *cloud) watchNext(ctx context.Context, link *mqttlink.Link, end context.
 
 // renew keeps the certificate young, on one connection.
 func (c *cloud) renew(ctx context.Context, conn *mqttlink.Conn) error {
-	if _, err := provision.Next(c.dir()); err == nil { // it was tried, and the old one is what connects
+	for {
+		next, err := provision.Next(c.dir())
+		if err != nil {
+			break
+		}
 		if err := sleep(ctx, nextAgain); err != nil {
 			return err
 		}
-		if err := provision.Missed(c.dir()); err != nil {
-			c.a.log.Warn("note that the new certificate did not connect", slog.Any(logkey.Err, err))
+		if next.CertificateID == c.status().Certificate { // the disk had no room to say so
+			err = provision.Switch(c.dir(), next)
+		} else { // it was tried, and the old one is what connects
+			err = provision.Missed(c.dir())
+			c.endSession(errRenewed)
 		}
-		c.endSession(errRenewed)
+		if err != nil {
+			c.a.log.Warn("keep how the new certificate fared", slog.Any(logkey.Err, err))
+		}
 	}
 	wait := c.renewIn()
 	for {
@@ -146,11 +161,24 @@ func (c *cloud) renewIn() time.Duration {
 	if err != nil {
 		return renewLook
 	}
-	before := min(c.a.cfg.Config.Cloud.RenewBefore, leaf.NotAfter.Sub(leaf.NotBefore)/renewShare)
-	if before <= 0 {
+	c.mu.Lock()
+	got := c.renewal.got
+	c.mu.Unlock()
+	return dueIn(leaf, c.a.cfg.Config.Cloud.RenewBefore, c.clock(), got)
+}
+
+// dueIn is how long a certificate needs no other yet. One that this process got is good for a part of its life, whatever
+// the clock says: with a wrong one it would be renewed for ever.
+func dueIn(leaf *x509.Certificate, before time.Duration, now, got time.Time) time.Duration {
+	part := leaf.NotAfter.Sub(leaf.NotBefore) / renewShare
+	if before = min(before, part); before <= 0 {
 		return renewLook
 	}
-	return leaf.NotAfter.Sub(c.clock()) - before
+	wait := leaf.NotAfter.Sub(now) - before
+	if !got.IsZero() {
+		wait = max(wait, time.Until(got.Add(part)))
+	}
+	return wait
 }
 
 // endSession ends the session under way, if there is one.
