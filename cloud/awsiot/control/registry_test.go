@@ -50,6 +50,11 @@ func TestThings(t *testing.T) {
 	c.iot("POST", "/things/a%20b", nil).fails(400, "InvalidRequestException")
 	c.iot("POST", "/things/"+strings.Repeat("x", 129), nil).fails(400, "InvalidRequestException")
 	c.iot("POST", "/things/a4", `{"thingTypeName":`).fails(400, "InvalidRequestException")
+	for body, says := range map[string]string{`[]`: "not an object", `{"attributePayload":{"attributes":{"a":5}}}`: "attributePayload.attributes cannot be a JSON number"} {
+		if f := c.iot("POST", "/things/a4", body).fails(400, "InvalidRequestException"); !strings.Contains(f.text, says) || strings.Contains(f.text, "Go ") {
+			t.Errorf("%s: %s", body, f.text)
+		}
+	}
 
 	names := func(query string) []string {
 		return column(c.iot("GET", "/things"+query, nil).ok()["things"], "thingName")

@@ -112,7 +112,14 @@ func (r *request) decode(v any) error {
 	if len(bytes.TrimSpace(r.body)) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(r.body, v); err != nil {
+	err := json.Unmarshal(r.body, v)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field == "":
+		return invalid("the body is a JSON %s, not an object", wrong.Value)
+	case errors.As(err, &wrong):
+		return invalid("%s cannot be a JSON %s", wrong.Field, wrong.Value)
+	case err != nil:
 		return invalid("the body cannot be read: %v", err)
 	}
 	return nil
