@@ -150,6 +150,7 @@ func TestProtocolMisuse(t *testing.T) {
 		"AUTH":                         {"\xf0\x00", 0x82},
 		"a packet type that is none":   {"\x00\x00", 0x82},
 		"reserved bits":                {"\xc1\x00", 0x81},
+		"PINGREQ with a body":          {"\xc0\x01x", 0x81},
 		"SUBSCRIBE without filters":    {"\x82\x02\x00\x01", 0x81},
 		"SUBSCRIBE cut off":            {"\x82\x06\x00\x01\x00\x00\x01x", 0x81},
 		"a length without end":         {"\x30\xff\xff\xff\xff\x01", 0x81},

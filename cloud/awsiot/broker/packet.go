@@ -77,6 +77,9 @@ func decode(pk *packets.Packet, body []byte) (err error) {
 	case packets.Disconnect:
 		err = pk.DisconnectDecode(body)
 	case packets.Pingreq:
+		if len(body) > 0 {
+			err = packets.ErrMalformedPacket
+		}
 	default:
 		return &fault{reason: reasonClient, code: codeProtocol, text: fmt.Sprintf("packet type %d is not supported", pk.FixedHeader.Type)}
 	}

@@ -99,6 +99,9 @@ func inspectProperties(p *packets.Properties, b []byte) (rest []byte, err error)
 		}
 		list = list[1+size:]
 	}
+	if seen[packets.PropAuthenticationData] && !seen[packets.PropAuthenticationMethod] {
+		return nil, broken(codeProtocol, "authentication data without a method")
+	}
 	if strings.ContainsAny(p.ResponseTopic, "+#") {
 		return nil, broken(codeProtocol, "the response topic holds a wildcard")
 	}

@@ -24,6 +24,7 @@ func TestPropertiesMisused(t *testing.T) {
 		"Receive Maximum 0":         {0x10, connect("\x21\x00\x00"), 0x82},
 		"Maximum Packet Size 0":     {0x10, connect("\x27\x00\x00\x00\x00"), 0x82},
 		"problem information 2":     {0x10, connect("\x17\x02"), 0x82},
+		"authentication, no method": {0x10, connect("\x16\x00\x01x"), 0x82},
 		"a session expiry twice":    {0x10, connect("\x11\x00\x00\x00\x01\x11\x00\x00\x00\x01"), 0x82},
 		"a will's format 2":         {0x10, "\x00\x04MQTT\x05\x06\x00\x3c\x00\x00\x01x\x02\x01\x02\x00\x01w\x00\x00", 0x82},
 		"a will's flags and none":   {0x10, "\x00\x04MQTT\x05\x0a\x00\x3c\x00\x00\x01x", 0x81},
