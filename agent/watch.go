@@ -155,11 +155,11 @@ func (w *watch) loop(in watched, add func(alarm.Alarm)) {
 		w.late = w.late[1:]
 	}
 	if n := st.VeryLate - w.late[0].n; n >= lateMost {
-		add(alarm.Alarm{Name: alarm.LoopLate, Evidence: fmt.Sprintf("%d ticks in the last minute, the worst so far %s", n, st.WorstTick.Round(time.Millisecond))})
+		add(alarm.Alarm{Name: alarm.LoopLate, Evidence: fmt.Sprintf("%d ticks in the last minute, the worst so far %d ms", n, st.WorstTick.Milliseconds())})
 	}
 	if st.LoopGaps > w.gaps {
 		w.gaps, w.gapAt = st.LoopGaps, in.up
-		w.hold(in.up, alarm.Alarm{Name: alarm.LoopGap, Evidence: fmt.Sprintf("%d since the start, the worst %s", st.LoopGaps, st.WorstTick.Round(time.Millisecond))})
+		w.hold(in.up, alarm.Alarm{Name: alarm.LoopGap, Evidence: fmt.Sprintf("%d since the start, the worst %d ms", st.LoopGaps, st.WorstTick.Milliseconds())})
 	}
 }
 

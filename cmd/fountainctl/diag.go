@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -27,18 +29,20 @@ what. It waits for a pour to end.
   fountainctl diag --short`,
 		Args: args(cobra.NoArgs),
 		RunE: t.do(func(ctx context.Context, c *api.Client, _ []string) error {
-			if short {
-				text, err := c.DiagShort(ctx)
-				if err != nil {
-					return err
-				}
-				_, err = fmt.Fprint(t.out, text)
-				return err
+			if short && file == "" {
+				file = "-"
 			}
 			if file == "" {
 				return &problem.Problem{Code: problem.CodeBadRequest, Where: "-o", What: "no file is named", Remedy: "give -o FILE, - for standard output, or --short"}
 			}
-			body, err := c.Diag(ctx)
+			get := c.Diag
+			if short {
+				get = func(ctx context.Context) ([]byte, error) {
+					text, err := c.DiagShort(ctx)
+					return []byte(text), err
+				}
+			}
+			body, err := get(ctx)
 			if err != nil {
 				return err
 			}
@@ -68,6 +72,9 @@ func notWritten(file, flag string, err error) error {
 	}
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 		err = pe.Err
+	}
+	if fi, serr := os.Stat(file); serr == nil && fi.IsDir() {
+		err = syscall.EISDIR
 	}
 	return &problem.Problem{Code: problem.CodeNotWritable, Where: file, What: fmt.Sprintf("cannot write the file: %v", err), Remedy: "name another one with " + flag}
 }

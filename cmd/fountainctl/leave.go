@@ -38,7 +38,7 @@ lets the unit claim it again. Exit code 3: refused, because something would be l
 		Args: args(cobra.NoArgs),
 		PreRunE: func(*cobra.Command, []string) error {
 			if undo && (in.KeepUnsent || in.Offline || export != "") {
-				return errors.New("--undo goes with no other choice")
+				return errors.New("--undo goes with no other choice: --keep-unsent, --offline or --export: leave one out; see fountainctl decommission --help")
 			}
 			return nil
 		},

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -101,13 +102,16 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused for safety.`,
 	root.PersistentFlags().StringVar(&t.socket, "socket", "",
 		"the agent's `PATH`: service.sock in its run directory (default $"+envSocket+", then the usual places)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fmt.Errorf("%w: see %s --help", err, c.CommandPath())
+		return fmt.Errorf("%s: see %s --help", parsing.ReplaceAllString(err.Error(), ""), c.CommandPath())
 	})
 	root.AddCommand(t.statusCmd(), t.brandsCmd(), t.pourCmd(), t.watchCmd())
 	root.AddCommand(t.opCmds()...)
 	root.AddCommand(t.linesCmd(), t.cartridgeCmd(), t.alarmsCmd(), t.auditCmd(), t.setupCmd(), t.diagCmd(), t.configCmd(), t.storeCmd(), t.decommissionCmd())
 	return root
 }
+
+// parsing is what the flags' errors tell a programmer only.
+var parsing = regexp.MustCompile(`strconv\.\w+: parsing "[^"]*": `)
 
 // args wraps cobra's check so that its message says where to look.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {

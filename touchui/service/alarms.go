@@ -44,7 +44,7 @@ func (s *Service) act(t api.Todo) {
 	switch t.Action {
 	case api.ActionClean, api.ActionCalibrate, api.ActionPrime, api.ActionBrix:
 		if t.Line == "" {
-			s.show(newChoice(s, t.Action)) // these actions are named as their operations
+			s.show(newChoice(s, t.Action, s.showHome)) // these actions are named as their operations
 			return
 		}
 	}

@@ -12,12 +12,15 @@ import (
 type choicePage struct {
 	s      *Service
 	kind   string
+	from   func()
 	stock  stock
 	cat    *beverage.Catalogue
 	scroll scroller
 }
 
-func newChoice(s *Service, kind string) *choicePage { return &choicePage{s: s, kind: kind} }
+func newChoice(s *Service, kind string, from func()) *choicePage {
+	return &choicePage{s: s, kind: kind, from: from}
+}
 
 func (p *choicePage) name() string { return "choose" }
 func (p *choicePage) close()       {}
@@ -59,7 +62,7 @@ func (p *choicePage) choices() []choice {
 	var out []choice
 	if p.kind == api.OpBrix {
 		for _, o := range s.drinks(p.cat) {
-			out = append(out, choice{string(o.id), o.name, o.brand, "prime", goInk})
+			out = append(out, choice{string(o.id), o.variant, o.brand, "prime", goInk})
 		}
 		return out
 	}
@@ -104,9 +107,9 @@ func (p *choicePage) choices() []choice {
 }
 
 func (p *choicePage) build(sh *sheet.Sheet) {
-	s, d := p.s, p.s.on(sh)
+	d := p.s.on(sh)
 	m := d.m
-	area := d.header(d.T("service.job."+p.kind), d.T("service.choose."+p.kind), s.showHome)
+	area := d.header(d.T("service.job."+p.kind), d.T("service.choose."+p.kind), p.from)
 	if !d.has(p.stock, area) {
 		return
 	}
@@ -127,7 +130,7 @@ func (p *choicePage) build(sh *sheet.Sheet) {
 
 func (p *choicePage) chose(id string) {
 	s := p.s
-	back := func() { s.show(newChoice(s, p.kind)) }
+	back := func() { s.show(newChoice(s, p.kind, p.from)) }
 	if p.kind == api.OpClean {
 		s.show(newClean(s, id, back))
 		return
@@ -137,8 +140,8 @@ func (p *choicePage) chose(id string) {
 
 // drink is a beverage to choose.
 type drink struct {
-	id          beverage.ID
-	name, brand string
+	id                   beverage.ID
+	name, variant, brand string // the whole name, and what stands on its card: two of a brand may differ in the last word only
 }
 
 // drinks lists the beverages that can be poured, by brand.
@@ -150,7 +153,8 @@ func (s *Service) drinks(cat *beverage.Catalogue) []drink {
 	for _, b := range cat.Brands {
 		for _, v := range b.Beverages {
 			if s.snap.Blocked[v.ID] == "" {
-				out = append(out, drink{v.ID, b.Name + " " + s.look.Words.Name(v.Name), s.look.Words.Name(b.Kind)})
+				variant := s.look.Words.Name(v.Name)
+				out = append(out, drink{v.ID, b.Name + " " + variant, variant, b.Name + " · " + s.look.Words.Name(b.Kind)})
 			}
 		}
 	}

@@ -345,10 +345,10 @@ func (p *homePage) jobs(d *draw, r rect) {
 		id, icon string
 		tap      func()
 	}{
-		{"clean", "clean", func() { s.show(newChoice(s, api.OpClean)) }},
-		{"swap", "swap", func() { s.show(newSlots(s)) }},
-		{"prime", "prime", func() { s.show(newChoice(s, api.OpPrime)) }},
-		{"calibrate", "bars", func() { s.show(newChoice(s, api.OpCalibrate)) }},
+		{"clean", "clean", func() { s.show(newChoice(s, api.OpClean, s.showHome)) }},
+		{"swap", "swap", func() { s.show(newSlots(s, s.showHome)) }},
+		{"prime", "prime", func() { s.show(newChoice(s, api.OpPrime, s.showHome)) }},
+		{"calibrate", "bars", func() { s.show(newChoice(s, api.OpCalibrate, s.showHome)) }},
 		{"pour", "target", func() { s.show(newTestPour(s, beverage.ID(""))) }},
 	}
 	for i, c := range r.columns(len(jobs), d.m.gap) {

@@ -22,6 +22,9 @@ type stock struct {
 func (s *Service) load(to *stock, then func()) {
 	var got stock
 	c := s.agent()
+	if !s.view.known { // names of ingredients come with it
+		s.seeOverview(s.changed)
+	}
 	s.call(func(ctx context.Context) (err error) {
 		if got.lines, err = c.Lines(ctx); err != nil {
 			return err

@@ -36,6 +36,7 @@ func TestSaid(t *testing.T) {
 		{"Valve still opens and shuts.", "Valve still opens and shuts.", "Ventil still öffnet und schließt."},
 		{"300 of 300 strokes confirmed, 12.0 ml", "300 of 300 strokes confirmed, 12.0 ml.", "300 von 300 Hüben bestätigt, 12.0 ml."},
 		{"nobody wrote this sentence down", "Nobody wrote this sentence down.", "Nobody wrote this sentence down."},
+		{"flow_still, p01 and p02", "flow_still, p01 and p02.", "flow_still, p01 and p02."},
 		{"", "", ""},
 	} {
 		if got := en.said(c.agent); got != c.en {

@@ -13,11 +13,12 @@ import (
 // slotsPage lists the cartridges, to swap one.
 type slotsPage struct {
 	s      *Service
+	from   func()
 	stock  stock
 	scroll scroller
 }
 
-func newSlots(s *Service) *slotsPage { return &slotsPage{s: s} }
+func newSlots(s *Service, from func()) *slotsPage { return &slotsPage{s: s, from: from} }
 
 func (p *slotsPage) name() string { return "cartridges" }
 func (p *slotsPage) close()       {}
@@ -26,7 +27,7 @@ func (p *slotsPage) opened()      { p.s.load(&p.stock, p.s.changed) }
 func (p *slotsPage) build(sh *sheet.Sheet) {
 	s, d := p.s, p.s.on(sh)
 	m := d.m
-	area := d.header(d.T("service.slots.title"), d.T("service.slots.say"), s.showHome)
+	area := d.header(d.T("service.slots.title"), d.T("service.slots.say"), p.from)
 	if !d.has(p.stock, area) {
 		return
 	}
@@ -44,7 +45,7 @@ func (p *slotsPage) build(sh *sheet.Sheet) {
 			name += "  " + s.ingredient(c.Ingredient)
 		}
 		up.card("service.cartridge."+c.Slot, name, s.known("service.cartridge", c.State)+" · "+s.ml(c.LeftUL), icon, r, ink(up),
-			func() { s.show(newSwap(s, c.Slot, func() { s.show(newSlots(s)) })) }, m.label)
+			func() { s.show(newSwap(s, c.Slot, func() { s.show(newSlots(s, p.from)) })) }, m.label)
 	}
 	p.scroll.add(d, up, area, (len(p.stock.slots)+n-1)/n*(h+m.gap))
 }

@@ -84,11 +84,11 @@ func (p *testPourPage) build(sh *sheet.Sheet) {
 		up := d.within()
 		for i, k := range list {
 			r := rect{0, i / n * (h + m.gap), area.w, h}.columns(n, m.gap)[i%n]
-			up.card("service.pour."+string(k.id), k.name, k.brand, "prime", r, d.Roles.Ink, func() {
+			up.card("service.pour."+string(k.id), k.variant, k.brand, "prime", r, d.Roles.Ink, func() {
 				q := newTestPour(s, k.id)
 				q.drink = k
 				s.show(q)
-			}, m.label)
+			}, m.heading)
 		}
 		p.scroll.add(d, up, area, (len(list)+n-1)/n*(h+m.gap))
 		return

@@ -45,8 +45,10 @@ func sentence(t string) string {
 	if t == "" {
 		return ""
 	}
-	r, n := utf8.DecodeRuneInString(t)
-	t = string(unicode.ToUpper(r)) + t[n:]
+	if first, _, _ := strings.Cut(t, " "); !strings.ContainsAny(first, "_0123456789") { // else it is a part's id
+		r, n := utf8.DecodeRuneInString(t)
+		t = string(unicode.ToUpper(r)) + t[n:]
+	}
 	if last, _ := utf8.DecodeLastRuneInString(t); !unicode.IsPunct(last) {
 		t += "."
 	}

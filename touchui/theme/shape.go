@@ -121,16 +121,23 @@ func (f *Fonts) runs(text []rune, cut Cut) []run {
 	return out
 }
 
-// directions says of each letter whether it runs from right to left (Unicode bidirectional algorithm).
+// directions says of each letter whether it runs from right to left (Unicode bidirectional algorithm). A line without a
+// letter of that direction but with Latin ones is a name, an address or a sentence nobody translated: it runs its own way
+// in every language.
 func directions(text []rune, rtl bool) []bool {
 	out := make([]bool, len(text))
-	plain := !rtl
+	plain, latin := true, false
 	for _, r := range text {
-		if r >= 0x590 && (r < 0x1E00 || r >= 0x200E && r <= 0x202F || r >= 0xFB1D) {
+		if r < 0x590 {
+			latin = latin || unicode.Is(unicode.Latin, r)
+			continue
+		}
+		switch p, _ := bidi.LookupString(string(r)); p.Class() {
+		case bidi.R, bidi.AL, bidi.AN, bidi.RLE, bidi.RLO, bidi.RLI, bidi.FSI:
 			plain = false
 		}
 	}
-	if plain {
+	if plain && (latin || !rtl) {
 		return out
 	}
 	mark := "\u200e" // makes the paragraph's direction that of the language, whatever letter comes first

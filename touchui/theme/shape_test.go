@@ -58,6 +58,9 @@ func TestDirections(t *testing.T) {
 		{en, "Language: عرب", "Language: برع"},
 		{en, "What will it be?", "What will it be?"},
 		{ar, "Kolvane", "Kolvane"},
+		{ar, "02:fc:00:00:00:01", "02:fc:00:00:00:01"},
+		{ar, "http://", "http://"},
+		{ar, "82 of 82 lines: p01 …", "82 of 82 lines: p01 …"},
 	} {
 		if got := read(c.f, c.s); got != c.seen {
 			t.Errorf("%q is seen as %q, not %q", c.s, got, c.seen)

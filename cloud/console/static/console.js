@@ -68,7 +68,7 @@
     if (u.missing) facts.append(item("missing", u.missing, "warn"));
     if (u.alarm) facts.append(item("alarm", u.alarm, "warn"));
     const li = el("li", "unit" + (u.online ? " on" : ""), el("h3", "", u.thing), state, facts,
-      el("p", "last", u.last ? `Last: ${u.last.name}, ${ml(u.last.ul)} ml` : "No pour yet"));
+      el("p", "last", u.last ? `Last: ${u.last.brand} ${u.last.name}, ${ml(u.last.ul)} ml` : "No pour yet"));
     li.id = "unit-" + u.thing;
     const old = $(li.id);
     if (old) { old.replaceWith(li); return; }
@@ -83,7 +83,7 @@
     if (t.totals.length) {
       list.replaceChildren(...t.totals.map((x) => {
         const sep = el("span", "sep");
-        return el("li", x.rig, el("b", "", String(x.pours)), x.pours === 1 ? " drink" : " drinks", sep, el("b", "", (x.ul / 1e6).toFixed(2)), " litres",
+        return el("li", x.rig, el("b", "", String(x.pours)), x.pours === 1 ? " drink " : " drinks ", sep, el("b", "", (x.ul / 1e6).toFixed(2)), " litres ",
           el("em", "", x.rig === "sim" ? "simulated" : "real"));
       }));
     }
