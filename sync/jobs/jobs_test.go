@@ -237,6 +237,31 @@ func TestCancelledWhileItRuns(t *testing.T) {
 	})
 }
 
+// A Runner that does not hear that its job was cancelled must not hold the connection, without which no other comes.
+func TestCancelledAndDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t)
+		u := start(t, &memory{}, map[string]Runner{"deaf": &runner{limit: time.Hour, run: func(context.Context, *Task) (map[string]string, error) {
+			time.Sleep(time.Hour)
+			return nil, nil
+		}}, "next": &runner{run: func(context.Context, *Task) (map[string]string, error) { return nil, nil }}})
+		defer u.stop()
+		lose := u.serve(t, s.connect())
+		e := s.add("j1", doc("deaf"))
+		n := s.add("j2", doc("next"))
+		await(t, "it runs", time.Minute, func() bool { return s.status(e) == wire.JobInProgress })
+		time.Sleep(time.Second)
+		s.cancel(e)
+		time.Sleep(time.Minute)
+		start := time.Now()
+		if lose(); time.Since(start) > time.Second {
+			t.Errorf("the connection was held for %v", time.Since(start))
+		}
+		defer u.serve(t, s.connect())()
+		await(t, "the next one is done when it has ended", 2*time.Hour, func() bool { return s.status(n) == wire.JobSucceeded })
+	})
+}
+
 // Somebody else updates the execution meanwhile, the service is throttled, silent, or does not like the details.
 func TestUpdatesGetThrough(t *testing.T) {
 	for name, spoil := range map[string]func(s *service){

@@ -218,7 +218,13 @@ func (j *Jobs) see(ctx context.Context, s *session, e entry, w *work) error {
 	case ex == nil: // cancelled, deleted, timed out, or our report came through after all
 		if w != nil {
 			w.cancel(ErrWithdrawn)
-			<-w.done // a Runner ends with its context
+			select {
+			case <-w.done: // a Runner ends with its context
+			case <-s.conn.Lost(): // one that does not must not keep the unit from connecting again
+				return ErrLost
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 		j.cfg.Log.Info("job is over for the cloud", slog.String(logkey.Session, e.ID))
 		j.settle()

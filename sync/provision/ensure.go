@@ -71,8 +71,12 @@ func Ensure(ctx context.Context, cfg Config, dial Dialer) (Identity, error) {
 		return Identity{}, err
 	}
 	if !id.Confirmed {
-		if id, err = e.confirm(ctx, id); err != nil {
+		kept := false
+		if id, kept, err = e.confirm(ctx, id); err != nil {
 			return Identity{}, err
+		}
+		if !kept {
+			return id, nil
 		}
 	}
 	return id, e.tidy()
@@ -292,23 +296,28 @@ func (e *ensurer) probe(ctx context.Context, thing string, cert tls.Certificate)
 	}
 }
 
-// confirm makes the first connection with the new identity. Until it worked the claim is kept.
-func (e *ensurer) confirm(ctx context.Context, id Identity) (Identity, error) {
+// confirm makes the first connection with the new identity. Until it worked, and that is kept, so is the claim. A disk
+// without room to keep it does not take a unit off the line that has an identity.
+func (e *ensurer) confirm(ctx context.Context, id Identity) (_ Identity, kept bool, err error) {
 	cert, err := id.Certificate()
 	if err != nil {
-		return id, err
+		return id, false, err
 	}
 	if err := e.step("connect"); err != nil {
-		return id, err
+		return id, false, err
 	}
 	if err := e.probe(ctx, id.Thing, cert); err != nil {
-		return id, fmt.Errorf("connect with the new identity: %w", err)
+		return id, false, fmt.Errorf("connect with the new identity: %w", err)
 	}
 	if err := e.step("confirm"); err != nil {
-		return id, err
+		return id, false, err
 	}
 	id.Confirmed = true
-	return id, id.save(e.Dir)
+	if err := id.save(e.Dir); err != nil {
+		e.Log.Warn("keep that the new identity works: it is tried anew at the next start", logkey.Err, err)
+		return id, false, nil
+	}
+	return id, true, nil
 }
 
 // tidy removes what a confirmed identity does not need; a crash in here is made good at the next start.

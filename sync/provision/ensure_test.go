@@ -280,6 +280,36 @@ func TestEnsure(t *testing.T) {
 	})
 }
 
+// A disk without room for the last word on it keeps no unit off the line, and the claim stays until that is said.
+func TestEnsureOnAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t)
+		cfg := s.config(t.TempDir())
+		file, aside := filepath.Join(cfg.Dir, IdentityFile), filepath.Join(cfg.Dir, "aside")
+		full := cfg
+		full.step = func(name string) error {
+			if name == "confirm" { // no file takes a directory's place
+				return errors.Join(os.Rename(file, aside), os.Mkdir(file, 0o700))
+			}
+			return nil
+		}
+		id, err := Ensure(t.Context(), full, s.dial)
+		if err != nil || !id.Confirmed {
+			t.Errorf("%+v %v", id, err)
+		}
+		if _, err := os.Stat(cfg.ClaimKey); err != nil {
+			t.Errorf("the claim: %v", err)
+		}
+		if err := errors.Join(os.Remove(file), os.Rename(aside, file)); err != nil {
+			t.Fatal(err)
+		}
+		if id, err = Ensure(t.Context(), cfg, s.dial); err != nil {
+			t.Fatal(err)
+		}
+		s.good(id, cfg)
+	})
+}
+
 var errCrash = errors.New("crash")
 
 // crashAt stops at the nth step; steps tells how many there were.

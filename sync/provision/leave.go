@@ -43,12 +43,14 @@ func wipe(dir string, step func(string) error) error {
 	if err != nil {
 		return err
 	}
-	l.Told = true
-	if err := step("told"); err != nil {
-		return err
-	}
-	if err := Leave(dir, l); err != nil { // from here on nobody needs the identity
-		return err
+	if !l.Told { // else it is noted already: a disk without room keeps no key from being wiped
+		if err := step("told"); err != nil {
+			return err
+		}
+		l.Told = true
+		if err := Leave(dir, l); err != nil { // from here on nobody needs the identity
+			return err
+		}
 	}
 	for _, name := range []string{IdentityFile, PendingFile, NextFile} { // the identity first: without it no key counts any more
 		if err := step(name); err != nil {

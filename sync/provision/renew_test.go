@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -229,6 +230,32 @@ func TestWipe(t *testing.T) {
 			if err := Return(cfg.Dir); err != nil {
 				t.Error(err)
 			}
+		}
+	})
+}
+
+// A disk without room keeps no key from being wiped.
+func TestWipeOnAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t)
+		cfg := s.claimed(t.TempDir())
+		if err := Leave(cfg.Dir, Leaving{Thing: "fountain-T1", By: "ada", At: time.Now(), Told: true}); err != nil {
+			t.Fatal(err)
+		}
+		full := func(step string) error {
+			if step == "told" || step == "wiped" { // each is a write
+				return syscall.ENOSPC
+			}
+			return nil
+		}
+		if err := wipe(cfg.Dir, full); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("wiped: %v", err)
+		}
+		if list, err := os.ReadDir(cfg.Dir); err != nil || len(list) != 1 {
+			t.Errorf("left %v %v", list, err)
+		}
+		if err := Wipe(cfg.Dir); err != nil {
+			t.Error(err)
 		}
 	})
 }
