@@ -303,7 +303,6 @@ func firstDose(t *testing.T, a *Agent, id beverage.ID) string {
 func TestLostLeaseStops(t *testing.T) {
 	for _, how := range []string{"no beats", "connection gone", "released", "screen lost"} {
 		t.Run(how, func(t *testing.T) {
-			t.Parallel()
 			b := newBench(t)
 			c, _, stop := b.agent()
 			id := someBeverage(t, c)

@@ -21,13 +21,14 @@ import (
 	"fountain/sync/wire"
 )
 
-// binaries builds every command once per test run, as make build does.
+// binaries builds every command once per test run, as make build does but for -trimpath, which would compile anew
+// what the tests before these have compiled.
 var binaries = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "fountain-bin-")
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "fountain/cmd/...")
+	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", dir+"/", "fountain/cmd/...")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the commands: %w\n%s", err, out)
