@@ -57,6 +57,8 @@ type cartridges struct {
 	unseen bool // something was read that no screen has seen
 	told   map[string]machine.SlotState
 
+	judging sync.Mutex // one judgement at a time: what is so now is what is told last
+
 	mu     sync.Mutex
 	sights map[string]sight
 	states map[string]verdict
@@ -211,9 +213,11 @@ func (c *cartridges) show() {
 
 // judge says anew what is to be thought of every slot, and tells the board and the machine.
 func (c *cartridges) judge() {
+	c.judging.Lock()
+	defer c.judging.Unlock()
 	var want []alarm.Alarm
-	view := clockView{now: c.now(), sure: c.sure(), atMost: c.atMost()}
 	levels := c.a.book.Levels()
+	view := clockView{now: c.now(), sure: c.sure(), atMost: c.atMost()}
 	left := map[beverage.IngredientID]int64{} // liquid that may be used, also of a slot whose pump does not answer
 	for _, l := range levels {
 		if gone, _ := view.expired(l.Expires); !gone {
@@ -233,6 +237,8 @@ func (c *cartridges) judge() {
 }
 
 func (c *cartridges) judgeOne(slot string) {
+	c.judging.Lock()
+	defer c.judging.Unlock()
 	l, _ := c.a.book.Level(slot)
 	c.tell(slot, c.verdict(l, clockView{now: c.now(), sure: c.sure(), atMost: c.atMost()}, -1).state)
 }

@@ -3,14 +3,18 @@ package agent
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"fountain/agent/alarm"
 	"fountain/agent/api"
+	"fountain/agent/beverage"
 	"fountain/agent/config"
 	"fountain/agent/inventory"
+	"fountain/agent/machine"
 	"fountain/hal"
 	"fountain/hal/sim"
 	"fountain/internal/problem"
@@ -110,6 +114,54 @@ func TestRegisteredByHand(t *testing.T) {
 		}
 		v.await("it is taken away", time.Second, func() bool { return v.blocked(id) == "sold_out" })
 	})
+}
+
+// A judgement that began before a person's word does not undo what is judged by it.
+func TestJudgementsDoNotOvertake(t *testing.T) {
+	cat, err := catalogues()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plano, err := beverage.LoadPlanogram("", cat)
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := inventory.New(plano, nil, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, judge := range map[string]func(*cartridges){"of one": func(c *cartridges) { c.judgeOne("s02") }, "of all": (*cartridges).judge} {
+		t.Run(name, func(t *testing.T) {
+			book.Remove("s02")
+			c := &cartridges{
+				a: &Agent{book: book, board: alarm.New(nil), machine: &machine.Machine{}}, cfg: config.DefaultStock(), now: time.Now, atMost: func() time.Time { return time.Time{} },
+				told: map[string]machine.SlotState{}, sights: map[string]sight{"s02": {read: true, err: hal.ErrNoReader}}, states: map[string]verdict{},
+			}
+			later := make(chan struct{})
+			var asked atomic.Bool
+			c.sure = func() bool {
+				if asked.Swap(true) {
+					return true
+				}
+				if err := book.Put("s02", inventory.Cartridge{ID: "x", Holds: lemon, LeftUL: -1, By: "ada"}); err != nil {
+					t.Error(err)
+				}
+				go func() {
+					defer close(later)
+					judge(c)
+				}()
+				for range 10_000 {
+					runtime.Gosched() // as much as it may do now
+				}
+				return true
+			}
+			judge(c)
+			<-later
+			if got := c.state("s02"); got != slotUnverified {
+				t.Errorf("it is %s", got)
+			}
+		})
+	}
 }
 
 // Where there is a reader, the tag is believed before the person.
