@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fountain/internal/uuid"
 )
 
 // LastName is the guard's last-beat file under the run directory.
@@ -121,7 +123,7 @@ func newest(b []byte, boot [16]byte) (Last, error) {
 	var bestGen uint64
 	for i := 0; (i+1)*slotSize <= len(b); i++ {
 		gen, l, ok := decodeSlot(b[i*slotSize:])
-		if ok && gen > bestGen && l.BootID == formatBoot(boot) {
+		if ok && gen > bestGen && l.BootID == uuid.Of(boot) {
 			best, bestGen = l, gen
 		}
 	}
@@ -146,7 +148,7 @@ func decodeSlot(b []byte) (gen uint64, l Last, ok bool) {
 		MasterOpen:   b[4]&1 != 0,
 		MasterShutAt: time.Duration(binary.LittleEndian.Uint64(b[88:])),
 		Reason:       Reason(b[5]),
-		BootID:       formatBoot([16]byte(b[96:112])),
+		BootID:       uuid.Of([16]byte(b[96:112])),
 	}, true
 }
 
@@ -161,8 +163,4 @@ func bootID() (id [16]byte, err error) {
 		return id, fmt.Errorf("read boot id: %q is no UUID", b)
 	}
 	return [16]byte(raw), nil
-}
-
-func formatBoot(id [16]byte) string {
-	return fmt.Sprintf("%x-%x-%x-%x-%x", id[0:4], id[4:6], id[6:8], id[8:10], id[10:16])
 }

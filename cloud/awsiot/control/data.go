@@ -10,6 +10,7 @@ import (
 	"fountain/cloud/awsiot/broker"
 	"fountain/cloud/awsiot/policy"
 	"fountain/cloud/store"
+	"fountain/internal/uuid"
 	"fountain/sync/wire"
 )
 
@@ -78,7 +79,7 @@ func (c *Control) publish(r *request) (any, error) {
 	if err := c.cfg.Broker.Inject(r.Context(), r.certificateID, m); err != nil {
 		return nil, err
 	}
-	return obj{"message": "OK", "traceId": requestID()}, nil
+	return obj{"message": "OK", "traceId": uuid.New()}, nil
 }
 
 // properties reads those of MQTT 5.

@@ -13,6 +13,7 @@ import (
 	"fountain/cloud/awsiot/provision"
 	"fountain/cloud/awsiot/shadow"
 	"fountain/cloud/store"
+	"fountain/internal/uuid"
 	"fountain/sync/wire"
 )
 
@@ -112,7 +113,7 @@ func writeError(w http.ResponseWriter, f *failure) {
 	for k, v := range f.more {
 		body[k] = v
 	}
-	id := requestID()
+	id := uuid.New()
 	if f.code == "ForbiddenException" {
 		body["traceId"] = id
 	}

@@ -3,9 +3,7 @@ package control
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -14,6 +12,7 @@ import (
 	"strings"
 
 	"fountain/internal/logkey"
+	"fountain/internal/uuid"
 )
 
 // route is one operation of AWS's API.
@@ -70,7 +69,7 @@ func (c *Control) serve(rt route) http.Handler {
 			writeError(w, f)
 			return
 		}
-		w.Header().Set("X-Amzn-Requestid", requestID())
+		w.Header().Set("X-Amzn-Requestid", uuid.New())
 		w.Header().Set("Content-Type", "application/json")
 		if b, ok := answer.(raw); ok {
 			_, _ = w.Write(b) // the client is gone
@@ -81,17 +80,6 @@ func (c *Control) serve(rt route) http.Handler {
 		}
 		_ = json.NewEncoder(w).Encode(answer) // the client is gone
 	})
-}
-
-func requestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return uuid(b)
-}
-
-func uuid(b [16]byte) string {
-	h := hex.EncodeToString(b[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
 // scope returns the service of the SigV4 credential scope: AKID/DATE/REGION/SERVICE/aws4_request.

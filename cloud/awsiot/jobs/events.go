@@ -1,11 +1,10 @@
 package jobs
 
 import (
-	"crypto/rand"
-	"fmt"
 	"strings"
 
 	"fountain/cloud/store"
+	"fountain/internal/uuid"
 )
 
 // event is a message about jobs for whoever watches the fleet, on $aws/events/job/ID/… or $aws/events/jobExecution/ID/….
@@ -42,10 +41,7 @@ func (e *event) topic() string {
 
 // note keeps an event until the transaction is committed; its operation is the status in small letters.
 func (t *txn) note(e event) *event {
-	var id [16]byte
-	_, _ = rand.Read(id[:])                  // never fails
-	id[6], id[8] = id[6]&15|64, id[8]&63|128 // a UUID, version 4
-	e.ID, e.Timestamp = fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]), t.now.Unix()
+	e.ID, e.Timestamp = uuid.New(), t.now.Unix()
 	if e.Operation == "" {
 		e.Operation = strings.ToLower(e.Status)
 	}

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"fountain/internal/logkey"
+	"fountain/internal/uuid"
 	"fountain/sync/wire"
 )
 
@@ -152,7 +152,7 @@ func (e *Engine) run(ctx context.Context, r *Rule, topic string, in RuleInput) e
 		return fmt.Errorf("rule %s: %s: %s", r.Name, failures[0].Action, failures[0].Message)
 	}
 	body := encode(map[string]any{
-		"ruleName": r.Name, "topic": in.Topic, "cloudwatchTraceId": uuid(), "clientId": in.ClientID,
+		"ruleName": r.Name, "topic": in.Topic, "cloudwatchTraceId": uuid.New(), "clientId": in.ClientID,
 		"base64OriginalPayload": base64.StdEncoding.EncodeToString(in.Payload), "failures": failures,
 	})
 	if f := e.send(ctx, r.ErrorAction, in, body, true); f != nil {
@@ -197,14 +197,6 @@ func (e *Engine) send(ctx context.Context, a *Action, in RuleInput, body []byte,
 		return &failure{Action: a.kind(), Resource: topic, Message: "Failed to republish. " + err.Error()}
 	}
 	return nil
-}
-
-// uuid makes a random UUID, version 4.
-func uuid() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 func encode(v any) []byte {
