@@ -286,7 +286,21 @@ func (c *conn) depart(f *fault) {
 		Type: "disconnected", ClientID: id.who.ClientID, Thing: id.exclusive(), Principal: id.cert.ID, Session: c.session.life, Number: &c.number,
 		Initiated: &left, Reason: f.reason,
 	})
-	c.b.presence(Presence{Thing: id.who.Thing, At: time.Now(), Reason: f.reason})
+	if id.exclusive() == "" || !c.b.connected(id.who.Thing) { // it may be here under another client id
+		c.b.presence(Presence{Thing: id.who.Thing, At: time.Now(), Reason: f.reason})
+	}
+}
+
+// connected says whether any connection is a thing's.
+func (b *Broker) connected(thing string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.live {
+		if c.identity.Load().who.Thing == thing {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *conn) silenced() bool {

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	"fountain/cloud/store"
 )
@@ -36,11 +37,27 @@ func TestExclusiveThing(t *testing.T) {
 			t.Errorf("0x%02x", code)
 		}
 		cl.sub("x")
+		second, _ := c.dial("x", cert, 5)
+		online := func() bool {
+			synctest.Wait()
+			x, err := c.db.Thing(t.Context(), "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return x.Online
+		}
 		cl.leave()
 		for _, topic := range []string{"presence/connected/other", "subscriptions/subscribed/other", "presence/disconnected/other"} {
 			if e := watch.event(topic); e["thingName"] != "x" || e["clientId"] != "other" {
 				t.Errorf("%v", e)
 			}
+		}
+		if !online() {
+			t.Error("it is gone, and still connected under another client id")
+		}
+		second.leave()
+		if online() {
+			t.Error("it is not gone")
 		}
 
 		if err := errors.Join(c.db.DetachThing(t.Context(), "x", id), c.db.CreateThing(t.Context(), store.Thing{Name: "y"}),
