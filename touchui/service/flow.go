@@ -16,6 +16,7 @@ type flow struct {
 	base   int64     // µL before the present run
 	last   int64     // µL of the last run
 	moved  time.Time // when something flowed last
+	still  bool      // a look has seen that the run is over
 	drawn  int
 }
 
@@ -31,12 +32,13 @@ const stillFor = 400 * time.Millisecond
 func (f *flow) add(now time.Time, op api.Op) {
 	n := len(f.points)
 	if n > 0 && op.FlowedUL > f.points[n-1].ul {
-		if now.Sub(f.moved) > stillFor { // another run: its own curve, from nothing
+		if f.still || f.moved.IsZero() { // another run: its own curve, from nothing
 			f.points = append(f.points[:0], flowPoint{now.Add(-api.BeatEvery), f.points[n-1].ul})
 			f.base = f.points[0].ul
 		}
-		f.moved, f.last = now, op.FlowedUL-f.base
+		f.moved, f.last, f.still = now, op.FlowedUL-f.base, false
 	} else if n > 0 && now.Sub(f.moved) > stillFor {
+		f.still = true
 		return
 	}
 	const most = 1200 // two minutes of looks

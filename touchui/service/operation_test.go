@@ -67,6 +67,30 @@ func TestCalibrateWizard(t *testing.T) {
 	}
 }
 
+// What the last run gave is the top of the measuring cup, however far apart the looks are while it flows.
+func TestLooksFarApartAreOneRun(t *testing.T) {
+	var f flow
+	at := time.Now()
+	for _, look := range []struct {
+		after time.Duration
+		ul    int64
+		last  int64
+	}{
+		{0, 0, 0},
+		{100 * time.Millisecond, 2_000, 2_000},
+		{stillFor + time.Second, 9_000, 9_000}, // a slow host looked on late
+		{100 * time.Millisecond, 20_000, 20_000},
+		{100 * time.Millisecond, 20_000, 20_000},
+		{stillFor, 20_000, 20_000},
+		{time.Minute, 21_000, 1_000}, // another
+	} {
+		at = at.Add(look.after)
+		if f.add(at, api.Op{FlowedUL: look.ul}); f.last != look.last {
+			t.Errorf("after %d µL the run has %d, want %d", look.ul, f.last, look.last)
+		}
+	}
+}
+
 // A figure by digits: outside of what is asked it cannot be sent.
 func TestNumberByDigits(t *testing.T) {
 	r := newRig(t, 800, 480, "de")
