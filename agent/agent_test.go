@@ -22,6 +22,7 @@ import (
 	"fountain/agent/beverage"
 	"fountain/agent/config"
 	"fountain/agent/guard"
+	"fountain/agent/pour"
 	"fountain/agent/store"
 	"fountain/hal"
 	"fountain/hal/sim"
@@ -156,12 +157,12 @@ func (b *bench) agent() (c *api.Client, a *Agent, stop func()) {
 	return c, a, stop
 }
 
-// await waits for something another goroutine does; 5 s is far beyond what it takes.
+// await waits for something another goroutine does; a minute is far beyond what it takes.
 func (b *bench) await(what string, ok func() bool) {
 	b.t.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			b.t.Fatalf("not in 5 s: %s", what)
+			b.t.Fatalf("not in a minute: %s", what)
 		}
 	}
 }
@@ -219,6 +220,40 @@ func someBeverage(t *testing.T, c *api.Client) beverage.ID {
 	return s.Favourites[0]
 }
 
+// hostStalled tells whether a pour ended because the host did not run somebody for more than 100 ms: then everything
+// shuts, as it must.
+func hostStalled(reason string) bool {
+	return slices.Contains([]string{pour.ReasonLoopGap, pour.ReasonGuardGone, pour.ReasonLeaseLost}, reason)
+}
+
+// flowing beats until water flows; false: the host stood still, and the pour has ended.
+func (b *bench) flowing(c *api.Client, id string, beat func() error) bool {
+	b.t.Helper()
+	var now api.Pour
+	b.await("water flows", func() bool {
+		sent := beat()
+		var err error
+		if now, err = c.Pour(b.t.Context(), id); err != nil {
+			return false
+		}
+		if now.Phase == api.PhaseDone && !hostStalled(now.Reason) {
+			b.t.Fatalf("the pour ended by itself: %+v, %v", now, sent)
+		}
+		return now.Phase == api.PhaseDone || now.PouredUL > 10_000
+	})
+	return now.Phase != api.PhaseDone
+}
+
+// calm waits until the unit is ready again, and puts an empty cup there.
+func (b *bench) calm(c *api.Client) {
+	b.t.Helper()
+	b.await("the unit is ready again", func() bool {
+		s, err := c.Snapshot(b.t.Context())
+		return err == nil && s.Unit == api.UnitReady
+	})
+	b.plant.NewCup()
+}
+
 func near(got, want int64) bool { return max(got-want, want-got) <= max(want/50, 5000) }
 
 func TestPourReachesTheStore(t *testing.T) {
@@ -227,11 +262,21 @@ func TestPourReachesTheStore(t *testing.T) {
 	id := someBeverage(t, c)
 	before, _ := a.book.Remaining(beverage.IngredientID(firstDose(t, a, id)))
 	const target = 120_000
-	p, err := c.Hold(t.Context(), api.StartPour{Beverage: id, TargetUL: target, Mode: api.ModePortion, Source: "service"}, nil)
-	if err != nil {
-		t.Fatal(err)
+	var p api.Pour
+	var err error
+	pours := uint64(1)
+	for ; ; pours++ {
+		p, err = c.Hold(t.Context(), api.StartPour{Beverage: id, TargetUL: target, Mode: api.ModePortion, Source: "service"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !hostStalled(p.Reason) {
+			break
+		}
+		t.Logf("pour %d ended by %s: the host stood still; once more", pours, p.Reason)
+		b.calm(c)
 	}
-	if p.Phase != api.PhaseDone || p.Outcome != string(wire.Completed) || p.Seq != 1 || p.Record == nil {
+	if p.Phase != api.PhaseDone || p.Outcome != string(wire.Completed) || p.Seq != pours || p.Record == nil {
 		t.Errorf("pour = %+v", p)
 	}
 	cup := int64(0)
@@ -246,7 +291,7 @@ func TestPourReachesTheStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st.Store.Last != 1 || st.Unit != api.UnitReady || st.Master != "shut" || st.Thing != "" || st.Serial != "T-1" {
+	if st.Store.Last != pours || st.Unit != api.UnitReady || st.Master != "shut" || st.Thing != "" || st.Serial != "T-1" {
 		t.Errorf("status = %+v", st)
 	}
 	left, _ := a.book.Remaining(beverage.IngredientID(firstDose(t, a, id)))
@@ -254,10 +299,10 @@ func TestPourReachesTheStore(t *testing.T) {
 	b.shut()
 
 	recs := b.records()
-	if len(recs) != 1 {
-		t.Fatalf("%d records, want 1", len(recs))
+	if len(recs) != int(pours) {
+		t.Fatalf("%d records, want %d", len(recs), pours)
 	}
-	r := recs[0]
+	r := recs[pours-1]
 	if r.Thing != "fountain-T-1" || r.ID != p.ID || r.Beverage != string(id) || r.Outcome != wire.Completed || r.Rig != "sim" ||
 		r.Source != "service" || r.TargetUL != target || r.Boot == "" || r.Catalogue != a.catalogue.Digest {
 		t.Errorf("record = %+v", r)
@@ -307,47 +352,46 @@ func TestLostLeaseStops(t *testing.T) {
 			c, _, stop := b.agent()
 			id := someBeverage(t, c)
 			req := api.StartPour{Beverage: id, TargetUL: 800_000, Mode: api.ModeHold, Source: "touch"}
-			holder := api.NewClient(filepath.Join(b.run(), api.AgentSocket))
-			p, err := holder.StartPour(t.Context(), req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b.await("water flows", func() bool {
-				if err := holder.Beat(t.Context(), p.ID); err != nil {
+			want, reason := wire.Interrupted, pour.ReasonLeaseLost
+			pours := uint64(1)
+			for ; ; pours++ {
+				holder := api.NewClient(filepath.Join(b.run(), api.AgentSocket))
+				defer holder.Close()
+				p, err := holder.StartPour(t.Context(), req)
+				if err != nil {
 					t.Fatal(err)
 				}
-				now, err := c.Pour(t.Context(), p.ID)
-				return err == nil && now.PouredUL > 10_000
-			})
-			want, reason := wire.Interrupted, "lease_lost"
-			switch how {
-			case "connection gone":
-				holder.Close()
-			case "released":
-				want, reason = wire.Stopped, "released"
-				if err := holder.Stop(t.Context(), p.ID); err != nil {
-					t.Fatal(err)
+				flows := b.flowing(c, p.ID, func() error { return holder.Beat(t.Context(), p.ID) })
+				switch how {
+				case "connection gone":
+					holder.Close()
+				case "released":
+					want, reason = wire.Stopped, pour.ReasonReleased
+					err = holder.Stop(t.Context(), p.ID)
+				case "screen lost":
+					reason = pour.ReasonScreenLost
+					err = holder.StopFor(t.Context(), p.ID, api.StopScreenLost)
 				}
-			case "screen lost":
-				reason = "screen_lost"
-				if err := holder.StopFor(t.Context(), p.ID, api.StopScreenLost); err != nil {
-					t.Fatal(err)
+				end, settled := c.Settled(t.Context(), p.ID)
+				if settled != nil {
+					t.Fatal(settled)
 				}
-			}
-			end, err := c.Settled(t.Context(), p.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if end.Outcome != string(want) || end.Seq != 1 || end.Mode != api.ModeHold {
-				t.Errorf("pour = %+v, want %s", end, want)
-			}
-			if end.Reason != reason {
-				t.Errorf("reason = %s, want %s", end.Reason, reason)
+				if !flows || end.Reason != reason && hostStalled(end.Reason) {
+					t.Logf("pour %d ended by %s: the host stood still; once more", pours, end.Reason)
+					b.calm(c)
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				if end.Outcome != string(want) || end.Seq != pours || end.Mode != api.ModeHold || end.Reason != reason {
+					t.Errorf("pour = %+v, want %s by %s", end, want, reason)
+				}
+				break
 			}
 			b.shut()
-			holder.Close()
 			stop()
-			if recs := b.records(); len(recs) != 1 || recs[0].Outcome != want {
+			if recs := b.records(); len(recs) != int(pours) || recs[pours-1].Outcome != want {
 				t.Errorf("records = %+v", recs)
 			}
 		})
@@ -358,19 +402,21 @@ func TestLostLeaseStops(t *testing.T) {
 func TestShutdownRecordsTheActivePour(t *testing.T) {
 	b := newBench(t)
 	c, _, stop := b.agent()
-	l, p, err := c.Lease(t.Context(), api.StartPour{Beverage: someBeverage(t, c), TargetUL: 800_000, Mode: api.ModeHold, Source: "touch"})
-	if err != nil {
-		t.Fatal(err)
+	pours := 1
+	for ; ; pours++ {
+		l, p, err := c.Lease(t.Context(), api.StartPour{Beverage: someBeverage(t, c), TargetUL: 800_000, Mode: api.ModeHold, Source: "touch"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.flowing(c, p.ID, func() error { l.Beat(); return nil }) {
+			break
+		}
+		b.calm(c)
 	}
-	b.await("water flows", func() bool {
-		l.Beat()
-		now, err := c.Pour(t.Context(), p.ID)
-		return err == nil && now.PouredUL > 10_000
-	})
 	stop()
 	b.shut()
 	recs := b.records()
-	if len(recs) != 1 || recs[0].Outcome != wire.Interrupted || recs[0].CountedUL < 10_000 {
+	if len(recs) != pours || recs[pours-1].Outcome != wire.Interrupted || recs[pours-1].CountedUL < 10_000 {
 		t.Errorf("records = %+v", recs)
 	}
 }
