@@ -246,8 +246,12 @@ func TestNetworkCheck(t *testing.T) {
 		{"no port", "localhost", "no host:port", "cloud.mqtt"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-			defer cancel()
+			ctx := t.Context()
+			if tc.name == "mute" {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, 2*time.Second)
+				defer cancel()
+			}
 			found, err := a.cloud.reach(ctx, endpoints{MQTT: tc.addr, CA: caFile})
 			if tc.what == "" {
 				if err != nil || !strings.Contains(found, tc.addr) {
