@@ -233,6 +233,7 @@ func TestRate(t *testing.T) {
 	me, cert := c.provision("F0016")
 	cl := c.dial(me, cert)
 	var toks []paho.Token
+	began := time.Now()
 	for range 400 {
 		toks = append(toks, cl.Publish(wire.BasicIngest("fountain_consumption", me), 1, false, "[]"))
 	}
@@ -247,8 +248,9 @@ func TestRate(t *testing.T) {
 			}
 		}
 	}
-	if acked < 100 || acked > 300 || len(c.queue) > 300 {
-		t.Fatalf("%d acknowledged, %d delivered of 400", acked, len(c.queue))
+	took := time.Since(began) // a slow host earns more of them; the exact rate is asserted in virtual time
+	if most := 101 + int(100*took.Seconds()); acked < 100 || acked > most || len(c.queue) > most {
+		t.Fatalf("%d acknowledged, %d delivered of 400 in %v", acked, len(c.queue), took)
 	}
 }
 

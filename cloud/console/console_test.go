@@ -282,7 +282,7 @@ func wait(t *testing.T, in <-chan [3]string, kind string) [3]string {
 			if e[1] == kind {
 				return e
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("no %s event", kind)
 		}
 	}
