@@ -69,7 +69,7 @@ func (f *fleet) pour(n int) {
 // settled waits until the ledger has acknowledged everything.
 func (f *fleet) settled() {
 	f.t.Helper()
-	for end := time.Now().Add(4 * patience); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		open := ""
 		for thing, l := range f.logs {
 			if l.Acked() < l.Last() {
@@ -131,7 +131,7 @@ func TestRestoreDrill(t *testing.T) {
 	began := time.Now()
 	const all = before + since + offline + after
 	f.pour(after)
-	for end := time.Now().Add(6 * patience); len(export(t, dir)) < 3*all; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); len(export(t, dir)) < 3*all; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d of %d records came back\n%s", len(export(t, dir)), 3*all, get(t, e.Console+"/metrics"))
 		}

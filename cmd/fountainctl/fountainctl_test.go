@@ -100,7 +100,7 @@ func signalWhen(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	c := api.NewClient(ts.Getenv("SOCKET"))
 	defer c.Close()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		s, err := c.Snapshot(context.Background())
 		if err == nil && s.Pour != nil && s.Pour.PouredUL >= 20_000 {
 			break
@@ -122,7 +122,7 @@ func signalOp(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	c := api.NewClient(ts.Getenv("OPS_SOCKET"))
 	defer c.Close()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		o, err := c.Op(context.Background(), "01OP")
 		if err == nil && o.Line == "endless" && o.Outcome == "" && o.FlowedUL >= 20_000 {
 			break

@@ -83,7 +83,7 @@ func (p *pty) text() string {
 // await waits until the terminal shows what, counted from the end of what was awaited before.
 func (p *pty) await(from *int, what string) {
 	p.t.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		s := p.text()
 		if i := strings.Index(s[*from:], what); i >= 0 {
 			*from += i + len(what)
@@ -113,7 +113,7 @@ func (p *pty) echo() bool {
 // silence waits until the echo is off.
 func (p *pty) silence() {
 	p.t.Helper()
-	for end := time.Now().Add(5 * time.Second); p.echo(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); p.echo(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			p.t.Fatal("the echo stays on")
 		}
