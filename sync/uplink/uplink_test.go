@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -242,10 +243,8 @@ func TestBulkYieldsToAPour(t *testing.T) {
 
 // Everything at once: drops after PUBACK, hang-ups, dead lines, records that keep coming, a restart of the uplink.
 func TestChaos(t *testing.T) {
-	for range 10 {
-		seed := rand.Uint64()
-		t.Run("", func(t *testing.T) {
-			t.Logf("seed %d", seed)
+	for seed := range uint64(10) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, 3))
 				whims := rand.New(rand.NewPCG(seed, 4)) // the cloud's own: it runs beside the test
