@@ -70,6 +70,23 @@ func TestReceiveOfStored(t *testing.T) {
 	}
 }
 
+// TestAllowedWhileAway: policies that change while a client is away decide about what comes for it from then on.
+func TestAllowedWhileAway(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		cert, id := c.certificate(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iot:Connect","iot:Subscribe"],"Resource":"*"}]}`)
+		cl, _ := c.dial("x", cert, 4, persistent)
+		cl.sub("t")
+		cl.leave()
+		c.b.Publish("t", []byte("may not be received"))
+		c.policy("of-"+id[:8], allowAll)
+		time.Sleep(2 * time.Second)
+		c.b.Publish("t", []byte("2"))
+		cl, _ = c.dial("x", cert, 4, persistent)
+		cl.wants("t 2")
+		cl.hearsNothing()
+	})
+}
+
 // TestReceiveOfUnacknowledged: what may not be received any more is not sent again either.
 func TestReceiveOfUnacknowledged(t *testing.T) {
 	bubble(t, func(t *testing.T, c *cloud) {

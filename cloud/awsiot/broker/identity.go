@@ -68,8 +68,8 @@ func (id *identity) exclusive() string {
 }
 
 // identify reads who a client with this certificate and client id is. Thing variables resolve for the thing whose name is
-// the client id, when it is attached to the certificate, and for the one it is attached to exclusively. with is what else is known of the client: its address, what its
-// certificate says.
+// the client id, when it is attached to the certificate, and for the one it is attached to exclusively. with is what else
+// is known of the client: its address, what its certificate says.
 func (b *Broker) identify(ctx context.Context, certificateID, clientID string, with policy.Principal) (*identity, error) {
 	cert, err := b.cfg.Store.Certificate(ctx, certificateID)
 	if err != nil {
@@ -101,8 +101,8 @@ func (b *Broker) may(id *identity, act policy.Action, name string) *fault {
 	return faultf(ReasonAuth, codeNotAuthorized, "no policy of the certificate allows %s on %s", act, name)
 }
 
-// Refresh reads again who live connections are: status of the certificate, things attached to it, policies. With ids only
-// connections of these certificates are looked at. A connection whose certificate is no longer active ends with
+// Refresh reads again who clients are: status of the certificate, things attached to it, policies. With ids only clients
+// with these certificates are looked at. A connection whose certificate is no longer active ends with
 // AUTH_ERROR; the others go on with their new policies from their next packet on. Whoever changes a certificate, an
 // attachment or a policy may call it after the change is stored; without, the registry's revision is looked at each second.
 func (b *Broker) Refresh(ctx context.Context, certificateIDs ...string) error {
@@ -113,8 +113,12 @@ func (b *Broker) Refresh(ctx context.Context, certificateIDs ...string) error {
 	b.generation.Add(1)
 	b.mu.Lock()
 	var live []*conn
-	for _, c := range b.live {
-		if len(only) == 0 || only[c.identity.Load().cert.ID] {
+	var away []*session
+	for id, s := range b.sessions {
+		switch c := b.live[id]; {
+		case c == nil:
+			away = append(away, s)
+		case len(only) == 0 || only[c.identity.Load().cert.ID]:
 			live = append(live, c)
 		}
 	}
@@ -123,7 +127,33 @@ func (b *Broker) Refresh(ctx context.Context, certificateIDs ...string) error {
 	for _, c := range live {
 		errs = append(errs, c.reload(ctx))
 	}
+	for _, s := range away {
+		errs = append(errs, b.reread(ctx, s, only))
+	}
 	return errors.Join(errs...)
+}
+
+// reread is reload for a client that is away: what comes for it is stored only if it may receive it.
+func (b *Broker) reread(ctx context.Context, s *session, only map[string]bool) error {
+	s.mu.Lock()
+	old := s.identity
+	s.mu.Unlock()
+	if len(only) > 0 && !only[old.cert.ID] {
+		return nil
+	}
+	id, err := b.identify(ctx, old.cert.ID, old.who.ClientID, old.who)
+	switch {
+	case errors.Is(err, store.ErrNotFound): // it will not come back with this certificate
+		return nil
+	case err != nil:
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn == nil {
+		s.identity = id
+	}
+	return nil
 }
 
 // reload replaces a connection's identity, or ends the connection. When the store cannot be read the old one stays.

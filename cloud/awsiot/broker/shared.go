@@ -107,11 +107,11 @@ func (c *conn) takeShared(filter string) {
 	if share == "" || c.session.connection() != c || c.b.ctx.Err() != nil {
 		return
 	}
-	g, sub, m := c.b.topics.longest(share, rest, c.session)
+	g, sub, m := c.b.topics.longest(share, rest, c)
 	if m == nil {
 		return
 	}
-	if !c.b.receives(c.session, m.Topic) || !c.session.deliver(&delivery{m: m, retain: m.Retain && sub.published, group: g}, sub.qos) {
+	if !c.session.deliver(&delivery{m: m, retain: m.Retain && sub.published, group: g}, sub.qos) {
 		c.b.topics.mu.Lock()
 		defer c.b.topics.mu.Unlock()
 		g.waiting = append([]*Message{m}, g.waiting...)
@@ -120,8 +120,9 @@ func (c *conn) takeShared(filter string) {
 	time.AfterFunc(shareGap, func() { c.takeShared(filter) })
 }
 
-// longest takes the message away that waits longest for a group of which s is a member; nil when there is none.
-func (t *topics) longest(share, filter string, s *session) (g *group, sub subscription, m *Message) {
+// longest takes the message away that waits longest for a group of which c is a member, of those it may have; nil when
+// there is none.
+func (t *topics) longest(share, filter string, c *conn) (g *group, sub subscription, m *Message) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := &t.root
@@ -133,14 +134,16 @@ func (t *topics) longest(share, filter string, s *session) (g *group, sub subscr
 	if g = n.shared[share]; g == nil {
 		return nil, sub, nil
 	}
-	i := slices.Index(g.members, s)
+	i := slices.Index(g.members, c.session)
 	if i < 0 {
 		return nil, sub, nil
 	}
-	for now := time.Now(); m == nil && len(g.waiting) > 0; g.waiting = g.waiting[1:] {
-		if first := g.waiting[0]; !first.expired(now) {
-			m = first
-		}
+	sub = g.subs[i]
+	now := time.Now()
+	g.waiting = slices.DeleteFunc(g.waiting, func(m *Message) bool { return m.expired(now) })
+	if k := slices.IndexFunc(g.waiting, func(m *Message) bool { return c.mayHave(&delivery{m: m}) && c.fits(m, sub.qos) }); k >= 0 {
+		m = g.waiting[k]
+		g.waiting = slices.Delete(g.waiting, k, k+1)
 	}
-	return g, g.subs[i], m
+	return g, sub, m
 }

@@ -37,6 +37,31 @@ func TestSharedWaits(t *testing.T) {
 	})
 }
 
+// TestSharedNotForAll: a waiting message that the member who comes may not receive, or that is too large for it, holds the
+// others up no longer.
+func TestSharedNotForAll(t *testing.T) {
+	bubble(t, func(t *testing.T, c *cloud) {
+		all, _ := c.certificate(allowAll)
+		some, _ := c.certificate(`{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Action":["iot:Connect","iot:Subscribe"],"Resource":"*"},
+			{"Effect":"Allow","Action":"iot:Receive","Resource":"` + arn + `topic/t/open"}]}`)
+		old, _ := c.dial("old", all, 4, persistent)
+		old.sub("$share/g/t/+")
+		old.leave()
+		c.b.Publish("t/secret", []byte("1"))
+		c.b.Publish("t/open", []byte("large and larger"))
+		c.b.Publish("t/open", []byte("3"))
+		other, _ := c.dial("other", some, 5, func(pk *packets.Packet) { pk.Properties.MaximumPacketSize = 20 })
+		other.sub("$share/g/t/+")
+		other.wants("t/open 3")
+		other.hearsNothing()
+		old, _ = c.dial("old", all, 4, persistent)
+		old.wants("t/secret 1")
+		old.wants("t/open large and larger")
+		old.hearsNothing()
+	})
+}
+
 // TestSharedAgain: what a member did not acknowledge goes to another one when it leaves, or waits.
 func TestSharedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, c *cloud) {
