@@ -5,7 +5,8 @@
 //	store  ◄── first page, GET /api/units, /api/pours
 //
 // It may import cloud/store, agent/beverage (names and colours of the catalogue), sync/wire and internal packages. It
-// owns only the list of open streams. Everything is read-only; nothing external is loaded by the page.
+// owns only the list of open streams. All a person can do here is say that conflicts were seen; nothing external is
+// loaded by the page.
 package console
 
 import (
@@ -21,9 +22,10 @@ import (
 	"fountain/sync/wire"
 )
 
-// Store is what the console reads.
+// Store is what the console reads, and where it notes who has seen a conflict.
 type Store interface {
 	store.Reader
+	store.Conflicts
 	Things(ctx context.Context) ([]store.Thing, error)
 	Marks(ctx context.Context, thing string, limit int) ([]store.Mark, error)
 }

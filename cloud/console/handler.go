@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"fountain/internal/localhttp"
 	"fountain/internal/problem"
 )
 
@@ -50,6 +51,8 @@ func (c *Console) Handler() http.Handler {
 	m.HandleFunc("GET /api/units", c.serveUnits)
 	m.HandleFunc("GET /api/pours", c.servePours)
 	m.HandleFunc("GET /api/totals", c.serveTotals)
+	m.HandleFunc("GET /api/conflicts", c.serveConflicts)
+	m.Handle("POST /api/conflicts/seen", localhttp.JSONOnly(conflictsBody, http.HandlerFunc(c.serveSeen)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		m.ServeHTTP(w, r)

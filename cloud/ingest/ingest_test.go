@@ -444,7 +444,7 @@ func TestEachRecordOnItsOwn(t *testing.T) {
 		t.Fatalf("%d pours, told %v: %+v", len(pours), told, pours)
 	}
 	c, err := db.Counts(t.Context())
-	if err != nil || c != (store.Counts{Pours: 2, Conflicts: 1, Quarantined: 7}) {
+	if err != nil || c != (store.Counts{Pours: 2, Conflicts: 1, Unseen: 1, Quarantined: 7}) {
 		t.Fatalf("%+v %v", c, err)
 	}
 }

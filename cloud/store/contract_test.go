@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -102,7 +103,7 @@ func contractPours(t *testing.T, s Store) {
 	if d := cmp.Diff([]Total{{"sim", 3, 750_000}}, totals); d != "" {
 		t.Fatalf("only new records count: %s", d)
 	}
-	if c := must[Counts](t)(s.Counts(ctx)); c != (Counts{Pours: 3, Conflicts: 2}) {
+	if c := must[Counts](t)(s.Counts(ctx)); c != (Counts{Pours: 3, Conflicts: 2, Unseen: 1}) {
 		t.Fatalf("%+v", c)
 	}
 	p := must[[]Pour](t)(s.After(ctx, 1, 1))
@@ -255,12 +256,40 @@ func contractQuarantine(t *testing.T, s Store) {
 		{Kind: AsideQuarantine, Thing: "u1", Why: "no JSON", Received: 1, Times: 3, Body: []byte("{")},
 		{Kind: AsideConflict, Thing: "u1", Log: "a", Seq: 1, Why: "another body is stored under this key", Received: other.Received, Times: 2, Body: other.Body},
 	}
+	want[1].ID = fmt.Sprintf("%x", sha256.Sum256(other.Body))
 	if d := cmp.Diff(want, aside); d != "" {
 		t.Fatal(d)
 	}
+	contractSeen(t, s, want[1].ID)
 	odd := []Bad{{Thing: "u\x001", Body: []byte("\x00"), Why: "not \x00 or \xff", Received: 2}}
 	if err := s.Quarantine(t.Context(), odd); err != nil { // what cannot be set aside would be tried for ever
 		t.Fatal(err)
+	}
+}
+
+// Who sees a conflict first settles it; the same record again does not bring it back, another one is another conflict.
+func contractSeen(t *testing.T, s Store, id string) {
+	ctx := t.Context()
+	if _, err := s.SeeConflicts(ctx, "ada", 5, id, "none"); !errors.Is(err, ErrNotFound) {
+		t.Fatal(err)
+	}
+	for n, by := range []string{"ada", "ruiz"} {
+		if is := must[int](t)(s.SeeConflicts(ctx, by, int64(5+n), id, "00")); is != 1-n {
+			t.Fatalf("%s saw %d anew", by, is)
+		}
+	}
+	change := func(ul int64) Put { return put("u1", "a", 1, func(r *wire.Record) { r.CountedUL = ul }) }
+	must[[]Result](t)(s.Put(ctx, []Put{change(7)}))
+	if c := must[Counts](t)(s.Counts(ctx)); c.Conflicts != 3 || c.Unseen != 0 {
+		t.Fatalf("%+v", c)
+	}
+	must[[]Result](t)(s.Put(ctx, []Put{change(8)}))
+	if c := must[Counts](t)(s.Counts(ctx)); c.Conflicts != 4 || c.Unseen != 1 {
+		t.Fatalf("%+v", c)
+	}
+	seen := map[string]int64{}
+	if err := s.KeptAside(ctx, func(a Aside) error { seen[a.SeenBy] += a.Seen; return nil }); err != nil || len(seen) != 2 || seen["ada"] != 5 {
+		t.Fatalf("%v %v", seen, err)
 	}
 }
 

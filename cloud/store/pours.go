@@ -331,7 +331,7 @@ func (s *db) Totals(ctx context.Context, sinceMS int64) ([]Total, error) {
 func (s *db) Counts(ctx context.Context) (Counts, error) {
 	var c Counts
 	err := s.reader().queryRow(ctx, `SELECT (SELECT coalesce(sum(pours), 0) FROM totals),
-		(SELECT coalesce(sum(times), 0) FROM conflicts), (SELECT coalesce(sum(times), 0) FROM quarantine)`).
-		Scan(&c.Pours, &c.Conflicts, &c.Quarantined)
+		(SELECT coalesce(sum(times), 0) FROM conflicts), (SELECT count(*) FROM conflicts WHERE seen = 0), (SELECT coalesce(sum(times), 0) FROM quarantine)`).
+		Scan(&c.Pours, &c.Conflicts, &c.Unseen, &c.Quarantined)
 	return c, err
 }

@@ -35,6 +35,7 @@ type Store interface {
 	Jobs
 	RetainedMessages
 	Pours
+	Conflicts
 	Reader
 	Close() error
 }
@@ -114,6 +115,13 @@ type Pours interface {
 	AskAgain(ctx context.Context, thing, log string, restore uint64) error
 }
 
+// Conflicts keeps who has looked at them.
+type Conflicts interface {
+	// SeeConflicts notes who has seen conflicts (Aside.ID), and when. Who saw one first stays. It returns how many nobody
+	// had seen.
+	SeeConflicts(ctx context.Context, by string, at int64, ids ...string) (int, error)
+}
+
 // Pour is a stored record. N orders all pours by commit.
 type Pour struct {
 	N        int64
@@ -133,6 +141,7 @@ type Total struct {
 type Counts struct {
 	Pours       int64 `json:"pours"`
 	Conflicts   int64 `json:"conflicts"`
+	Unseen      int64 `json:"unseen"` // conflicts, however often they came, that nobody has seen
 	Quarantined int64 `json:"quarantined"`
 }
 

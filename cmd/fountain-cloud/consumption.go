@@ -58,7 +58,12 @@ func consumptionCommand(stdout io.Writer, getenv func(string) string) *cobra.Com
 		Example: "  fountain-cloud consumption aside --dir .cloud",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return f.read(c.Context(), func(db store.Store) error {
-				return db.KeptAside(c.Context(), func(a store.Aside) error { return printAside(stdout, f.json, a) })
+				n := 0
+				err := db.KeptAside(c.Context(), func(a store.Aside) error { n++; return printAside(stdout, f.json, a) })
+				if err == nil && n == 0 && !f.json {
+					fmt.Fprintln(stdout, "nothing is kept aside")
+				}
+				return err
 			})
 		},
 	})
@@ -119,8 +124,12 @@ func printAside(w io.Writer, asJSON bool, a store.Aside) error {
 	if a.Log != "" {
 		what = fmt.Sprintf("%s %s/%d", a.Kind, a.Log, a.Seq)
 	}
+	why := a.Why
+	if a.Seen > 0 {
+		why += fmt.Sprintf("; seen by %s at %s", printable([]byte(a.SeenBy)), time.UnixMilli(a.Seen).Format("2006-01-02 15:04:05"))
+	}
 	_, err := fmt.Fprintf(w, "%s  %-24s %s, %d times: %s\n    %s\n", time.UnixMilli(a.Received).Format("2006-01-02 15:04:05"), cmp.Or(a.Thing, "-"),
-		what, a.Times, a.Why, printable(a.Body))
+		what, a.Times, why, printable(a.Body))
 	return err
 }
 

@@ -41,7 +41,8 @@ type cloudFigures struct{ s *server }
 
 var (
 	pours         = desc("pours", "Records stored.")
-	conflicts     = desc("conflicts", "Records kept aside because another body is stored under their key, each time it came. Above 0 is an alarm.")
+	conflicts     = desc("conflicts", "Records kept aside because another body is stored under their key, each time it came.")
+	unseen        = desc("conflicts_unseen", "Of them, those that nobody has seen, each once. Above 0 is an alarm.")
 	quarantine    = desc("quarantined", "Messages and records kept aside because they are no pour, each time they came.")
 	connected     = desc("units_connected", "Units that are connected now.")
 	ruleTotal     = desc("rule_total", "What the topic rules did since start, as AWS/IoT counts it.", "rule", "metric")
@@ -54,7 +55,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (cloudFigures) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pours, conflicts, quarantine, connected, ruleTotal, storeReadable} {
+	for _, d := range []*prometheus.Desc{pours, conflicts, unseen, quarantine, connected, ruleTotal, storeReadable} {
 		ch <- d
 	}
 }
@@ -71,6 +72,7 @@ func (f cloudFigures) Collect(ch chan<- prometheus.Metric) {
 		gauge(storeReadable, 1)
 		gauge(pours, float64(c.Pours))
 		gauge(conflicts, float64(c.Conflicts))
+		gauge(unseen, float64(c.Unseen))
 		gauge(quarantine, float64(c.Quarantined))
 	}
 	gauge(connected, float64(len(f.s.broker.Connected())))

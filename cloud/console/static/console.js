@@ -89,11 +89,36 @@
     }
     const h = $("health");
     h.hidden = !(t.counts.conflicts || t.counts.quarantined);
-    h.classList.toggle("conflict", t.counts.conflicts > 0);
-    const [a, b] = h.querySelectorAll("b");
+    h.classList.toggle("conflict", t.counts.unseen > 0);
+    const [a, b, c] = h.querySelectorAll("b");
     a.textContent = t.counts.conflicts;
-    b.textContent = t.counts.quarantined;
+    b.textContent = t.counts.unseen;
+    c.textContent = t.counts.quarantined;
+    showConflicts(t.counts.unseen);
   }
+
+  let unseen = 0;
+  let shown = []; // ids of the conflicts on the page: only those can be said to be seen
+  async function showConflicts(n) {
+    const box = $("conflicts");
+    if (n === unseen) return;
+    unseen = n;
+    const list = n > 0 ? await (await fetch("/api/conflicts")).json() : [];
+    shown = list.map((x) => x.id);
+    box.querySelector("ul").replaceChildren(...list.map((x) =>
+      el("li", "", `${x.thing}, ${x.log}/${x.seq}, `, time(new Date(x.received).toISOString(), true), `, ${x.times}×: ${atob(x.body)}`)));
+    box.hidden = list.length === 0;
+  }
+  $("conflicts").querySelector("button").addEventListener("click", async () => {
+    const box = $("conflicts");
+    const by = box.querySelector("input");
+    const say = box.querySelector("[role=alert]");
+    if (!by.value.trim()) { by.focus(); say.textContent = "Say who you are."; return; }
+    const r = await fetch("/api/conflicts/seen", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ by: by.value, ids: shown }) });
+    say.textContent = r.ok ? "" : "That did not work: " + r.status;
+    unseen = -1; // as it stands now
+    if (r.ok) onTotals(await (await fetch("/api/totals")).json());
+  });
 
   function link(cls, text) {
     $("link").className = "link " + cls;
