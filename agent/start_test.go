@@ -37,7 +37,7 @@ func TestStartShutsFirst(t *testing.T) {
 	if err := os.WriteFile(b.cfg.Catalogue.File, []byte(`{"version":1`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if v, _ := b.plant.State().Valve("still"); !v.Commanded {
+	if v, _ := b.plant.Valve("still"); !v.Commanded {
 		t.Fatal("the plant shut the valve by itself")
 	}
 	var rig hal.Rig

@@ -50,8 +50,8 @@ func TestHoldRelease(t *testing.T) {
 			u.m.Stop(id, pour.ReasonReleased)
 			at := u.plant.Now()
 			u.wait("valves commanded shut", 20*time.Millisecond, func() bool {
-				s, _ := u.plant.State().Valve("still")
-				p, _ := u.plant.State().Valve("sparkling")
+				s, _ := u.plant.Valve("still")
+				p, _ := u.plant.Valve("sparkling")
 				return !s.Commanded && !p.Commanded
 			})
 			took := u.plant.Now() - at

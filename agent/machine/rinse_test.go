@@ -199,7 +199,7 @@ func TestRinseByHand(t *testing.T) {
 // TestAgitation: on schedule, while nothing else moves; a pour stops it within a tick.
 func TestAgitation(t *testing.T) {
 	bubble(t, sim.Config{Seed: 55, Rig: editedRig(t, beforeSim, agitator)}, func(t *testing.T, u *unit) {
-		runs := func() bool { v, _ := u.plant.State().Valve("stir"); return v.Commanded }
+		runs := func() bool { v, _ := u.plant.Valve("stir"); return v.Commanded }
 		time.Sleep(58 * time.Second)
 		u.wait("the agitator runs", 3*time.Second, runs)
 		began := u.plant.Now()

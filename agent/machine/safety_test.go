@@ -23,7 +23,7 @@ func (u *unit) carriers() (out []string) {
 }
 
 // opened tells whether a valve or agitator is commanded.
-func (u *unit) opened(id string) bool { v, _ := u.plant.State().Valve(id); return v.Commanded }
+func (u *unit) opened(id string) bool { v, _ := u.plant.Valve(id); return v.Commanded }
 
 // TestRinseSparesCleaning: a line that cleaner stands in is not what the nozzle is rinsed with, and when there is no
 // other, it is not rinsed.

@@ -331,7 +331,7 @@ func TestRetry(t *testing.T) {
 			id := u.start(rich(u), 240, false)
 			defer u.hold(id)()
 			u.wait("the first opening ends", time.Second, func() bool {
-				v, _ := u.plant.State().Valve(valve)
+				v, _ := u.plant.Valve(valve)
 				return v.CommandedShutNS > v.CommandedOpenNS && v.CommandedOpenNS > 0
 			})
 			if !u.wire.beat().WantMaster || mends == (u.m.State().Outcome != "") && mends {

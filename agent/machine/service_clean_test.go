@@ -60,7 +60,7 @@ func TestServiceClean(t *testing.T) {
 	bubble(t, sim.Config{Seed: 23}, func(t *testing.T, u *unit) {
 		r := u.work(api.StartOp{Kind: api.OpClean, Line: "still"}, tech{number: func(api.Op, string) float64 { return 38 }})
 		u.want(r, api.OpDone, "")
-		still, _ := u.plant.State().Valve("still")
+		still, _ := u.plant.Valve("still")
 		within(t, "wasted ml", float64(r.WastedUL)/1000, float64(still.SuppliedUL)/1000, 40)
 		if took := r.Ended.Sub(r.Started); took < 13*time.Minute {
 			t.Errorf("took %v: cleaner and sanitiser have to stand 13 min", took)

@@ -179,7 +179,7 @@ func TestServicePrimeCarrier(t *testing.T) {
 		u.inject(sim.Fault{Kind: sim.AirSlugs, Part: "still", Amount: 60})
 		r := u.work(api.StartOp{Kind: api.OpPrime, Line: "still"}, tech{})
 		u.want(r, api.OpDone, "")
-		if st, _ := u.plant.State().Valve("still"); st.Commanded {
+		if st, _ := u.plant.Valve("still"); st.Commanded {
 			t.Error("left open")
 		}
 		t.Logf("with air: %.0f ml by the meter, which counts air too", float64(r.WastedUL)/1000)

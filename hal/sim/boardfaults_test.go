@@ -21,7 +21,7 @@ var boardFaults = []trial{
 	{Fault{Kind: ChipGone, Part: "x1"}, func(t *testing.T, b *bench) {
 		must(t, b.p.Clear(Fault{Kind: ChipGone, Part: "x1"}))
 		out := b.agent.Outputs()
-		line := func() bool { v, _ := b.p.State().Valve("sparkling"); return v.Commanded }
+		line := func() bool { v, _ := b.p.Valve("sparkling"); return v.Commanded }
 		must(t, out.Apply(b.sparkling, b.sparkling))
 		must(t, b.p.Inject(Fault{Kind: ChipGone, Part: "x1"}))
 		isGone(t, "renewing", out.Apply(b.sparkling, b.sparkling))
@@ -58,7 +58,7 @@ var boardFaults = []trial{
 		}
 	}, nil},
 	{Fault{Kind: ChipSlow, Part: "x1"}, func(t *testing.T, b *bench) {
-		line := func() bool { v, _ := b.p.State().Valve("sparkling"); return v.Commanded }
+		line := func() bool { v, _ := b.p.Valve("sparkling"); return v.Commanded }
 		must(t, b.agent.Outputs().Apply(b.sparkling, b.sparkling))
 		time.Sleep(45 * time.Millisecond)
 		early := line()
@@ -83,10 +83,10 @@ var boardFaults = []trial{
 		time.Sleep(500 * time.Millisecond)
 		must(t, b.p.Inject(Fault{Kind: ChipReset, Part: "x1", Amount: 100}))
 		time.Sleep(150 * time.Millisecond)
-		if v, _ := b.p.State().Valve("sparkling"); v.Commanded || v.Open {
+		if v, _ := b.p.Valve("sparkling"); v.Commanded || v.Open {
 			t.Errorf("mid-pour: %+v", v)
 		}
-		if v, _ := b.p.State().Valve("still"); !v.Open {
+		if v, _ := b.p.Valve("still"); !v.Open {
 			t.Error("a valve of another chip fell")
 		}
 		if h := b.agent.Health(); len(h) != 1 || h[0].Kind != hal.FaultReset {
@@ -96,11 +96,11 @@ var boardFaults = []trial{
 		isGone(t, "opening again before anybody took note", out.Apply(b.sparkling, b.sparkling))
 		isGone(t, "taking note", out.Apply(b.sparkling, 0))
 		must(t, out.Apply(b.sparkling, b.sparkling)) // it was set up again
-		if v, _ := b.p.State().Valve("sparkling"); !v.Commanded {
+		if v, _ := b.p.Valve("sparkling"); !v.Commanded {
 			t.Error("it takes no commands")
 		}
 		time.Sleep(120 * time.Millisecond) // and forgets once more
-		if v, _ := b.p.State().Valve("sparkling"); v.Commanded {
+		if v, _ := b.p.Valve("sparkling"); v.Commanded {
 			t.Error("the second reset did not come")
 		}
 		must(t, b.agent.Safe(nil))
@@ -129,7 +129,7 @@ var boardFaults = []trial{
 		}
 		must(t, b.agent.Safe(nil)) // commands still arrive
 		time.Sleep(time.Second)
-		if v, _ := b.p.State().Valve("still"); v.Open {
+		if v, _ := b.p.Valve("still"); v.Open {
 			t.Error("Safe did not arrive")
 		}
 		must(t, b.p.Clear(Fault{Kind: RigStall, Part: "agent"}))
@@ -142,7 +142,7 @@ var boardFaults = []trial{
 	{Fault{Kind: ValvePowerCut}, func(t *testing.T, b *bench) {
 		b.try(t).want(t, changed(func(s *seen) { s.water, s.pulses, s.late = 0, 0, 0 }))
 		must(t, b.agent.Outputs().Apply(b.still, b.still))
-		v, _ := b.p.State().Valve("still")
+		v, _ := b.p.Valve("still")
 		if !v.Commanded || v.Open || !b.p.State().Unpowered {
 			t.Errorf("%+v", v)
 		}
@@ -182,7 +182,7 @@ func TestChipWithoutReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := full(t, func(r *rigfile.Rig) { r.Chips[1].Reset = nil })
 		out, gone := b.agent.Outputs(), Fault{Kind: ChipGone, Part: "x1"}
-		line := func() bool { v, _ := b.p.State().Valve("sparkling"); return v.Commanded }
+		line := func() bool { v, _ := b.p.Valve("sparkling"); return v.Commanded }
 		must(t, out.Apply(b.sparkling, b.sparkling))
 		must(t, b.p.Inject(gone))
 		time.Sleep(5 * time.Second)

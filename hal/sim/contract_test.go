@@ -25,7 +25,7 @@ type outside struct {
 }
 
 func (o outside) Line(id string) (bool, time.Duration) {
-	v, _ := o.p.State().Valve(id)
+	v, _ := o.p.Valve(id)
 	return v.Commanded, time.Duration(max(v.CommandedOpenNS, v.CommandedShutNS))
 }
 
@@ -71,7 +71,7 @@ func hooks(t *testing.T, p *Plant, wake func()) haltest.Hooks {
 		},
 		EventBuffer: 64,
 		Level: func(output string) (bool, bool) {
-			v, _ := p.State().Valve(output)
+			v, _ := p.Valve(output)
 			return v.Commanded != low[output], low[output]
 		},
 		Switched: func(output string) (n int) {

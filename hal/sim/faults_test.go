@@ -235,7 +235,7 @@ var sensorFaults = []trial{
 		if c := b.p.State().Carbonator; c.LevelUL > 0 || c.Filling {
 			t.Errorf("after 30 s of sparkling water: %+v", c)
 		}
-		v, _ := b.p.State().Valve("sparkling")
+		v, _ := b.p.Valve("sparkling")
 		near(t, "what it had", float64(v.SuppliedUL), 1_000_000, 60_000)
 		must(t, b.guard.Outputs().Apply(b.master, 0))
 	}, func(t *testing.T, b *bench) {
@@ -254,9 +254,9 @@ var sensorFaults = []trial{
 		if r := b.reads(t, "p_co2"); r.Value > 60 {
 			t.Errorf("pressure %+v", r)
 		}
-		at, _ := b.p.State().Valve("sparkling")
+		at, _ := b.p.Valve("sparkling")
 		b.open(t, b.sparkling, time.Second)
-		v, _ := b.p.State().Valve("sparkling")
+		v, _ := b.p.Valve("sparkling")
 		near(t, "sparkling water without gas", float64(v.SuppliedUL-at.SuppliedUL), 4000, 2000)
 		b.try(t).want(t, well) // still water does not need it
 	}, nil},

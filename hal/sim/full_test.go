@@ -37,7 +37,7 @@ func TestShutIntoAFullSocket(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 			full(false)
 			for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-				if v, _ := s.p.State().Valve("still"); !v.Commanded {
+				if v, _ := s.p.Valve("still"); !v.Commanded {
 					break
 				}
 				if time.Now().After(end) {

@@ -54,9 +54,9 @@ func TestSlowPhysics(t *testing.T) {
 			b.open(t, b.sparkling, time.Second) // beyond half of 1 l
 			time.Sleep(200 * time.Millisecond)
 			b.sees(t, b.agent, hal.Carbonating)
-			at, _ := b.p.State().Valve("sparkling")
+			at, _ := b.p.Valve("sparkling")
 			b.open(t, b.sparkling, 2*time.Second)
-			v, _ := b.p.State().Valve("sparkling")
+			v, _ := b.p.Valve("sparkling")
 			near(t, "sparkling water while it refills", float64(v.SuppliedUL-at.SuppliedUL), 0.6*150_000, 4000)
 			time.Sleep(25 * time.Second)
 			b.sees(t, b.agent, 0)
@@ -100,7 +100,7 @@ func TestSlowPhysics(t *testing.T) {
 			time.Sleep(20 * time.Second)
 			must(t, b.agent.Outputs().Apply(stir, 0))
 			near(t, "after the agitator ran", 100*strength(), 100, 1)
-			if v, _ := b.p.State().Valve("stir"); v.Commanded || v.Open || v.CommandedShutNS == 0 {
+			if v, _ := b.p.Valve("stir"); v.Commanded || v.Open || v.CommandedShutNS == 0 {
 				t.Errorf("the agitator's output: %+v", v)
 			}
 		}},
@@ -131,14 +131,14 @@ func TestSlowPhysics(t *testing.T) {
 			}
 			last := b.p.Now() - 25*time.Millisecond
 			time.Sleep(time.Second)
-			v, _ := b.p.State().Valve("still")
+			v, _ := b.p.Valve("still")
 			if v.Open || !v.Commanded {
 				t.Errorf("without edges: %+v", v)
 			}
 			near(t, "ms from the last edge to a shut valve", float64(time.Duration(v.ShutNS)-last)/1e6, 200+40+6, 3)
 			must(t, heart.Beat())
 			time.Sleep(100 * time.Millisecond)
-			if v, _ := b.p.State().Valve("still"); !v.Open {
+			if v, _ := b.p.Valve("still"); !v.Open {
 				t.Error("an edge does not bring the supply back")
 			}
 			if err := b.agent.(hal.Heart).Beat(); err != nil { // not its line: nothing happens
@@ -152,7 +152,7 @@ func TestSlowPhysics(t *testing.T) {
 			must(t, b.p.Inject(Fault{Kind: EStopPressed}))
 			at := b.p.Now()
 			time.Sleep(500 * time.Millisecond)
-			v, _ := b.p.State().Valve("still")
+			v, _ := b.p.Valve("still")
 			if v.Open || !v.Commanded || time.Duration(v.ShutNS)-at > 60*time.Millisecond {
 				t.Errorf("%+v", v)
 			}
@@ -162,7 +162,7 @@ func TestSlowPhysics(t *testing.T) {
 			must(t, b.agent.Outputs().Apply(b.still, b.still))
 			must(t, b.p.Inject(Fault{Kind: EStopPressed}))
 			time.Sleep(500 * time.Millisecond)
-			if v, _ := b.p.State().Valve("still"); !v.Open {
+			if v, _ := b.p.Valve("still"); !v.Open {
 				t.Error("the valve shut by itself")
 			}
 		}},

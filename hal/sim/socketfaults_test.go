@@ -132,7 +132,7 @@ func TestSocketSafeBehindAGoneChip(t *testing.T) {
 	s, _, agent := fullServed(t, func(r *rigfile.Rig) { r.Chips[1].Reset = nil })
 	bit := mustBit(t, agent, "sparkling") // on x1
 	must(t, agent.Outputs().Apply(bit, bit))
-	line := func() bool { v, _ := s.p.State().Valve("sparkling"); return v.Commanded }
+	line := func() bool { v, _ := s.p.Valve("sparkling"); return v.Commanded }
 	soon(t, "the line opens", line)
 	must(t, s.p.Inject(Fault{Kind: ChipGone, Part: "x1"}))
 	s.server.Wake()

@@ -141,6 +141,18 @@ func (s State) Valve(id string) (ValveState, bool) {
 	return ValveState{}, false
 }
 
+// Valve observes one valve or agitator now; false when there is none. Who asks often takes it: State copies the whole plant.
+func (p *Plant) Valve(id string) (ValveState, bool) {
+	p.lock()
+	defer p.mu.Unlock()
+	for i := range p.valves {
+		if p.valves[i].part.ID == id {
+			return p.valves[i].state(), true
+		}
+	}
+	return ValveState{}, false
+}
+
 // State observes the whole plant now.
 func (p *Plant) State() State {
 	now := p.lock()

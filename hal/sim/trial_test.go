@@ -38,7 +38,7 @@ func (b *bench) try(t *testing.T) (s seen) {
 	must(t, err)
 	u, err := b.agent.Pump("p01")
 	must(t, err)
-	water := func() int64 { v, _ := b.p.State().Valve("still"); return v.SuppliedUL }
+	water := func() int64 { v, _ := b.p.Valve("still"); return v.SuppliedUL }
 	syrup := func() (ul int64) {
 		for _, by := range []map[string]int64{b.p.State().Cup.Parts, b.p.State().Spilled} {
 			for name, x := range by {

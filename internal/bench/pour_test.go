@@ -217,13 +217,13 @@ func measureStop(t *testing.T, emit func(Figure)) {
 			u.wait("water flows", 3*time.Second, func() bool { return u.machine.State().Phase == pour.Flow })
 			time.Sleep(time.Duration(rng.Int64N(int64(3 * time.Second))))
 			valve := drink.Recipe.Carrier
-			if v, ok := u.plant.State().Valve(valve); !ok || !v.Commanded {
+			if v, ok := u.plant.Valve(valve); !ok || !v.Commanded {
 				t.Fatalf("valve %s is not open", valve)
 			}
 			at := u.plant.Now()
 			end(id)
 			u.recorded(id)
-			v, _ := u.plant.State().Valve(valve)
+			v, _ := u.plant.Valve(valve)
 			return float64(time.Duration(v.CommandedShutNS)-at) / float64(time.Millisecond)
 		}
 		for range 60 {
