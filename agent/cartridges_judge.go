@@ -109,7 +109,7 @@ func judgeSlot(l inventory.Level, s sight, c clockView, cfg config.Stock, servin
 		}
 	}
 	surely, maybe := c.expired(l.Expires)
-	held := fmt.Sprintf("cartridge %s of %s", l.Cartridge, l.Ingredient)
+	held := func() string { return fmt.Sprintf("cartridge %s of %s", l.Cartridge, l.Ingredient) } // few are told of
 	switch {
 	case s.read && errors.Is(s.err, hal.ErrForeign):
 		add(alarm.CartridgeForeign, slotForeign, "its tag is no cartridge's")
@@ -127,19 +127,19 @@ func judgeSlot(l inventory.Level, s sight, c clockView, cfg config.Stock, servin
 		add(alarm.CartridgeWrong, slotWrong, fmt.Sprintf("it holds %s, here belongs %s", l.Foreign, l.Ingredient))
 		return v
 	case surely:
-		add(alarm.CartridgeExpired, slotExpired, held+" expired on "+date(l.Expires))
+		add(alarm.CartridgeExpired, slotExpired, held()+" expired on "+date(l.Expires))
 	case maybe:
-		add(alarm.ExpiryUnsure, "", held+" expired on "+date(l.Expires)+", the clock says "+date(c.now))
+		add(alarm.ExpiryUnsure, "", held()+" expired on "+date(l.Expires)+", the clock says "+date(c.now))
 	case !l.Expires.IsZero() && c.now.AddDate(0, 0, cfg.ExpiringDays).After(l.Expires):
-		add(alarm.CartridgeExpiring, "", held+" expires on "+date(l.Expires))
+		add(alarm.CartridgeExpiring, "", held()+" expires on "+date(l.Expires))
 	}
 	if l.Empty || l.LeftUL <= 0 {
-		add(alarm.CartridgeEmpty, slotEmpty, held)
+		add(alarm.CartridgeEmpty, slotEmpty, held())
 	} else if !surely && servings >= 0 && servings < cfg.LowServings {
 		add(alarm.CartridgeLow, "", fmt.Sprintf("%d servings of %s left", servings, l.Ingredient))
 	}
 	if l.Refilled {
-		add(alarm.CartridgeRefilled, "", fmt.Sprintf("%s: %s left by the count, the tag has claimed more than before", held, units.Volume(l.LeftUL)))
+		add(alarm.CartridgeRefilled, "", fmt.Sprintf("%s: %s left by the count, the tag has claimed more than before", held(), units.Volume(l.LeftUL)))
 	}
 	switch {
 	case v.state != "":
