@@ -1,6 +1,9 @@
 package uplink
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // ranges is a set of seqs as sorted, disjoint, inclusive ranges. Damage leaves few long gaps, so it stays short.
 type ranges [][2]uint64
@@ -18,12 +21,7 @@ func (r *ranges) add(from, to uint64) {
 		from, to = min(from, x[0]), max(to, x[1])
 	}
 	out = append(out, [2]uint64{from, to})
-	slices.SortFunc(out, func(a, b [2]uint64) int {
-		if a[0] < b[0] {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(out, func(a, b [2]uint64) int { return cmp.Compare(a[0], b[0]) })
 	*r = out
 }
 
