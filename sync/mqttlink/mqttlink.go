@@ -4,10 +4,10 @@
 //	Try(new list) ─────────┘ ▲                   │ lost, or a Session failed                  │ Send: urgent
 //	                         └── full-jitter backoff 1 s → 128 s, ≥ 1.1 s between CONNECTs ──┘ Bulk().Send: the rest
 //
-// It may import wire and internal packages. A Conn is one connection life: what it reports as acknowledged was acknowledged on this very
-// connection. paho's own reconnect is off because it reports success for messages no broker has acknowledged
-// (spec/awsiot.md 11). Payload size, topics, filters and rates are checked before anything is sent: the service
-// answers a violation by closing the socket.
+// It may import wire and internal packages. A Conn is one connection life: what it reports as acknowledged was
+// acknowledged on this very connection. paho's own reconnect is off because it reports success for messages no broker has
+// acknowledged (spec/awsiot.md 11). Payload size, topics, filters and rates are checked before anything is sent: the
+// service answers a violation by closing the socket.
 package mqttlink
 
 import (
@@ -66,18 +66,16 @@ type Config struct {
 // TLSConfig returns the client side of mutual TLS: at least 1.2, no session tickets, server name from addr, ALPN on
 // port 443. now may be nil; a unit without a trusted clock passes its own.
 func TLSConfig(addr string, cert tls.Certificate, roots *x509.CertPool, now func() time.Time) (*tls.Config, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return nil, fmt.Errorf("read endpoint %q: %w", addr, err)
 	}
-	cfg := &tls.Config{
+	return forEndpoint(&tls.Config{
 		MinVersion:             tls.VersionTLS12,
 		RootCAs:                roots,
 		Certificates:           []tls.Certificate{cert},
 		SessionTicketsDisabled: true,
 		Time:                   now,
-	}
-	return forEndpoint(cfg, net.JoinHostPort(host, port)), nil
+	}, addr), nil
 }
 
 // forEndpoint returns cfg as the endpoint wants it. addr was checked.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,12 +107,9 @@ func (r *ranking) ended(up time.Duration) {
 
 // returnTo begins a return to a better endpoint.
 func (r *ranking) returnTo(addr string) {
-	for i, a := range r.better() {
-		if a == addr {
-			r.back = r.at
-			r.move(i)
-			return
-		}
+	if i := slices.Index(r.better(), addr); i >= 0 {
+		r.back = r.at
+		r.move(i)
 	}
 }
 
