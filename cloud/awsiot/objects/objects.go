@@ -9,6 +9,7 @@ package objects
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -127,7 +128,7 @@ func (s *Store) Write(_ context.Context, bucket, key string, r io.Reader) (err e
 	if err := root.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	tmp := dir + "/" + partial + randomName()
+	tmp := dir + "/" + partial + rand.Text()
 	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

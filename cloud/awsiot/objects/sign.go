@@ -2,7 +2,6 @@ package objects
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -54,7 +53,7 @@ func (s *Store) Presign(method, bucket, key, thing string, expires time.Duration
 		qExpires: {strconv.Itoa(int(expires / time.Second))}, qHeaders: {"host"},
 	}
 	q.Set(qSignature, s.signature(method, base.Host, "/"+p, q, now))
-	return strings.TrimSuffix(base.String(), "/") + escape("/"+p, true) + "?" + query(q), nil
+	return strings.TrimSuffix(base.String(), "/") + escape("/"+p) + "?" + query(q), nil
 }
 
 func (s *Store) scope(at time.Time) string {
@@ -63,7 +62,7 @@ func (s *Store) scope(at time.Time) string {
 
 // signature is that of AWS Signature Version 4 over a request without a body that is signed.
 func (s *Store) signature(method, host, path string, q url.Values, at time.Time) string {
-	canonical := strings.Join([]string{method, escape(path, true), query(q), "host:" + host, "", "host", "UNSIGNED-PAYLOAD"}, "\n")
+	canonical := strings.Join([]string{method, escape(path), query(q), "host:" + host, "", "host", "UNSIGNED-PAYLOAD"}, "\n")
 	digest := sha256.Sum256([]byte(canonical))
 	text := strings.Join([]string{algorithm, at.Format(timeLayout), s.scope(at), hex.EncodeToString(digest[:])}, "\n")
 	key := append([]byte("AWS4"), s.cfg.Secret...)
@@ -91,11 +90,11 @@ func query(q url.Values) string {
 }
 
 // escape percent-encodes what RFC 3986 reserves, but for the slashes of a path.
-func escape(s string, slashes bool) string {
+func escape(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
 		switch c := s[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("-_.~", c) >= 0, c == '/' && slashes:
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("-_.~/", c) >= 0:
 			b.WriteByte(c)
 		default:
 			fmt.Fprintf(&b, "%%%02X", c)
@@ -140,5 +139,3 @@ func (s *Store) verify(r *http.Request, now time.Time) *refusal {
 	}
 	return nil
 }
-
-func randomName() string { return rand.Text() }
