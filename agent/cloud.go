@@ -59,7 +59,11 @@ type cloud struct {
 }
 
 func newCloud(a *Agent) *cloud {
-	c := &cloud{a: a, now: api.Cloud{State: cloudOff}, sources: map[string]*logSource{}, uplinks: map[[2]string]*uplink.Uplink{}, release: make(chan struct{}, 1), change: make(chan struct{}), moved: make(chan struct{}), renewal: renewal{due: make(chan struct{}, 1)}, lists: make(chan newList), left: make(chan struct{}, 1)}
+	c := &cloud{
+		a: a, now: api.Cloud{State: cloudOff}, sources: map[string]*logSource{}, uplinks: map[[2]string]*uplink.Uplink{},
+		release: make(chan struct{}, 1), change: make(chan struct{}), moved: make(chan struct{}),
+		renewal: renewal{due: make(chan struct{}, 1)}, lists: make(chan newList), left: make(chan struct{}, 1),
+	}
 	if id, err := provision.LoadIdentity(c.dir()); err == nil {
 		c.identity(id.Thing)
 	}

@@ -149,9 +149,9 @@ func (s *Store) reactivate(g *segment) error {
 	return s.activate(g)
 }
 
-// afterFailure looks at what a failed commit left. Usually pages nobody refers to: the log goes on in a new segment. If the record is in the file, or the
-// file cannot be read, nobody knows what a power cut would leave: its seq must not be used for another body, so a new
-// log begins, and the record is not part of the old one.
+// afterFailure looks at what a failed commit left. Usually pages nobody refers to: the log goes on in a new segment. If the
+// record is in the file, or the file cannot be read, nobody knows what a power cut would leave: its seq must not be used
+// for another body, so a new log begins, and the record is not part of the old one.
 func (s *Store) afterFailure(g *segment, why error) error {
 	s.rmu.Lock()
 	err := s.closeSegment(g)

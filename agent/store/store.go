@@ -12,8 +12,8 @@
 //
 // A log is a run of records numbered 1, 2, 3 … without a gap. Its name is random and starts with a letter. The store
 // begins a new log when it is created, when a file with records that may still matter is damaged or missing, when
-// state.db was restored or copied from elsewhere, the board changed, or somebody asks for it (Renew); so (log, seq) never names two different bodies. Older logs
-// stay readable until their records are acknowledged and 30 days old.
+// state.db was restored or copied from elsewhere, the board changed, or somebody asks for it (Renew); so (log, seq) never
+// names two different bodies. Older logs stay readable until their records are acknowledged and 30 days old.
 //
 // Damage never stops the store: before bbolt maps a file, every page reachable in it is walked and every value's checksum
 // verified (bbolt has none for pages, and can panic or loop on them), and a process of its own has opened it (Checker).

@@ -6,8 +6,9 @@
 //	                                          └──► Basic Ingest ──► rules ──► Config.Deliver
 //
 // It composes its parts and imports cloud/store, sync/wire and internal packages besides them: broker (MQTT, identities,
-// limits), shadow, jobs, objects, provision, rules, policy (the language), stack (the template), authority. What must survive is in the
-// store. PUBACK means that the rule engine has the message, never that it is stored, exactly as AWS says.
+// limits), control (HTTP), shadow, jobs, objects, provision, rules, identity, policy (the language), stack (the template),
+// authority. What must survive is in the store. PUBACK means that the rule engine has the message, never that it is stored,
+// exactly as AWS says.
 //
 // Differences from AWS that are known and kept: no Device Defender, no custom authorisers, no MQTT over WebSocket.
 package awsiot

@@ -37,7 +37,8 @@ type Ack struct {
 	// Upto: every record with a seq from 1 to Upto is committed.
 	Upto uint64 `json:"upto"`
 	// Missing lists the lowest seqs above Upto that the cloud does not have although it has a later one; ascending,
-	// at most MaxLedgerMissing. So what lies between and is not listed is committed. Always written, [] when empty: a shadow merges key by key, an absent key would stay.
+	// at most MaxLedgerMissing. So what lies between and is not listed is committed. Always written, [] when empty: a
+	// shadow merges key by key, an absent key would stay.
 	Missing []uint64 `json:"missing"`
 	// Seen is the newest seq the cloud has; 0 when it does not say. With it, and unless Missing is full, what lies
 	// behind the last missing one up to Seen is known to be committed too, so a record the unit had to set aside does

@@ -152,7 +152,8 @@ type SchedulingConfig struct {
 	Windows     []MaintenanceWindow `json:"maintenanceWindows,omitempty"`
 }
 
-// MaintenanceWindow recurs; a rollout goes on only inside. StartTime is "cron(minutes hours day-of-month month day-of-week year)".
+// MaintenanceWindow recurs; a rollout goes on only inside. StartTime is
+// "cron(minutes hours day-of-month month day-of-week year)".
 type MaintenanceWindow struct {
 	StartTime string `json:"startTime"`
 	Minutes   *int64 `json:"durationInMinutes,omitempty"` // 1 to 1430

@@ -14,8 +14,8 @@ import (
 const maxListed = 10
 
 // tell publishes what a committed transaction changed: its events, notify when an execution was added to or removed from a
-// thing's pending ones, notify-next when another one is first. What is published is read anew under the thing's lock, so that the
-// last message is true whoever was faster. held is the thing whose lock the caller holds; empty when none.
+// thing's pending ones, notify-next when another one is first. What is published is read anew under the thing's lock, so
+// that the last message is true whoever was faster. held is the thing whose lock the caller holds; empty when none.
 func (s *Service) tell(ctx context.Context, t *txn, held string) {
 	for _, thing := range t.order {
 		if c := t.changes[thing]; c.listed || c.next {
