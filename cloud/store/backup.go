@@ -22,6 +22,9 @@ func (s *SQLite) Backup(ctx context.Context, path string) error {
 		return err
 	})
 	if err != nil {
+		if pe := (*fs.PathError)(nil); errors.As(err, &pe) { // it names a temporary file
+			err = pe.Err
+		}
 		return &problem.Problem{
 			Code: problem.CodeNotWritable, Where: path, What: fmt.Sprintf("cannot write the backup: %v", err),
 			Remedy: "name a file in a directory that is writable and has room for the whole database",

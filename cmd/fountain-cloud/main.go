@@ -51,6 +51,9 @@ func root(getenv func(string) string, stdout, stderr io.Writer, args []string) *
 	c.CompletionOptions.DisableDefaultCmd = true
 	c.AddCommand(serveCommand(stderr, getenv), consumptionCommand(stdout, getenv), thingsCommand(stdout, getenv), backupCommand(stdout, getenv), restoreCommand(stdout, getenv), recallCommand(stdout))
 	strict(c)
+	if len(args) > 0 && strings.HasPrefix(args[0], "-") { // no command is mistyped, it is the flag
+		c.FParseErrWhitelist.UnknownFlags = false
+	}
 	return c
 }
 

@@ -333,6 +333,7 @@ func TestProblems(t *testing.T) {
 		"directory in use":     {serve(held), 1, []string{held, "another fountain-cloud"}},
 		"unknown role":         {serve(t.TempDir(), "--role", "ingest"), 2, []string{"--role ingest"}},
 		"unknown flag":         {serve(t.TempDir(), "--bogus"), 2, []string{"--bogus", "--help"}},
+		"no command":           {[]string{"--bogus"}, 2, []string{"--bogus", "--help"}},
 		"unknown command":      {[]string{"pour"}, 2, []string{"pour"}},
 		"mistyped command":     {[]string{"things", "lst", "--dir", "x"}, 2, []string{`there is no command "lst": fountain-cloud things:`}},
 		"restore of no backup": {[]string{"restore", filepath.Join(garbage, databaseFile), "--dir", t.TempDir()}, 1, []string{"the backup cannot be used: the database cannot be read: file is not a database (26): " + garbage}},

@@ -65,12 +65,12 @@ func TestOperator(t *testing.T) {
 		}
 		return r
 	}
-	contains(t, operator(t, 0, "recall", "add", "--beverage", "kolvane.zero", "--all", "--dir", dir), thing, "kolvane.zero stopped")
+	contains(t, operator(t, 0, "recall", "add", "--beverage", "kolvane.zero", "--all", "--dir", dir), thing, "kolvane.zero recalled")
 	if b := recalled().Beverages["kolvane.zero"]; b == nil || !*b {
 		t.Fatal("the unit was not told to stop it")
 	}
 	contains(t, operator(t, 0, "recall", "list", "--all", "--dir", dir), "beverage", "kolvane.zero", "waiting for the unit")
-	contains(t, operator(t, 0, "recall", "add", "--ingredient", "citra", "--thing", thing, "--dir", dir), "citra stopped")
+	contains(t, operator(t, 0, "recall", "add", "--ingredient", "citra", "--thing", thing, "--dir", dir), "citra recalled")
 	recalled()
 	contains(t, operator(t, 0, "recall", "remove", "--beverage", "kolvane.zero", "--thing", thing, "--dir", dir), "allowed again")
 	if b := recalled().Beverages["kolvane.zero"]; b == nil || *b {

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -28,11 +27,10 @@ type recallFlags struct {
 }
 
 func recallCommand(out io.Writer) *cobra.Command {
-	stdout := &lockedWriter{w: out}
 	c := &cobra.Command{
 		Use: "recall", Short: "Stop a beverage or an ingredient on units, from far away",
-		Long: "Recall writes the shadow named recall. Units that are online stop within seconds, the others when they connect;\n" +
-			"what is stopped stays stopped over restarts until it is taken back.",
+		Long: "Recall writes the shadow named recall. Units that are online stop within seconds, the others when they connect:\n" +
+			"recall list says which have. What is stopped stays stopped over restarts until it is taken back.",
 	}
 	var f recallFlags
 	run := func(use, short string, do func(context.Context) error) *cobra.Command {
@@ -53,22 +51,18 @@ func recallCommand(out io.Writer) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return f.each(ctx, func(ctx context.Context, cl *client, thing string) error {
-				if err := cl.writeRecall(ctx, thing, section, id, stop); err != nil {
-					return err
-				}
-				_, err := fmt.Fprintf(stdout, "%-28s %s %s\n", thing, id, word)
-				return err
+			return f.each(ctx, out, func(ctx context.Context, cl *client, thing string) (string, error) {
+				return fmt.Sprintf("%-28s %s %s\n", thing, id, word), cl.writeRecall(ctx, thing, section, id, stop)
 			})
 		}
 	}
-	add, remove := run("add", "Stop it", set(true, "stopped")), run("remove", "Take it back", set(false, "allowed again"))
+	add, remove := run("add", "Stop it", set(true, "recalled")), run("remove", "Take it back", set(false, "allowed again"))
 	for _, sub := range []*cobra.Command{add, remove} {
 		sub.Flags().StringVar(&f.beverage, "beverage", "", "id of a beverage")
 		sub.Flags().StringVar(&f.ingredient, "ingredient", "", "id of an ingredient")
 	}
 	list := run("list", "See what is stopped where", func(ctx context.Context) error {
-		return f.each(ctx, func(ctx context.Context, cl *client, thing string) error { return cl.printRecall(ctx, stdout, thing) })
+		return f.each(ctx, out, func(ctx context.Context, cl *client, thing string) (string, error) { return cl.recalls(ctx, thing) })
 	})
 	list.Example = "  fountain-cloud recall list --all --dir .cloud"
 	c.AddCommand(add, remove, list)
@@ -94,8 +88,8 @@ func (f *recallFlags) what() (section, id string, err error) {
 	return section, id, err
 }
 
-// each does something for the units that are meant.
-func (f *recallFlags) each(ctx context.Context, do func(context.Context, *client, string) error) error {
+// each does something for the units that are meant, several at the same time, and prints what came of it in their order.
+func (f *recallFlags) each(ctx context.Context, out io.Writer, do func(context.Context, *client, string) (string, error)) error {
 	if (f.thing == "") == !f.all {
 		return &problem.Problem{
 			Code: problem.CodeBadRequest, Where: "recall", What: "which units are meant must be said once", Remedy: "give --thing T or --all",
@@ -113,19 +107,23 @@ func (f *recallFlags) each(ctx context.Context, do func(context.Context, *client
 	} else if err := cl.call(ctx, http.MethodGet, "/things/"+url.PathEscape(f.thing), nil, nil, nil); err != nil {
 		return noThing(f.thing, err)
 	}
+	said := make([]string, len(things))
 	errs := make([]error, len(things)) // one unit's trouble must not keep the others from stopping
 	var g errgroup.Group
 	g.SetLimit(atOnce)
 	for i, t := range things {
 		g.Go(func() error {
-			if err := do(ctx, cl, t); err != nil {
-				errs[i] = fmt.Errorf("%s: %w", t, err)
+			text, err := do(ctx, cl, t)
+			if err != nil {
+				text, errs[i] = "", fmt.Errorf("%s: %w", t, err)
 			}
+			said[i] = text
 			return nil
 		})
 	}
 	_ = g.Wait() // the errors are in errs
-	return errors.Join(errs...)
+	_, err = io.WriteString(out, strings.Join(said, ""))
+	return errors.Join(append(errs, err)...)
 }
 
 // things lists every unit.
@@ -160,7 +158,8 @@ func (c *client) writeRecall(ctx context.Context, thing, section, id string, sto
 	}, nil)
 }
 
-func (c *client) printRecall(ctx context.Context, w io.Writer, thing string) error {
+// recalls says what is recalled on a unit, a line each.
+func (c *client) recalls(ctx context.Context, thing string) (string, error) {
 	type section struct {
 		Beverages   map[string]bool `json:"beverages"`
 		Ingredients map[string]bool `json:"ingredients"`
@@ -171,12 +170,12 @@ func (c *client) printRecall(ctx context.Context, w io.Writer, thing string) err
 	err := c.call(ctx, http.MethodGet, recallPath(thing), nil, nil, &doc)
 	var no *refused
 	if errors.As(err, &no) && no.status == http.StatusNotFound {
-		return nil // nothing was ever recalled there
+		return "", nil // nothing was ever recalled there
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
-	var out strings.Builder // one write: several units are asked at the same time
+	var out strings.Builder
 	print := func(kind string, want, is map[string]bool) {
 		for _, id := range slices.Sorted(maps.Keys(want)) {
 			if !want[id] {
@@ -191,19 +190,5 @@ func (c *client) printRecall(ctx context.Context, w io.Writer, thing string) err
 	}
 	print("beverage", doc.State.Desired.Beverages, doc.State.Reported.Beverages)
 	print("ingredient", doc.State.Desired.Ingredients, doc.State.Reported.Ingredients)
-	_, err = io.WriteString(w, out.String())
-	return err
-}
-
-// lockedWriter lets several goroutines write whole lines.
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-// Write implements io.Writer.
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
+	return out.String(), nil
 }
