@@ -145,6 +145,7 @@ func open(ctx context.Context, cfg Config, addr string) (net.Conn, error) {
 type tap struct {
 	net.Conn
 	connack []byte // the first packet that came; written before paho answers Connect
+	frames  frames // of what comes; paho reads on one goroutine at a time
 	peer    atomic.Bool
 	closed  atomic.Bool
 }
@@ -155,6 +156,9 @@ func (t *tap) Read(b []byte) (int, error) {
 		t.connack = append(t.connack, b[:min(n, room)]...)
 	}
 	t.note(err)
+	if !t.frames.take(b[:n]) {
+		return 0, errPacket
+	}
 	return n, err
 }
 
