@@ -157,6 +157,9 @@ var _ jobs.Runner = restart{}
 // stepRestarting is noted before the process ends.
 const stepRestarting = "restarting"
 
+// restartGap is how long a unit runs that a job has restarted before another one does: however many there are, it pours.
+const restartGap = 10 * time.Minute
+
 // Check implements jobs.Runner.
 func (restart) Check(document json.RawMessage) error {
 	_, err := wire.DecodeJob[wire.JobDocument](document)
@@ -171,6 +174,11 @@ func (r restart) Run(ctx context.Context, t *jobs.Task) (map[string]string, erro
 	a := r.a
 	if t.Step == stepRestarting {
 		return map[string]string{"sw": build.Version, "boot": a.boot, "started": a.started.UTC().Format(time.RFC3339)}, nil
+	}
+	if a.restarted == wire.RestartJob {
+		if err := sleep(ctx, restartGap-time.Since(a.started)); err != nil {
+			return nil, err
+		}
 	}
 	let, err := a.settle(ctx)
 	if err != nil {

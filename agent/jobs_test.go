@@ -148,6 +148,17 @@ func TestJobRestart(t *testing.T) {
 		if _, err := (commands{v.a}).Start(v.t.Context(), api.StartPour{Beverage: p.Beverage, TargetUL: 100_000, Mode: api.ModePortion, Source: "service"}); err != nil {
 			t.Errorf("the new one does not pour: %v", err)
 		}
+		c.job(v.thing(), "re-again", `{"v":1,"operation":"restart"}`)
+		select {
+		case <-v.a.leave:
+			t.Error("one restart follows the other")
+		case <-time.After(restartGap - time.Minute):
+		}
+		select {
+		case <-v.a.leave:
+		case <-time.After(2 * time.Minute):
+			t.Error("it never restarts again")
+		}
 	})
 }
 
