@@ -25,7 +25,7 @@ func TestCalibrateWizard(t *testing.T) {
 	r.tap("service.job.calibrate")
 	r.waitPage("choose")
 	r.tap("service.choose.s07")
-	r.said("service.op.say", "The line has to be primed. Put an empty, dry measuring cup for about 20.0 ml under the nozzle.")
+	r.said("service.op.say", "The line has to be primed. Put an empty, dry measuring cup for about 20 ml under the nozzle.")
 	r.tap("service.op.yes")
 	r.get("service.op.stop")
 	r.get("service.op.cup")

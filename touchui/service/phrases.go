@@ -2,6 +2,7 @@ package service
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -57,14 +58,10 @@ func pattern(key, text string) (phrase, bool) {
 }
 
 // said is what the agent said, in the language of the screen and as a sentence.
-func (s *Service) said(text string) string {
-	text = strings.TrimSpace(text)
-	if text == "" {
-		return ""
-	}
-	if s.look.Words.Tag() == "en" {
-		return sentence(text)
-	}
+func (s *Service) said(text string) string { return sentence(s.say(strings.TrimSpace(text))) }
+
+// say is said of a part of a sentence.
+func (s *Service) say(text string) string {
 	for _, p := range phrasesOnce() {
 		m := p.match.FindStringSubmatch(text)
 		if m == nil {
@@ -72,11 +69,30 @@ func (s *Service) said(text string) string {
 		}
 		args := make([]any, 0, 2*len(p.names))
 		for i, n := range p.names {
-			args = append(args, n, m[i+1])
+			args = append(args, n, s.filled(n, m[i+1]))
 		}
-		return sentence(s.look.T(p.key, args...))
+		return s.look.T(p.key, args...)
 	}
-	return sentence(text)
+	return text
+}
+
+// figure is a volume, a time or another measurement as the agent writes it.
+var figure = regexp.MustCompile(`^(\d+\.(\d+))( .*)?$`)
+
+// filled is what stands at a placeholder: a figure with the decimal sign of the language, a list that may go on, or what it was.
+func (s *Service) filled(name, text string) string {
+	if name == "list" {
+		return s.say(text)
+	}
+	m := figure.FindStringSubmatch(text)
+	if m == nil {
+		return text
+	}
+	v, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		return text
+	}
+	return s.num(v, len(m[2])) + m[3]
 }
 
 // known is a word for a code under prefix, or the code itself, readable.

@@ -34,9 +34,15 @@ func TestSaid(t *testing.T) {
 		{"How much is in the cup?", "How much is in the cup?", "Wie viel ist im Becher?"},
 		{"cup 2", "Cup 2.", "Becher 2."},
 		{"Valve still opens and shuts.", "Valve still opens and shuts.", "Ventil still öffnet und schließt."},
-		{"300 of 300 strokes confirmed, 12.0 ml", "300 of 300 strokes confirmed, 12.0 ml.", "300 von 300 Hüben bestätigt, 12.0 ml."},
+		{"300 of 300 strokes confirmed, 12.0 ml", "300 of 300 strokes confirmed, 12 ml.", "300 von 300 Hüben bestätigt, 12 ml."},
 		{"nobody wrote this sentence down", "Nobody wrote this sentence down.", "Nobody wrote this sentence down."},
 		{"flow_still, p01 and p02", "flow_still, p01 and p02.", "flow_still, p01 and p02."},
+		{"82 of 82 meters and pumps go by their name plate: p01, p02 and 78 more", "82 of 82 meters and pumps go by their name plate: p01, p02 and 78 more.", "82 von 82 Zählern und Pumpen gehen nach Typenschild: p01, p02 und 78 weitere."},
+		{"flow_still, p01 and 78 more", "flow_still, p01 and 78 more.", "flow_still, p01 und 78 weitere."},
+		{"the venue's time zone is Europe/Berlin from the next start on", "The venue's time zone is Europe/Berlin from the next start on.", "Zeitzone des Standorts ab dem nächsten Start: Europe/Berlin."},
+		{"opens after 12.5 ms", "Opens after 12.5 ms.", "Opens after 12.5 ms."},
+		{"put an empty measuring cup for about 22.5 ml under the nozzle", "Put an empty measuring cup for about 22.5 ml under the nozzle.", "Einen leeren Messbecher für etwa 22,5 ml unter die Düse stellen."},
+		{"connected to 10.0.0.1:8883", "Connected to 10.0.0.1:8883.", "Verbunden mit 10.0.0.1:8883."},
 		{"", "", ""},
 	} {
 		if got := en.said(c.agent); got != c.en {

@@ -186,7 +186,7 @@ func (p *setupPage) buildZone(d *draw, area, foot rect) {
 			place = z
 		}
 		up.button("service.setup.zone."+z, strings.ReplaceAll(place, "_", " "), "", r, plain, func() {
-			if p.region == "" && z != "UTC" {
+			if p.region == "" {
 				p.region, p.scroll = z, scroller{}
 				p.s.redraw()
 				return

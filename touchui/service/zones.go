@@ -6,9 +6,9 @@ import (
 	_ "time/tzdata" // zones, on devices that bring none
 )
 
-// zoneRegions are the first parts of the zones, and UTC.
+// zoneRegions are the first parts of the zones.
 func zoneRegions() []string {
-	return []string{"Europe", "America", "Asia", "Africa", "Australia", "Pacific", "Atlantic", "Indian", "UTC"}
+	return []string{"Europe", "America", "Asia", "Africa", "Australia", "Pacific", "Atlantic", "Indian"}
 }
 
 // zonesOf lists the zones of a region that this program knows.
