@@ -357,7 +357,7 @@ func (b *Broker) Disconnect(clientID string, cleanSession, preventWill bool) boo
 	c, s := b.live[clientID], b.sessions[clientID]
 	b.mu.Unlock()
 	if c != nil {
-		c.stop(faultf(ReasonAPI, codeAdministrative, "ended through the API"), preventWill)
+		c.stop(faultf(reasonAPI, codeAdministrative, "ended through the API"), preventWill)
 		<-c.left
 	}
 	if cleanSession && s != nil {

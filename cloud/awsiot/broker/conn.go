@@ -141,7 +141,7 @@ func (c *conn) disconnect(pk *packets.Packet) error {
 		}
 		c.keep = sessionLife(p.SessionExpiryInterval)
 	}
-	if pk.ReasonCode != packets.CodeDisconnectWillMessage.Code {
+	if pk.ReasonCode == codeOK { // MQTT 5: any other reason leaves the will
 		c.will = nil
 	}
 	return errLeft

@@ -5,7 +5,7 @@ import "fmt"
 // Reasons why a connection ended, as AWS names them in lifecycle events.
 const (
 	ReasonAuth      = "AUTH_ERROR"
-	ReasonAPI       = "API_INITIATED_DISCONNECT"
+	reasonAPI       = "API_INITIATED_DISCONNECT"
 	reasonClient    = "CLIENT_ERROR"
 	reasonInitiated = "CLIENT_INITIATED_DISCONNECT"
 	reasonLost      = "CONNECTION_LOST"
@@ -45,7 +45,7 @@ func disconnectCode(reason string) byte {
 	switch reason {
 	case ReasonAuth, reasonForbidden:
 		return codeNotAuthorized
-	case ReasonAPI:
+	case reasonAPI:
 		return codeAdministrative
 	case reasonDuplicate:
 		return codeTakenOver

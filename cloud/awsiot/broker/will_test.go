@@ -11,7 +11,7 @@ import (
 	"fountain/cloud/awsiot/broker"
 )
 
-// TestWill is sent on every end but a DISCONNECT of the client, to subscribers and to the rules.
+// TestWill is sent on every end but a DISCONNECT of the client that gives no other reason, to subscribers and to the rules.
 func TestWill(t *testing.T) {
 	for _, v := range []byte{4, 5} {
 		bubble(t, func(t *testing.T, c *cloud) {
@@ -30,6 +30,9 @@ func TestWill(t *testing.T) {
 				"silence":         {func(*client) { time.Sleep(46 * time.Second) }, true},
 				"0x04 with a will": {func(cl *client) {
 					cl.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, ReasonCode: 4})
+				}, v == 5},
+				"0x80, an error of the client's": {func(cl *client) {
+					cl.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, ReasonCode: 0x80})
 				}, v == 5},
 			} {
 				cl, _ := c.dial("x", cert, v, will("wills", 1, false), func(pk *packets.Packet) {
