@@ -87,7 +87,7 @@ func (e *Engine) Ingest(ctx context.Context, topic, clientID string, payload []b
 		}
 		return true, nil
 	}
-	return true, e.run(ctx, r, topic, RuleInput{Topic: rest, ClientID: clientID, Payload: payload})
+	return true, e.run(ctx, r, topic, Input{Topic: rest, ClientID: clientID, Payload: payload})
 }
 
 // Published runs every rule whose FROM covers an ordinary topic, or one of the cloud's own events.
@@ -97,7 +97,7 @@ func (e *Engine) Published(ctx context.Context, topic, clientID string, payload 
 		if r.Query.From == "" || !e.Match(r.Query.From, topic) {
 			continue
 		}
-		if err := e.run(ctx, r, topic, RuleInput{Topic: topic, ClientID: clientID, Payload: payload}); err != nil {
+		if err := e.run(ctx, r, topic, Input{Topic: topic, ClientID: clientID, Payload: payload}); err != nil {
 			e.Log.Error("rule lost a message", logkey.Rule, name, logkey.Topic, topic, logkey.Err, err)
 		}
 	}
@@ -112,7 +112,7 @@ type failure struct {
 
 // run runs a rule on one message. topic is with Basic Ingest's prefix, in.Topic without. An error means the message may be
 // lost: the caller must not acknowledge it.
-func (e *Engine) run(ctx context.Context, r *Rule, topic string, in RuleInput) error {
+func (e *Engine) run(ctx context.Context, r *Rule, topic string, in Input) error {
 	if r.Disabled || r.Query.From != "" && !e.Match(r.Query.From, in.Topic) {
 		return nil
 	}
@@ -163,7 +163,7 @@ func (e *Engine) run(ctx context.Context, r *Rule, topic string, in RuleInput) e
 	return nil
 }
 
-func (e *Engine) send(ctx context.Context, a *Action, in RuleInput, body []byte, isError bool) *failure {
+func (e *Engine) send(ctx context.Context, a *Action, in Input, body []byte, isError bool) *failure {
 	if a.Queue != "" {
 		if a.Base64 {
 			body = []byte(base64.StdEncoding.EncodeToString(body))

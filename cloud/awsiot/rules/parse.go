@@ -135,12 +135,16 @@ func (p *sqlParser) item(value bool) (selectItem, error) {
 }
 
 func (p *sqlParser) expr() (expr, error) {
+	return p.nested(func() (expr, error) { return p.binary(0) })
+}
+
+func (p *sqlParser) nested(parse func() (expr, error)) (expr, error) {
 	p.depth++
 	defer func() { p.depth-- }()
 	if p.depth > maxDepth {
 		return nil, &SQLError{p.peek().at, "it is nested too deeply"}
 	}
-	return p.binary(0)
+	return parse()
 }
 
 // levels of binary operators, the weakest first. NOT stands between AND and the comparisons.
@@ -153,12 +157,7 @@ func (p *sqlParser) binary(level int) (expr, error) {
 		return p.unary()
 	}
 	if level == comparisons && p.take("NOT") {
-		p.depth++
-		defer func() { p.depth-- }()
-		if p.depth > maxDepth {
-			return nil, &SQLError{p.peek().at, "it is nested too deeply"}
-		}
-		x, err := p.binary(level)
+		x, err := p.nested(func() (expr, error) { return p.binary(level) })
 		return notExpr{x}, err
 	}
 	left, err := p.binary(level + 1)
@@ -190,12 +189,7 @@ func (p *sqlParser) unary() (expr, error) {
 		return p.member()
 	}
 	p.next()
-	p.depth++
-	defer func() { p.depth-- }()
-	if p.depth > maxDepth {
-		return nil, &SQLError{p.peek().at, "it is nested too deeply"}
-	}
-	x, err := p.unary()
+	x, err := p.nested(p.unary)
 	return binaryExpr{op: "-", left: constExpr{numberText("0")}, right: x}, err
 }
 

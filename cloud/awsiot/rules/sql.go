@@ -1,11 +1,3 @@
-// Package rules runs topic rules: AWS IoT SQL, actions, error actions and dead letters. It imports sync/wire and internal
-// packages only.
-//
-//	message ──► Engine ──► Query.Run ──result──► actions: a queue, or published again
-//	                           │                   └──fails──► error action, with AWS's payload
-//	                           └──error──► logged and counted
-//
-// A Query never changes; the Engine owns nothing but its counters.
 package rules
 
 import (
@@ -47,8 +39,8 @@ type SQLError struct {
 // Error implements error.
 func (e *SQLError) Error() string { return fmt.Sprintf("SQL, character %d: %s", e.At, e.What) }
 
-// RuleInput is one message as a rule sees it.
-type RuleInput struct {
+// Input is one message as a rule sees it.
+type Input struct {
 	Topic    string // without the Basic Ingest prefix
 	ClientID string
 	Payload  []byte
@@ -64,16 +56,16 @@ var (
 	errNotObject = errors.New("SELECT * beside other items needs a payload that is a JSON object")
 )
 
-// message is a RuleInput with its payload read.
+// message is an Input with its payload read.
 type message struct {
-	RuleInput
+	Input
 	payload any // undefined when it is not looked into
 }
 
 // Run makes the rule's result: a JSON object, or with SELECT VALUE any JSON value. SELECT * alone hands on a payload that
 // is no object byte for byte.
-func (q *Query) Run(in RuleInput) ([]byte, error) {
-	m := message{RuleInput: in, payload: undefined}
+func (q *Query) Run(in Input) ([]byte, error) {
+	m := message{Input: in, payload: undefined}
 	raw := len(q.items) == 1 && q.items[0].star && q.where == nil
 	if q.parse {
 		v, err := readJSON(in.Payload)

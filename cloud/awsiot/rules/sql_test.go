@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-var input = RuleInput{
+var input = Input{
 	Topic: "c/u1", ClientID: "u1", At: time.UnixMilli(1234),
 	Payload: []byte(`{"a":{"b":7,"list":[1,{"k":"v"}]},"c":"x","big":9007199254740993,"f":10.0,"t":true,"n":null,"s":"5","color":"red","temperature":50,"enc":"eyAidGVtcGVyYXR1cmUiOiAzMyB9Cg=="}`),
 }
 
-func run(t *testing.T, sql string, in RuleInput) (string, error) {
+func run(t *testing.T, sql string, in Input) (string, error) {
 	t.Helper()
 	q, err := ParseQuery(sql)
 	if err != nil {
@@ -347,7 +347,7 @@ func FuzzSQL(f *testing.F) {
 			}
 			return
 		}
-		out, err := q.Run(RuleInput{Topic: "c/u1", Payload: payload})
+		out, err := q.Run(Input{Topic: "c/u1", Payload: payload})
 		switch {
 		case errors.Is(err, errNotObject), errors.Is(err, errNotJSON), errors.Is(err, ErrNoMatch):
 		case err != nil:

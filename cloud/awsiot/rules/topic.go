@@ -78,8 +78,8 @@ func parseExpr(text string) (x expr, looks bool, err error) {
 func (t *Topic) String() string { return t.text }
 
 // make fills the templates in. What is undefined leaves nothing.
-func (t *Topic) make(in RuleInput) (string, error) {
-	m := message{RuleInput: in, payload: undefined}
+func (t *Topic) make(in Input) (string, error) {
+	m := message{Input: in, payload: undefined}
 	if t.looks {
 		v, err := readJSON(in.Payload)
 		if err != nil {

@@ -1,3 +1,11 @@
+// Package rules runs topic rules: AWS IoT SQL, actions, error actions and dead letters. It imports sync/wire and internal
+// packages only.
+//
+//	message ──► Engine ──► Query.Run ──result──► actions: a queue, or published again
+//	                           │                   └──fails──► error action, with AWS's payload
+//	                           └──error──► logged and counted
+//
+// A Query never changes; the Engine owns nothing but its counters.
 package rules
 
 // Rule is a topic rule.
