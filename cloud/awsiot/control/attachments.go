@@ -10,8 +10,8 @@ import (
 	"fountain/cloud/store"
 )
 
-// ends finds the policy of a request and the target that an ARN names.
-func (c *Control) ends(r *request, arn string) (policy, target string, err error) {
+// policyAndTarget finds the policy of a request and the target that an ARN names.
+func (c *Control) policyAndTarget(r *request, arn string) (policy, target string, err error) {
 	e, err := c.policy(r)
 	if err != nil {
 		return "", "", err
@@ -22,7 +22,7 @@ func (c *Control) ends(r *request, arn string) (policy, target string, err error
 
 // attach and detach take the ARN of the target.
 func (c *Control) attach(r *request, arn string) (any, error) {
-	policy, target, err := c.ends(r, arn)
+	policy, target, err := c.policyAndTarget(r, arn)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (c *Control) refreshTarget(ctx context.Context, target string) error {
 }
 
 func (c *Control) detach(r *request, arn string) (any, error) {
-	policy, target, err := c.ends(r, arn)
+	policy, target, err := c.policyAndTarget(r, arn)
 	if err != nil {
 		return nil, err
 	}

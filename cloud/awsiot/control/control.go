@@ -144,3 +144,15 @@ func (c *Control) plane(r *http.Request) *http.ServeMux {
 	}
 	return nil
 }
+
+func (c *Control) describeEndpoint(r *request) (any, error) {
+	kind := r.query("endpointType")
+	if kind == "" {
+		kind = "iot:Data"
+	}
+	a := c.cfg.Endpoint(kind)
+	if a == "" {
+		return nil, invalid("endpointType %q is none of this cloud's", kind)
+	}
+	return obj{"endpointAddress": a}, nil
+}

@@ -50,14 +50,14 @@ func (c *Control) cancelJob(r *request) (any, error) {
 	return c.cfg.Jobs.CancelJob(r.Context(), r.PathValue("jobId"), in)
 }
 
-// maxJobs is the largest page of the job lists.
-func (r *request) maxJobs() (int, error) {
+// jobPage reads how many a page of the job lists holds; 0 when nothing is asked for.
+func (r *request) jobPage() (int, error) {
 	n, err := r.number("maxResults", 0, 1, 250)
 	return int(n), err
 }
 
 func (c *Control) listJobs(r *request) (any, error) {
-	n, err := r.maxJobs()
+	n, err := r.jobPage()
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (c *Control) associateTargets(r *request) (any, error) {
 }
 
 func (r *request) executions() (jobs.ListExecutionsRequest, error) {
-	n, err := r.maxJobs()
+	n, err := r.jobPage()
 	return jobs.ListExecutionsRequest{Status: r.query("status"), JobID: r.query("jobId"), Max: n, Token: r.query("nextToken")}, err
 }
 

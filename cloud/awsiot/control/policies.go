@@ -88,16 +88,6 @@ func (c *Control) policyRefs(names []string) (out []obj) {
 	return out
 }
 
-// byCreation orders entries as lists with isAscendingOrder do.
-func byCreation(all []store.Entry, ascending bool) {
-	slices.SortStableFunc(all, func(a, b store.Entry) int {
-		if ascending {
-			return int(a.Created - b.Created)
-		}
-		return int(b.Created - a.Created)
-	})
-}
-
 func (c *Control) listPolicies(r *request) (any, error) {
 	p, ascending, err := r.ordered()
 	if err != nil {
@@ -114,14 +104,6 @@ func (c *Control) listPolicies(r *request) (any, error) {
 		names = append(names, e.Name)
 	}
 	return list("policies", c.policyRefs(names), "nextMarker", marker), nil
-}
-
-// tooMany tells that a sixth version is one too many.
-func tooMany(what, name string) error {
-	return &failure{
-		status: 409, code: "VersionsLimitExceededException",
-		message: "The " + what + " " + name + " already has the maximum number of versions (" + strconv.Itoa(store.MaxBodies) + ")",
-	}
 }
 
 func (c *Control) createPolicyVersion(r *request) (any, error) {
@@ -167,16 +149,6 @@ func (c *Control) listPolicyVersions(r *request) (any, error) {
 		out = append(out, obj{"versionId": strconv.Itoa(b.Version), "isDefaultVersion": b.Version == e.Default, "createDate": seconds(b.Created)})
 	}
 	return list("policyVersions", out, "", ""), nil
-}
-
-// version reads the number of a version from the path.
-func version(r *request, key string) (int, error) {
-	v := r.PathValue(key)
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 {
-		return 0, invalid("%s %q is no number of a version", key, v)
-	}
-	return n, nil
 }
 
 func (c *Control) policyVersion(r *request) (e store.Entry, b store.Body, err error) {

@@ -9,18 +9,6 @@ import (
 	"fountain/cloud/awsiot/rules"
 )
 
-func (c *Control) describeEndpoint(r *request) (any, error) {
-	kind := r.query("endpointType")
-	if kind == "" {
-		kind = "iot:Data"
-	}
-	a := c.cfg.Endpoint(kind)
-	if a == "" {
-		return nil, invalid("endpointType %q is none of this cloud's", kind)
-	}
-	return obj{"endpointAddress": a}, nil
-}
-
 func (c *Control) listRules(r *request) (any, error) {
 	p, err := r.page("maxResults", "nextToken")
 	if err != nil {

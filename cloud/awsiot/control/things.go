@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"fountain/cloud/store"
 )
@@ -402,5 +401,3 @@ func (c *Control) connectivity(r *request) (any, error) {
 	}
 	return o, nil
 }
-
-func now() int64 { return time.Now().UnixMilli() }

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -36,42 +35,6 @@ func (r *request) typeProperties() (typeProperties, error) {
 	}
 	return in.Properties, err
 }
-
-func encode(v any) json.RawMessage {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // impossible: plain structs
-	}
-	return b
-}
-
-// entry reads an entry and says in AWS's words when there is none.
-func (c *Control) entry(ctx context.Context, kind, name, what string) (store.Entry, error) {
-	e, err := c.cfg.Store.Entry(ctx, kind, name)
-	if errors.Is(err, store.ErrNotFound) {
-		err = absent("%s %s cannot be found.", what, name)
-	}
-	return e, err
-}
-
-// entries lists all entries of a kind by name.
-func (c *Control) entries(ctx context.Context, kind string) (all []store.Entry, err error) {
-	const step = 250
-	after := ""
-	for {
-		some, err := c.cfg.Store.ListEntries(ctx, kind, after, step)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, some...)
-		if len(some) < step {
-			return all, nil
-		}
-		after = some[step-1].Name
-	}
-}
-
-func entryName(e store.Entry) string { return e.Name }
 
 func (c *Control) thingType(ctx context.Context, name string) (set store.TypeSettings, e store.Entry, err error) {
 	if e, err = c.entry(ctx, store.KindType, name, "Thing type"); err != nil {
