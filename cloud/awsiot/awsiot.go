@@ -103,7 +103,7 @@ func New(cfg Config) (*Core, error) {
 	engine.Republish = func(topic string, qos byte, payload []byte) error {
 		return b.Inject(context.Background(), "", broker.Message{Topic: topic, QoS: qos, Payload: payload})
 	}
-	c := &Core{Broker: b, cfg: cfg, who: who, rules: engine, shadows: shadow.New(cfg.Store, b.Publish, cfg.Log)}
+	c := &Core{Broker: b, cfg: cfg, who: who, rules: engine, shadows: shadow.New(shadow.Config{Store: cfg.Store, Publish: b.Publish, Log: cfg.Log})}
 	if err := c.startJobs(cfg); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}

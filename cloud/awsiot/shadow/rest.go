@@ -60,7 +60,7 @@ func (s *Service) ListNamedShadows(ctx context.Context, thing, token string, pag
 	if err != nil {
 		return nil, refuse(400, "", "Invalid nextToken")
 	}
-	names, err := s.store.ShadowNames(ctx, thing)
+	names, err := s.cfg.Store.ShadowNames(ctx, thing)
 	if err != nil {
 		return nil, refuse(500, "", "Internal service failure")
 	}

@@ -32,18 +32,23 @@ const (
 // remembered is how long a deleted shadow's version is: made again within that time, it goes on.
 const remembered = 48 * time.Hour
 
-// Service answers shadow requests. Make it with New; it is safe for concurrent use.
-type Service struct {
-	store   store.Shadows
-	publish func(topic string, payload []byte)
-	log     *slog.Logger
-	gate    *throttle.Gate
-	locks   throttle.Locks // one change of a thing's shadows at a time
+// Config of a Service.
+type Config struct {
+	Store   store.Shadows
+	Publish func(topic string, payload []byte) // tells subscribers
+	Log     *slog.Logger
 }
 
-// New makes a Service that tells subscribers by publish.
-func New(st store.Shadows, publish func(topic string, payload []byte), log *slog.Logger) *Service {
-	return &Service{store: st, publish: publish, log: log, gate: throttle.New(maxPerSecond, maxInFlight)}
+// Service answers shadow requests. Make it with New; it is safe for concurrent use.
+type Service struct {
+	cfg   Config
+	gate  *throttle.Gate
+	locks throttle.Locks // one change of a thing's shadows at a time
+}
+
+// New makes a Service.
+func New(cfg Config) *Service {
+	return &Service{cfg: cfg, gate: throttle.New(maxPerSecond, maxInFlight)}
 }
 
 // Serve implements broker.Service.
@@ -56,12 +61,12 @@ func (s *Service) Serve(ctx context.Context, r broker.Request) bool {
 	s.limited(t, r.Payload, func() error {
 		answer, err := s.request(ctx, t, r.Payload)
 		if err == nil && t.Op == wire.ShadowGet {
-			s.publish(path.Accepted(t.Op), answer)
+			s.cfg.Publish(path.Accepted(t.Op), answer)
 		}
 		return err
 	}, func(refusal *wire.ShadowError) {
 		refusal.Timestamp = time.Now().Unix()
-		s.publish(path.Rejected(t.Op), mustJSON(refusal))
+		s.cfg.Publish(path.Rejected(t.Op), mustJSON(refusal))
 	})
 	return true
 }
@@ -84,7 +89,7 @@ func (s *Service) limited(t wire.ShadowTopic, payload []byte, do func() error, r
 	}
 	var refusal *wire.ShadowError
 	if !errors.As(err, &refusal) {
-		s.log.Error("shadow failed", logkey.Thing, t.Thing, logkey.Err, err)
+		s.cfg.Log.Error("shadow failed", logkey.Thing, t.Thing, logkey.Err, err)
 		refusal = refuse(500, "", "Internal service failure")
 	}
 	refused(refusal)
@@ -121,11 +126,11 @@ func (s *Service) request(ctx context.Context, t wire.ShadowTopic, payload []byt
 	if t.Op == wire.ShadowGet {
 		return mustJSON(d.get(now.Unix(), token)), nil
 	}
-	if err := s.store.PutShadow(ctx, t.Thing, t.Name, store.Shadow{Version: d.Version, Deleted: now.UnixMilli()}); err != nil {
+	if err := s.cfg.Store.PutShadow(ctx, t.Thing, t.Name, store.Shadow{Version: d.Version, Deleted: now.UnixMilli()}); err != nil {
 		return nil, fmt.Errorf("delete shadow: %w", err)
 	}
 	answer := mustJSON(withToken(map[string]any{"version": d.Version, "timestamp": now.Unix()}, token))
-	s.publish(wire.Shadow(t.Thing, t.Name).Accepted(t.Op), answer)
+	s.cfg.Publish(wire.Shadow(t.Thing, t.Name).Accepted(t.Op), answer)
 	return answer, nil
 }
 
@@ -135,7 +140,7 @@ func validName(name string) bool {
 }
 
 func (s *Service) load(ctx context.Context, thing, name string) (*shadowDoc, error) {
-	sh, err := s.store.Shadow(ctx, thing, name)
+	sh, err := s.cfg.Store.Shadow(ctx, thing, name)
 	if err != nil {
 		return nil, fmt.Errorf("read shadow: %w", err)
 	}
@@ -160,18 +165,18 @@ func (s *Service) change(ctx context.Context, thing, name string, payload []byte
 	if refusal := d.apply(c, now); refusal != nil {
 		return 0, nil, refusal
 	}
-	if err := s.store.PutShadow(ctx, thing, name, store.Shadow{Doc: mustJSON(d), Version: d.Version}); err != nil {
+	if err := s.cfg.Store.PutShadow(ctx, thing, name, store.Shadow{Doc: mustJSON(d), Version: d.Version}); err != nil {
 		return 0, nil, fmt.Errorf("store shadow: %w", err)
 	}
 	path := wire.Shadow(thing, name)
 	answer = mustJSON(withToken(map[string]any{"state": c.state, "metadata": stamp(c.state, now), "version": d.Version, "timestamp": now}, c.token))
-	s.publish(path.Accepted(wire.ShadowUpdate), answer)
+	s.cfg.Publish(path.Accepted(wire.ShadowUpdate), answer)
 	if diff, stamps := d.delta(); diff != nil {
-		s.publish(path.Delta(), mustJSON(withToken(map[string]any{
+		s.cfg.Publish(path.Delta(), mustJSON(withToken(map[string]any{
 			"state": diff, "metadata": stamps, "version": d.Version, "timestamp": now,
 		}, c.token)))
 	}
-	s.publish(path.Documents(), mustJSON(withToken(map[string]any{
+	s.cfg.Publish(path.Documents(), mustJSON(withToken(map[string]any{
 		"previous": before.document(), "current": d.document(), "timestamp": now,
 	}, c.token)))
 	return d.Version, answer, nil

@@ -40,7 +40,7 @@ func virtually(t *testing.T, f func(t *testing.T, r *rig)) {
 			t.Fatal(err)
 		}
 		r := &rig{t: t}
-		r.Service = New(db, func(topic string, payload []byte) {
+		r.Service = New(Config{Store: db, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Publish: func(topic string, payload []byte) {
 			m := message{topic: topic}
 			if err := json.Unmarshal(payload, &m.body); err != nil {
 				t.Errorf("%s: %v", topic, err)
@@ -48,7 +48,7 @@ func virtually(t *testing.T, f func(t *testing.T, r *rig)) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.told = append(r.told, m)
-		}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+		}})
 		f(t, r)
 		if err := db.Close(); err != nil {
 			t.Error(err)
