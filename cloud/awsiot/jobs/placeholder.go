@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -80,7 +81,7 @@ func short(s string) string {
 func parsePlaceholder(s string) (p placeholder, err error) {
 	kind, link, ok := strings.Cut(s, ":")
 	if !ok {
-		return p, fmt.Errorf("it names no URL")
+		return p, errors.New("it names no URL")
 	}
 	p.method = http.MethodGet
 	encoded := false
@@ -91,13 +92,13 @@ func parsePlaceholder(s string) (p placeholder, err error) {
 	case "-upload":
 		p.method = http.MethodPut
 	default:
-		return p, fmt.Errorf("unknown kind")
+		return p, errors.New("unknown kind")
 	}
 	if p.bucket, p.key, err = parseS3(link, encoded); err != nil {
 		return p, err
 	}
 	if strings.Contains(p.bucket, "${") {
-		return p, fmt.Errorf("the bucket may hold no keyword")
+		return p, errors.New("the bucket may hold no keyword")
 	}
 	for _, k := range keywords {
 		if strings.Count(p.key, k) > 2 {
@@ -112,12 +113,12 @@ func parsePlaceholder(s string) (p placeholder, err error) {
 func parseS3(link string, encoded bool) (bucket, key string, err error) {
 	rest, ok := strings.CutPrefix(link, "https://")
 	if !ok {
-		return "", "", fmt.Errorf("no https URL")
+		return "", "", errors.New("no https URL")
 	}
 	host, path, _ := strings.Cut(rest, "/")
 	host, ok = strings.CutSuffix(strings.TrimSuffix(host, ".cn"), ".amazonaws.com")
 	if !ok {
-		return "", "", fmt.Errorf("no URL of S3")
+		return "", "", errors.New("no URL of S3")
 	}
 	if encoded {
 		if path, err = url.PathUnescape(path); err != nil {
@@ -132,10 +133,10 @@ func parseS3(link string, encoded bool) (bucket, key string, err error) {
 	case i > 0 && service(host[i+1:]):
 		bucket, key = host[:i], path
 	default:
-		return "", "", fmt.Errorf("no URL of S3")
+		return "", "", errors.New("no URL of S3")
 	}
 	if bucket == "" || key == "" {
-		return "", "", fmt.Errorf("bucket or key is missing")
+		return "", "", errors.New("bucket or key is missing")
 	}
 	return bucket, key, nil
 }
