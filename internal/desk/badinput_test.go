@@ -191,7 +191,7 @@ func command(t *testing.T, dir, env string, args ...string) (code int, stdout, s
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, args[0]), args[1:]...)
 	cmd.Dir = dir
@@ -301,7 +301,7 @@ func TestBadPours(t *testing.T) {
 func awaitRefusal(t *testing.T, u *Unit, where string) {
 	t.Helper()
 	c := u.client(t)
-	await(t, 5*time.Second, "the agent sees "+where, func() (bool, string) {
+	await(t, patience, "the agent sees "+where, func() (bool, string) {
 		s, err := c.Status(t.Context())
 		if err != nil {
 			return false, err.Error()

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"fountain/agent/api"
 	"fountain/cloud/store"
@@ -24,14 +23,14 @@ func TestDamagedStore(t *testing.T) {
 	ctl := []string{"fountainctl", "--socket", u.Socket(api.ServiceSocket)}
 	pour := func(total int) {
 		t.Helper()
-		await(t, 10*time.Second, "pour", func() (bool, string) {
+		await(t, patience, "pour", func() (bool, string) {
 			code, _, stderr := command(t, d.dir, "", append(ctl, "pour", "kolvane.zero", "--ml", "60", "--json")...)
 			if code != 0 && code != 3 { // on a stalled host the guard may miss its moment: refused, nothing flowed
 				t.Fatalf("exit code %d: %s", code, stderr)
 			}
 			return code == 0, stderr
 		})
-		await(t, 10*time.Second, "the cloud has the pours", func() (bool, string) {
+		await(t, patience, "the cloud has the pours", func() (bool, string) {
 			n := len(d.records(t))
 			return n == total, fmt.Sprint(n)
 		})
@@ -135,7 +134,7 @@ func only(t *testing.T, pattern string) string {
 // restart starts the agent of a unit again after Stop.
 func restart(t *testing.T, d *Desk, u *Unit) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := u.Agent.start(ctx, d.ends[0]); err != nil {
 		t.Fatal(err)

@@ -173,7 +173,7 @@ func (f *finger) tree() (map[string]object, error) {
 func (f *finger) find(t *testing.T, id string) object {
 	t.Helper()
 	var o object
-	await(t, 10*time.Second, "the screen shows "+id, func() (bool, string) {
+	await(t, patience, "the screen shows "+id, func() (bool, string) {
 		all, err := f.tree()
 		if err != nil {
 			return false, err.Error()
