@@ -10,6 +10,7 @@ import (
 
 	"fountain/agent/config"
 	"fountain/cloud/awsiot"
+	"fountain/sync/mqttlink"
 	"fountain/sync/wire"
 )
 
@@ -116,7 +117,13 @@ func TestEndpointsFromTheShadow(t *testing.T) {
 		// A disk that is slow to keep a list that has proved itself costs no other connection.
 		back := first + "," + second
 		said := config.Shadow{Version: 99, Desired: json.RawMessage(`{"cloud":{"mqtt":"` + back + `"}}`)}
-		link, connects := v.a.cloud.link, v.a.cloud.link.State().Connects
+		now := func() *mqttlink.Link { // the link there is
+			v.a.cloud.mu.Lock()
+			defer v.a.cloud.mu.Unlock()
+			return v.a.cloud.link
+		}
+		link := now()
+		connects := link.State().Connects
 		done := make(chan error)
 		v.a.cloud.lists <- newList{mqtt: back, reply: func(err error) {
 			time.Sleep(3 * endpointsEvery)
@@ -128,7 +135,7 @@ func TestEndpointsFromTheShadow(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Minute)
-		if v.a.cloud.link != link || link.State().Connects != connects+1 {
+		if now() != link || link.State().Connects != connects+1 {
 			t.Errorf("%d connections for one list", link.State().Connects-connects)
 		}
 

@@ -243,7 +243,11 @@ func TestRenewedOnAFullDisk(t *testing.T) {
 		}
 		c.mu.Unlock()
 		c.job(v.thing(), "rot-1", `{"v":1,"operation":"rotate"}`)
-		if status, details := v.jobEnds(c, "rot-1", 15*time.Minute); status != wire.JobSucceeded || details["certificate"] != next.CertificateID {
+		status, details := v.jobEnds(c, "rot-1", 15*time.Minute)
+		c.mu.Lock()
+		c.dials = nil
+		c.mu.Unlock()
+		if status != wire.JobSucceeded || details["certificate"] != next.CertificateID {
 			t.Errorf("%s %v", status, details)
 		}
 		time.Sleep(time.Hour)
