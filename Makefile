@@ -87,7 +87,7 @@ test-device:
 	@GO='$(GO)' LDFLAGS='$(LDFLAGS)' tools/device/test.sh $(DEVICE)
 
 test-e2e: build test-deps
-	FOUNTAIN_E2E=1 $(GO) test -count=1 -v -run 'TestE2E|TestChromium' ./touchui/display/web ./internal/desk
+	FOUNTAIN_E2E=1 $(GO) test -count=1 -p 1 -v -run 'TestE2E|TestChromium' ./touchui/display/web ./internal/desk
 
 # Clients and servers nobody of Fountain wrote: the AWS SDKs, mqtt.js, the aws command, mosquitto, PostgreSQL, AWS's validator.
 test-interop: build
