@@ -52,6 +52,15 @@ type fakePour struct {
 	ended       time.Time // when the fake noticed
 }
 
+// catalogueJSON is what every fake agent answers: to check the catalogue anew for each takes longer than many a test.
+var catalogueJSON = sync.OnceValues(func() ([]byte, error) {
+	cat, err := beverage.Load("")
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(cat)
+})
+
 func newFakeAgent(t *testing.T) *fakeAgent {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ui") // t.TempDir is too long for a socket path in long test names
@@ -72,11 +81,7 @@ func newFakeAgent(t *testing.T) *fakeAgent {
 // newFakeAgentOn serves on l.
 func newFakeAgentOn(t *testing.T, l net.Listener) *fakeAgent {
 	t.Helper()
-	cat, err := beverage.Default()
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := json.Marshal(cat)
+	raw, err := catalogueJSON()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -303,7 +303,7 @@ func (m *monkey) machine() {
 }
 
 func (m *monkey) all() []beverage.ID {
-	cat, err := beverage.Default()
+	cat, err := beverage.Load("")
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -329,7 +329,7 @@ func (m *monkey) some(n int) []beverage.ID {
 func (m *monkey) someBlocked() map[beverage.ID]string {
 	out := map[beverage.ID]string{}
 	if m.rng.IntN(3) == 0 {
-		cat, err := beverage.Default()
+		cat, err := beverage.Load("")
 		if err != nil {
 			m.t.Fatal(err)
 		}

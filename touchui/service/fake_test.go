@@ -80,13 +80,18 @@ type fakePour struct {
 	began, beat time.Time
 }
 
+// catalogueJSON is what every fake agent answers: to check the catalogue anew for each takes longer than many a test.
+var catalogueJSON = sync.OnceValues(func() ([]byte, error) {
+	cat, err := beverage.Load("")
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(cat)
+})
+
 func newFakeAgent(t *testing.T) *fakeAgent {
 	t.Helper()
-	cat, err := beverage.Default()
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := json.Marshal(cat)
+	raw, err := catalogueJSON()
 	if err != nil {
 		t.Fatal(err)
 	}
