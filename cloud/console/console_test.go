@@ -159,7 +159,7 @@ func TestAnotherDay(t *testing.T) {
 	p := newPage(t)
 	now := time.Date(2023, 11, 15, 9, 30, 0, 0, time.UTC)
 	p.cfg.Now = func() time.Time { return now }
-	if err := p.db.SetPresence(t.Context(), "fountain-F1", false, 1_700_000_000_000); err != nil {
+	if err := p.db.SetPresences(t.Context(), []store.Presence{{Thing: "fountain-F1", At: 1_700_000_000_000}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, html := p.get("/"); !strings.Contains(html, `offline since <time datetime="2023-11-14T22:13:20.000Z">2023-11-14 22:13</time>`) {
@@ -199,7 +199,7 @@ func TestAPI(t *testing.T) {
 	for range 3 {
 		p.pour(nil)
 	}
-	if err := p.db.SetPresence(t.Context(), "fountain-F1", true, 1_700_000_000_000); err != nil {
+	if err := p.db.SetPresences(t.Context(), []store.Presence{{Thing: "fountain-F1", Online: true, At: 1_700_000_000_000}}); err != nil {
 		t.Fatal(err)
 	}
 	_, body := p.get("/api/pours?after=1&limit=1")
@@ -307,7 +307,7 @@ func TestLive(t *testing.T) {
 	if e := wait(t, in, "totals"); !strings.Contains(e[2], `"pours":3`) {
 		t.Fatalf("%v", e)
 	}
-	if err := p.db.SetPresence(t.Context(), "fountain-F1", true, 5); err != nil {
+	if err := p.db.SetPresences(t.Context(), []store.Presence{{Thing: "fountain-F1", Online: true, At: 5}}); err != nil {
 		t.Fatal(err)
 	}
 	p.Presence("fountain-F1")

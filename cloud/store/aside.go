@@ -29,9 +29,9 @@ const (
 
 // KeptAside implements Reader.
 func (s *db) KeptAside(ctx context.Context, f func(Aside) error) error {
-	rows, err := s.reader().query(ctx, `SELECT 'conflict', logs.thing, logs.log, conflicts.seq, 'another body is stored under this key',
+	rows, err := s.reader().query(ctx, `SELECT '`+AsideConflict+`', logs.thing, logs.log, conflicts.seq, 'another body is stored under this key',
 			conflicts.received, conflicts.times, conflicts.body, conflicts.digest, conflicts.seen, conflicts.seen_by FROM conflicts JOIN logs ON logs.id = conflicts.log
-		UNION ALL SELECT 'quarantine', thing, '', 0, why, received, times, body, digest, 0, '' FROM quarantine ORDER BY 6, 2, 3, 4`)
+		UNION ALL SELECT '`+AsideQuarantine+`', thing, '', 0, why, received, times, body, digest, 0, '' FROM quarantine ORDER BY 6, 2, 3, 4`)
 	if err != nil {
 		return fmt.Errorf("read what is kept aside: %w", err)
 	}

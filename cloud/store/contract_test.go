@@ -314,7 +314,7 @@ func contractRegistry(t *testing.T, s Store) {
 	if _, err := s.CertificateByToken(ctx, ""); !errors.Is(err, ErrNotFound) {
 		t.Fatalf("the empty token found something: %v", err)
 	}
-	if err := errors.Join(s.SetPresence(ctx, "u1", true, 10), s.SetPresences(ctx, []Presence{{"u1", false, 11}, {"never", true, 11}, {"u1", true, 12}})); err != nil {
+	if err := errors.Join(s.SetPresences(ctx, []Presence{{"u1", true, 10}}), s.SetPresences(ctx, []Presence{{"u1", false, 11}, {"never", true, 11}, {"u1", true, 12}})); err != nil {
 		t.Fatal(err)
 	}
 	if th := must[Thing](t)(s.Thing(ctx, "u1")); th.FirstConnected != 10 || !th.Online || th.Changed != 12 {

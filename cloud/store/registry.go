@@ -204,9 +204,8 @@ type Things interface {
 	UpdateThing(ctx context.Context, name string, expected int64, f func(*Thing) error) error
 	// DeleteThing refuses with ErrInUse a thing with certificates.
 	DeleteThing(ctx context.Context, name string, expected int64) error
-	// SetPresence records that a thing connected or went away.
-	SetPresence(ctx context.Context, thing string, online bool, at int64) error
-	// SetPresences records many in order, in one transaction: a fleet that comes back does not keep pours waiting.
+	// SetPresences records in order who connected or went away, in one transaction: a fleet that comes back does not keep
+	// pours waiting.
 	SetPresences(ctx context.Context, changes []Presence) error
 	// AllOffline is called at start: nobody is connected yet.
 	AllOffline(ctx context.Context, at int64) error

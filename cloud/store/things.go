@@ -100,11 +100,6 @@ func (s *db) DeleteThing(ctx context.Context, name string, expected int64) error
 	})
 }
 
-// SetPresence implements Things.
-func (s *db) SetPresence(ctx context.Context, thing string, online bool, at int64) error {
-	return s.SetPresences(ctx, []Presence{{thing, online, at}})
-}
-
 // SetPresences implements Things.
 func (s *db) SetPresences(ctx context.Context, changes []Presence) error {
 	return s.write(ctx, "record presence", func(tx conn) error {

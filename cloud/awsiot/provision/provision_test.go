@@ -408,11 +408,11 @@ func TestClaimOnce(t *testing.T) {
 	if active != 1 {
 		t.Fatalf("%d active certificates", active)
 	}
-	f.must(f.db.SetPresence(ctx, "u-1", true, 1))
+	f.must(f.db.SetPresences(ctx, []store.Presence{{Thing: "u-1", Online: true, At: 1}}))
 	refused()
 	f.must(f.db.Release(ctx, "1"))
 	claim()
-	f.must(f.db.SetPresence(ctx, "u-1", true, 2))
+	f.must(f.db.SetPresences(ctx, []store.Presence{{Thing: "u-1", Online: true, At: 2}}))
 	refused()
 	csr := request(t)
 	ask := func() string {
@@ -421,9 +421,9 @@ func TestClaimOnce(t *testing.T) {
 	}
 	f.must(f.db.Release(ctx, "1"))
 	f.accepted(regTopic, reg(ask(), "S", "1"))
-	f.must(f.db.SetPresence(ctx, "u-1", true, 3))
+	f.must(f.db.SetPresences(ctx, []store.Presence{{Thing: "u-1", Online: true, At: 3}}))
 	f.accepted(regTopic, reg(ask(), "S", "1")) // with the key it has: only the unit itself
-	f.must(f.db.SetPresence(ctx, "u-1", true, 4))
+	f.must(f.db.SetPresences(ctx, []store.Presence{{Thing: "u-1", Online: true, At: 4}}))
 	refused()
 }
 
