@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fountain/internal/localhttp"
+	"fountain/internal/logkey"
 	"fountain/internal/problem"
 )
 
@@ -173,7 +174,7 @@ func (c *Console) serveEvents(w http.ResponseWriter, r *http.Request) {
 	out := http.NewResponseController(w)
 	first, last, err := c.catchUp(r.Context(), after)
 	if err != nil {
-		c.cfg.Log.Error("cannot read pours", "err", err)
+		c.cfg.Log.Error("cannot read pours", logkey.Err, err)
 		return
 	}
 	for _, e := range first {

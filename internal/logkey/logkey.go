@@ -22,6 +22,7 @@ const (
 	Bytes      = "bytes"
 	What       = "what"
 	Session    = "session"
+	Job        = "job"
 	Child      = "child"
 	PID        = "pid"
 	Alarm      = "alarm"

@@ -80,7 +80,7 @@ func (j *Jobs) do(ctx context.Context, w *work) {
 		err = fmt.Errorf("%w: %w", ErrTooLong, err)
 	}
 	j.finish(details, err)
-	j.cfg.Log.Info("job done", slog.String(logkey.Session, w.task.ID), slog.Any(logkey.Err, err), slog.Duration(logkey.Duration, time.Since(began)))
+	j.cfg.Log.Info("job done", slog.String(logkey.Job, w.task.ID), slog.Any(logkey.Err, err), slog.Duration(logkey.Duration, time.Since(began)))
 }
 
 // guarded runs the work. A Runner that panics fails its job and nothing else: what is asked from far away must not end the
@@ -88,7 +88,7 @@ func (j *Jobs) do(ctx context.Context, w *work) {
 func (j *Jobs) guarded(ctx context.Context, w *work) (details map[string]string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			j.cfg.Log.Error("a job panicked", slog.String(logkey.Session, w.task.ID), slog.Any(logkey.Err, p), slog.String("stack", string(debug.Stack())))
+			j.cfg.Log.Error("a job panicked", slog.String(logkey.Job, w.task.ID), slog.Any(logkey.Err, p), slog.String("stack", string(debug.Stack())))
 			details, err = nil, fmt.Errorf("panic: %v", p)
 		}
 	}()
@@ -226,7 +226,7 @@ func (j *Jobs) see(ctx context.Context, s *session, e entry, w *work) error {
 				return ctx.Err()
 			}
 		}
-		j.cfg.Log.Info("job is over for the cloud", slog.String(logkey.Session, e.ID))
+		j.cfg.Log.Info("job is over for the cloud", slog.String(logkey.Job, e.ID))
 		j.settle()
 		return nil
 	case e.Status == "" && w == nil: // an earlier process began it
@@ -277,7 +277,7 @@ func (j *Jobs) report(ctx context.Context, s *session, e entry, version int64) e
 func (j *Jobs) update(ctx context.Context, s *session, id string, up wire.UpdateJob) error {
 	err := s.update(ctx, id, up)
 	if refused(err, wire.JobInvalidRequest, wire.JobInvalidJSON) && len(up.StatusDetails) > 0 {
-		j.cfg.Log.Error("the cloud refuses the details of a job", slog.String(logkey.Session, id), slog.Any(logkey.Err, err))
+		j.cfg.Log.Error("the cloud refuses the details of a job", slog.String(logkey.Job, id), slog.Any(logkey.Err, err))
 		up.StatusDetails = nil
 		err = s.update(ctx, id, up)
 	}
@@ -325,7 +325,7 @@ func (j *Jobs) take(ctx context.Context, s *session, ex *wire.JobExecution) erro
 		err = run.Check(ex.Document)
 	}
 	if err != nil {
-		j.cfg.Log.Warn("job rejected", slog.String(logkey.Session, e.ID), slog.Any(logkey.Err, err))
+		j.cfg.Log.Warn("job rejected", slog.String(logkey.Job, e.ID), slog.Any(logkey.Err, err))
 		j.finish(nil, fmt.Errorf("%w: %w", ErrNever, err))
 		return nil
 	}
@@ -366,7 +366,7 @@ func (j *Jobs) start(ctx context.Context, e entry, document json.RawMessage, run
 	w := &work{run: run, done: make(chan struct{})}
 	w.task = &Task{ID: e.ID, Execution: e.Number, Document: document, Step: e.Step, jobs: j}
 	w.ctx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx)) // it outlives the connection
-	j.cfg.Log.Info("job begun", slog.String(logkey.Session, e.ID), slog.String(logkey.State, e.Step), slog.Int(logkey.Count, e.Attempts))
+	j.cfg.Log.Info("job begun", slog.String(logkey.Job, e.ID), slog.String(logkey.State, e.Step), slog.Int(logkey.Count, e.Attempts))
 	select {
 	case j.begin <- w:
 	case <-ctx.Done():
