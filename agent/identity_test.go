@@ -258,7 +258,7 @@ func TestRenewedOnAFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		v.stop()
-		v = c.start()
+		c.start()
 		if id, err := provision.LoadIdentity(dir); err != nil || id.CertificateID != next.CertificateID || id.CertificateID == old.CertificateID {
 			t.Errorf("%+v %v", id, err)
 		}
