@@ -28,7 +28,7 @@ type client struct {
 // reach finds the cloud that runs on a directory.
 func reach(dir string) (*client, error) {
 	if dir == "" {
-		return nil, &problem.Problem{Code: problem.CodeBadRequest, Where: "--dir", What: "no directory given", Remedy: "give the directory of fountain-cloud serve"}
+		return nil, noDirectory()
 	}
 	path := filepath.Join(dir, endpointsFile)
 	b, err := os.ReadFile(path)

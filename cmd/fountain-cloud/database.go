@@ -46,6 +46,10 @@ func (p *place) postgres() (string, error) {
 	}
 }
 
+func noDirectory() error {
+	return &problem.Problem{Code: problem.CodeBadRequest, Where: "--dir", What: "no directory given", Remedy: "give the directory of fountain-cloud serve"}
+}
+
 // address is what store.Open takes.
 func (p *place) address() (string, error) {
 	address, err := p.postgres()
@@ -53,7 +57,7 @@ func (p *place) address() (string, error) {
 		return address, err
 	}
 	if p.dir == "" {
-		return "", &problem.Problem{Code: problem.CodeBadRequest, Where: "--dir", What: "no directory given", Remedy: "give the directory of fountain-cloud serve"}
+		return "", noDirectory()
 	}
 	return filepath.Join(p.dir, databaseFile), nil
 }
