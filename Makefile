@@ -39,7 +39,7 @@ LIVE    := /agent$$|/agent/apiserver|/cmd/|/hal/sim|/internal/desk
 RACED   := ^fountain/(agent|hal|sync|cloud)(/|$$)
 UNRACED := ./agent/machine ./agent/store ./sync/chaos
 test: lint
-	$(TEST) $$(($(GO) list ./... | grep -vE '$(LIVE)|$(RACED)'; $(GO) list $(UNRACED)) | sort -r)
+	$(TEST) $$({ $(GO) list ./... | grep -vE '$(LIVE)|$(RACED)'; $(GO) list $(UNRACED); } | sort -r)
 	$(TEST) -p 1 -parallel 1 ./cmd/...
 	@$(MAKE) --no-print-directory race
 	$(TEST) -v ./internal/desk
