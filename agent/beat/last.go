@@ -11,9 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
-
-	"fountain/internal/uuid"
 )
 
 // LastName is the guard's last-beat file under the run directory.
@@ -123,7 +122,7 @@ func newest(b []byte, boot [16]byte) (Last, error) {
 	var bestGen uint64
 	for i := 0; (i+1)*slotSize <= len(b); i++ {
 		gen, l, ok := decodeSlot(b[i*slotSize:])
-		if ok && gen > bestGen && l.BootID == uuid.Of(boot) {
+		if ok && gen > bestGen && l.BootID == uuid.UUID(boot).String() {
 			best, bestGen = l, gen
 		}
 	}
@@ -148,7 +147,7 @@ func decodeSlot(b []byte) (gen uint64, l Last, ok bool) {
 		MasterOpen:   b[4]&1 != 0,
 		MasterShutAt: time.Duration(binary.LittleEndian.Uint64(b[88:])),
 		Reason:       Reason(b[5]),
-		BootID:       uuid.Of([16]byte(b[96:112])),
+		BootID:       uuid.UUID(b[96:112]).String(),
 	}, true
 }
 

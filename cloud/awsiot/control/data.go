@@ -7,10 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"fountain/cloud/awsiot/broker"
 	"fountain/cloud/awsiot/policy"
 	"fountain/cloud/store"
-	"fountain/internal/uuid"
 	"fountain/sync/wire"
 )
 
@@ -79,7 +80,7 @@ func (c *Control) publish(r *request) (any, error) {
 	if err := c.cfg.Broker.Inject(r.Context(), r.certificateID, m); err != nil {
 		return nil, err
 	}
-	return obj{"message": "OK", "traceId": uuid.New()}, nil
+	return obj{"message": "OK", "traceId": uuid.NewString()}, nil
 }
 
 // properties reads those of MQTT 5.

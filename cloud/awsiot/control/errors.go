@@ -7,13 +7,14 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"fountain/cloud/awsiot/broker"
 	"fountain/cloud/awsiot/jobs"
 	"fountain/cloud/awsiot/policy"
 	"fountain/cloud/awsiot/provision"
 	"fountain/cloud/awsiot/shadow"
 	"fountain/cloud/store"
-	"fountain/internal/uuid"
 	"fountain/sync/wire"
 )
 
@@ -113,7 +114,7 @@ func writeError(w http.ResponseWriter, f *failure) {
 	for k, v := range f.more {
 		body[k] = v
 	}
-	id := uuid.New()
+	id := uuid.NewString()
 	if f.code == "ForbiddenException" {
 		body["traceId"] = id
 	}

@@ -8,8 +8,9 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"fountain/cloud/store"
-	"fountain/internal/uuid"
 )
 
 // Forms of names and values, from AWS's API reference.
@@ -73,7 +74,7 @@ func checkAttributes(a map[string]string, most int) error {
 // idOf makes the stable id that AWS gives a resource beside its name.
 func idOf(kind, name string, created int64) string {
 	h := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d", kind, name, created))
-	return uuid.Of([16]byte(h[:16]))
+	return uuid.UUID(h[:16]).String()
 }
 
 func hash(parts ...any) string {

@@ -11,8 +11,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"fountain/internal/logkey"
-	"fountain/internal/uuid"
 )
 
 // route is one operation of AWS's API.
@@ -69,7 +70,7 @@ func (c *Control) serve(rt route) http.Handler {
 			writeError(w, f)
 			return
 		}
-		w.Header().Set("X-Amzn-Requestid", uuid.New())
+		w.Header().Set("X-Amzn-Requestid", uuid.NewString())
 		w.Header().Set("Content-Type", "application/json")
 		if b, ok := answer.(raw); ok {
 			_, _ = w.Write(b) // the client is gone

@@ -3,8 +3,9 @@ package jobs
 import (
 	"strings"
 
+	"github.com/google/uuid"
+
 	"fountain/cloud/store"
-	"fountain/internal/uuid"
 )
 
 // event is a message about jobs for whoever watches the fleet, on $aws/events/job/ID/… or $aws/events/jobExecution/ID/….
@@ -41,7 +42,7 @@ func (e *event) topic() string {
 
 // note keeps an event until the transaction is committed; its operation is the status in small letters.
 func (t *txn) note(e event) *event {
-	e.ID, e.Timestamp = uuid.New(), t.now.Unix()
+	e.ID, e.Timestamp = uuid.NewString(), t.now.Unix()
 	if e.Operation == "" {
 		e.Operation = strings.ToLower(e.Status)
 	}

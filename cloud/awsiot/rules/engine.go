@@ -12,8 +12,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"fountain/internal/logkey"
-	"fountain/internal/uuid"
 	"fountain/sync/wire"
 )
 
@@ -152,7 +153,7 @@ func (e *Engine) run(ctx context.Context, r *Rule, topic string, in Input) error
 		return fmt.Errorf("rule %s: %s: %s", r.Name, failures[0].Action, failures[0].Message)
 	}
 	body := encode(map[string]any{
-		"ruleName": r.Name, "topic": in.Topic, "cloudwatchTraceId": uuid.New(), "clientId": in.ClientID,
+		"ruleName": r.Name, "topic": in.Topic, "cloudwatchTraceId": uuid.NewString(), "clientId": in.ClientID,
 		"base64OriginalPayload": base64.StdEncoding.EncodeToString(in.Payload), "failures": failures,
 	})
 	if f := e.send(ctx, r.ErrorAction, in, body, true); f != nil {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"fountain/internal/uuid"
+	"github.com/google/uuid"
 )
 
 // function is one of AWS IoT SQL's functions. most below 0 means any number of arguments.
@@ -48,7 +48,7 @@ var functions = map[string]*function{
 	"topic":       {least: 0, most: 1, call: topicLevel},
 	"timestamp":   {call: func(m *message, _ []any) any { return numberOf(new(big.Rat).SetInt64(m.At.UnixMilli())) }},
 	"clientid":    {call: func(m *message, _ []any) any { return clientOf(m) }},
-	"newuuid":     {call: func(*message, []any) any { return uuid.New() }},
+	"newuuid":     {call: func(*message, []any) any { return uuid.NewString() }},
 	"sql_version": {call: func(*message, []any) any { return "2016-03-23" }},
 
 	"encode": {least: 2, most: 2, scheme: true, call: func(_ *message, a []any) any {
