@@ -193,9 +193,10 @@ func (p *tab) wait(id string) object {
 	p.t.Helper()
 	var o object
 	await(p.t, patience, "the screen shows "+id, func() (bool, string) {
+		tree := p.tree()
 		var ok bool
-		o, ok = p.tree()[id]
-		return ok && o.Enabled, ""
+		o, ok = tree[id]
+		return ok && o.Enabled, ids(tree)
 	})
 	return o
 }
