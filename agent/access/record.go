@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"fountain/internal/strictjson"
 )
 
 const (
@@ -35,14 +37,9 @@ func (r record) encode() ([]byte, error) {
 
 // decode reads a record and refuses one whose cost this unit could not pay.
 func decode(b []byte) (record, error) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
 	var r record
-	if err := d.Decode(&r); err != nil {
+	if err := strictjson.Known(bytes.NewReader(b), &r); err != nil {
 		return record{}, errors.New("it is no record of a PIN")
-	}
-	if d.More() {
-		return record{}, errors.New("something follows the record")
 	}
 	switch {
 	case r.V != recordVersion:

@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"fountain/internal/atomicfile"
+	"fountain/internal/strictjson"
 )
 
 // Names and bounds of the trail's files.
@@ -239,10 +240,8 @@ func decodeEntry(b []byte) (Entry, error) {
 	if len(b) > maxLine {
 		return Entry{}, errors.New("the line is too long")
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
 	var l line
-	if err := d.Decode(&l); err != nil || d.More() {
+	if err := strictjson.Known(bytes.NewReader(b), &l); err != nil {
 		return Entry{}, errors.New("the line is no audit entry")
 	}
 	if want, err := l.sum(); err != nil || want != l.Sum || l.V != trailFormat {

@@ -4,24 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 
 	"fountain/internal/problem"
+	"fountain/internal/strictjson"
 )
 
 // readJSON reads one JSON object and nothing behind it; unknown fields are refused.
 func readJSON(r *http.Request, out any) error {
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	err := d.Decode(out)
-	if err == nil {
-		if _, more := d.Token(); more != io.EOF {
-			err = errors.New("something follows the JSON object")
-		}
-	}
+	err := strictjson.Known(r.Body, out)
 	if err == nil {
 		return nil
 	}

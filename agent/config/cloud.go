@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -15,6 +14,7 @@ import (
 
 	"fountain/internal/atomicfile"
 	"fountain/internal/problem"
+	"fountain/internal/strictjson"
 )
 
 // CloudName is the file in the state directory that keeps the last good state of the config shadow.
@@ -70,16 +70,8 @@ func (s Shadow) source() (source, []*problem.Problem) {
 	if len(bytes.TrimSpace(s.Desired)) == 0 {
 		return out, nil
 	}
-	dec := json.NewDecoder(bytes.NewReader(s.Desired))
-	dec.UseNumber()
 	var tree map[string]any
-	err := dec.Decode(&tree)
-	if err == nil {
-		if _, more := dec.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("more than one value")
-		}
-	}
-	if err != nil {
+	if err := strictjson.Numbers(bytes.NewReader(s.Desired), &tree); err != nil {
 		return out, []*problem.Problem{bad("desired", "this is no object of keys: "+err.Error(), "write sections and keys as in the configuration file")}
 	}
 	table := map[string]key{}

@@ -13,6 +13,7 @@ import (
 
 	"fountain/internal/atomicfile"
 	"fountain/internal/logkey"
+	"fountain/internal/strictjson"
 )
 
 // LedgerName is the file of the resets under the state directory.
@@ -97,10 +98,8 @@ func (l *Ledger) read() error {
 	if err != nil {
 		return err
 	}
-	dec := json.NewDecoder(bytes.NewReader(b[:n]))
-	dec.DisallowUnknownFields()
 	var c ledgerFile
-	if err := dec.Decode(&c); err != nil {
+	if err := strictjson.Known(bytes.NewReader(b[:n]), &c); err != nil {
 		return err
 	}
 	if c.Schema != ledgerSchema || c.Boot == "" || c.At < 0 || c.Up < c.At || len(c.Resets) > maxResets {

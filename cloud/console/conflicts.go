@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"fountain/cloud/store"
 	"fountain/internal/problem"
+	"fountain/internal/strictjson"
 )
 
 // Bounds of what is shown and said at once.
@@ -60,9 +60,7 @@ func noID(id string) bool {
 // serveSeen notes who has seen conflicts, and tells the open pages.
 func (c *Console) serveSeen(w http.ResponseWriter, r *http.Request) {
 	var s Seen
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	err := d.Decode(&s)
+	err := strictjson.Known(r.Body, &s)
 	s.By = strings.TrimSpace(s.By)
 	if err != nil || s.By == "" || utf8.RuneCountInString(s.By) > nameMost || len(s.IDs) == 0 || slices.ContainsFunc(s.IDs, noID) {
 		problem.Write(w, &problem.Problem{

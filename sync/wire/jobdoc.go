@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+
+	"fountain/internal/strictjson"
 )
 
 // JobDocumentV is the version of our job documents: {"v":1,"operation":"…", …} (docs/REMOTE.md, schemas/job.schema.json).
@@ -82,13 +83,8 @@ func DecodeJob[T any](b []byte) (T, error) {
 	if _, err := DecodeJobDocument(b); err != nil {
 		return v, err
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&v); err != nil {
+	if err := strictjson.Known(bytes.NewReader(b), &v); err != nil {
 		return v, fmt.Errorf("%w: %w", ErrJobDocument, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return v, fmt.Errorf("%w: more than one value", ErrJobDocument)
 	}
 	return v, nil
 }

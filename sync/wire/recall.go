@@ -1,11 +1,9 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 )
@@ -33,7 +31,7 @@ func DecodeRecall(state []byte) (Recall, error) {
 		return r, nil
 	}
 	var sections map[string]json.RawMessage
-	if err := strictly(state, &sections); err != nil {
+	if err := json.Unmarshal(state, &sections); err != nil {
 		return r, fmt.Errorf("%w: %w", ErrRecall, err)
 	}
 	var bad error
@@ -62,7 +60,7 @@ func DecodeRecall(state []byte) (Recall, error) {
 // decodeRecalled reads a section: what is legible of it, and the first thing that is not.
 func decodeRecalled(name string, raw json.RawMessage) (said map[string]*bool, bad error) {
 	var ids map[string]json.RawMessage
-	if err := strictly(raw, &ids); err != nil {
+	if err := json.Unmarshal(raw, &ids); err != nil {
 		return nil, fmt.Errorf("%w: %s: it must hold ids with true, false or null", ErrRecall, name)
 	}
 	said = make(map[string]*bool, len(ids))
@@ -82,18 +80,6 @@ func decodeRecalled(name string, raw json.RawMessage) (said map[string]*bool, ba
 		}
 	}
 	return said, bad
-}
-
-// strictly reads one JSON value; null is an empty map.
-func strictly(b []byte, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	if err := dec.Decode(into); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one value")
-	}
-	return nil
 }
 
 // RecallReport is the reported state of the recall shadow. Beverages and Ingredients mirror what the cloud desires, so

@@ -13,6 +13,7 @@ import (
 
 	"fountain/agent/beverage"
 	"fountain/internal/problem"
+	"fountain/internal/strictjson"
 )
 
 //go:embed themes/*.json
@@ -126,10 +127,8 @@ type file struct {
 var fixedRoles = []string{"stop", "onStop", "warn", "onWarn"}
 
 func decode(b []byte, what string) (Theme, error) {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
 	var f file
-	if err := dec.Decode(&f); err != nil {
+	if err := strictjson.Known(bytes.NewReader(b), &f); err != nil {
 		if key, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 			return Theme{}, refuse(strings.Trim(key, `"`), "not a campaign's to set", "a theme sets roles, levelEdge, hero and posters; sizes and positions are the house's")
 		}

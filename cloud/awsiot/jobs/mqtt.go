@@ -1,10 +1,10 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +12,7 @@ import (
 
 	"fountain/cloud/awsiot/broker"
 	"fountain/internal/logkey"
+	"fountain/internal/strictjson"
 	"fountain/sync/wire"
 )
 
@@ -139,13 +140,8 @@ func decodeRequest(payload []byte) (q request, err error) {
 		return q, refuse(wire.JobInvalidJSON, "The message is not UTF-8")
 	}
 	var body map[string]any
-	d := json.NewDecoder(strings.NewReader(string(payload)))
-	d.UseNumber()
-	if err := d.Decode(&body); err != nil || body == nil {
-		return q, refuse(wire.JobInvalidJSON, "The message is no JSON object")
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return q, refuse(wire.JobInvalidJSON, "Something follows the JSON object")
+	if err := strictjson.Numbers(bytes.NewReader(payload), &body); err != nil || body == nil {
+		return q, refuse(wire.JobInvalidJSON, "The message is not one JSON object")
 	}
 	var bad error
 	wrong := func(field, want string) {

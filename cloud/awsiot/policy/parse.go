@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"fountain/internal/strictjson"
 )
 
 // Error says what is wrong at which place of a document.
@@ -59,14 +60,9 @@ func Parse(name string, doc any, arn string) (*Policy, error) {
 // ParseJSON reads a policy document as CreatePolicy takes it. Errors are *Error; AWS tells them as
 // MalformedPolicyException with "Policy document is Malformed: " and the text.
 func ParseJSON(name string, document []byte) (*Policy, error) {
-	d := json.NewDecoder(bytes.NewReader(document))
-	d.UseNumber()
 	var doc any
-	if err := d.Decode(&doc); err != nil {
+	if err := strictjson.Numbers(bytes.NewReader(document), &doc); err != nil {
 		return nil, &Error{What: fmt.Sprintf("the document is no JSON: %v", err)}
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, &Error{What: "something follows the document"}
 	}
 	return parse(name, doc, bytes.Clone(document), "")
 }

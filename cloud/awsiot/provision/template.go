@@ -1,13 +1,14 @@
 package provision
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"fountain/internal/strictjson"
 )
 
 // maxBody is the quota on a template's body, characters.
@@ -58,9 +59,7 @@ func ParseTemplate(body string) (*Template, error) {
 		return nil, fmt.Errorf("the body has %d characters, at most %d are allowed", len(body), maxBody)
 	}
 	t := &Template{}
-	d := json.NewDecoder(bytes.NewReader([]byte(body)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(t); err != nil {
+	if err := strictjson.Known(strings.NewReader(body), t); err != nil {
 		return nil, fmt.Errorf("the body is no template: %w", err)
 	}
 	for name, p := range t.Parameters {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"fountain/internal/strictjson"
 )
 
 // Query is a topic rule's statement in the part of AWS IoT SQL (version 2016-03-23) this cloud runs:
@@ -113,14 +115,9 @@ func (q *Query) Run(in Input) ([]byte, error) {
 
 // readJSON reads one JSON value. Whole numbers become integers, as SQL 2016-03-23 has it.
 func readJSON(b []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
 	var v any
-	if err := d.Decode(&v); err != nil {
+	if err := strictjson.Numbers(bytes.NewReader(b), &v); err != nil {
 		return nil, err
-	}
-	if d.More() || len(bytes.TrimSpace(b[d.InputOffset():])) > 0 {
-		return nil, errNotJSON
 	}
 	return whole(v), nil
 }

@@ -1,10 +1,12 @@
 package shadow
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"unicode/utf8"
 
+	"fountain/internal/strictjson"
 	"fountain/sync/wire"
 )
 
@@ -26,7 +28,7 @@ func parseBody(payload []byte, mayBeEmpty bool) (body map[string]any, token stri
 	if len(payload) == 0 && mayBeEmpty {
 		return nil, "", nil
 	}
-	if err := decodeJSON(payload, &body); err != nil || body == nil {
+	if err := strictjson.Numbers(bytes.NewReader(payload), &body); err != nil || body == nil {
 		return nil, "", refuse(400, "", "Invalid JSON")
 	}
 	switch t := body["clientToken"].(type) {

@@ -3,12 +3,11 @@ package shadow
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math/big"
 
+	"fountain/internal/strictjson"
 	"fountain/sync/wire"
 )
 
@@ -21,23 +20,10 @@ type shadowDoc struct {
 	exists  bool
 }
 
-// decodeJSON keeps numbers as they were written and refuses anything after the value.
-func decodeJSON(b []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	if err := d.Decode(into); err != nil {
-		return err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("something follows the document")
-	}
-	return nil
-}
-
 func decodeShadowDoc(blob []byte, version int64) (*shadowDoc, error) {
 	d := &shadowDoc{}
 	if blob != nil {
-		if err := decodeJSON(blob, d); err != nil {
+		if err := strictjson.Numbers(bytes.NewReader(blob), d); err != nil {
 			return nil, fmt.Errorf("stored shadow: %w", err)
 		}
 		d.exists = true

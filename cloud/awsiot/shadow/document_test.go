@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"fountain/internal/strictjson"
 )
 
 // at strips stamps from a metadata tree so that cases stay readable: {"timestamp":7} becomes 7.
@@ -143,7 +145,7 @@ func TestShadowSemantics(t *testing.T) {
 				return
 			}
 			var want any
-			if err := decodeJSON([]byte(tc.meta), &want); err != nil {
+			if err := strictjson.Numbers(strings.NewReader(tc.meta), &want); err != nil {
 				t.Fatal(err)
 			}
 			all := map[string]any{}

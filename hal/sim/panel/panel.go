@@ -28,6 +28,7 @@ import (
 	"fountain/hal/sim"
 	"fountain/internal/localhttp"
 	"fountain/internal/problem"
+	"fountain/internal/strictjson"
 )
 
 //go:embed panel.html
@@ -210,9 +211,7 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) {
 
 // read decodes a body strictly.
 func read(r *http.Request, into any) error {
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
+	if err := strictjson.Known(r.Body, into); err != nil {
 		return &problem.Problem{Code: problem.CodeBadRequest, Where: r.URL.Path, What: "the body is not what this address reads: " + err.Error(), Remedy: "see --help of fountain-plant"}
 	}
 	return nil
