@@ -147,4 +147,5 @@ func TestNoPackIsMadeDuringAPour(t *testing.T) {
 		r.ui.packs.assets.Dir, r.ui.packs.shelf.Dir = dir, dir
 	})
 	r.finger.Cancel(1)
+	r.until("the end of the pour", func() bool { return r.agent.active() == 0 })
 }
