@@ -97,6 +97,10 @@
     showConflicts(t.counts.unseen);
   }
 
+  function text(base64) {
+    return new TextDecoder().decode(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
+  }
+
   let unseen = 0;
   let shown = []; // ids of the conflicts on the page: only those can be said to be seen
   async function showConflicts(n) {
@@ -106,7 +110,8 @@
     const list = n > 0 ? await (await fetch("/api/conflicts")).json() : [];
     shown = list.map((x) => x.id);
     box.querySelector("ul").replaceChildren(...list.map((x) =>
-      el("li", "", `${x.thing}, ${x.log}/${x.seq}, `, time(new Date(x.received).toISOString(), true), `, ${x.times}×: ${atob(x.body)}`)));
+      el("li", "", el("b", "", x.thing), ` record ${x.seq} of log ${x.log}, received `, time(new Date(x.received).toISOString(), true),
+        x.times > 1 ? ` and ${x.times - 1}× again` : "", el("details", "", el("summary", "", "What it says"), el("pre", "", text(x.body))))));
     box.hidden = list.length === 0;
   }
   $("conflicts").querySelector("button").addEventListener("click", async () => {
