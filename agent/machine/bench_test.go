@@ -295,12 +295,11 @@ func (u *unit) close() {
 // wait polls until cond holds.
 func (u *unit) wait(what string, limit time.Duration, cond func() bool) {
 	u.t.Helper()
-	look := max(time.Millisecond, limit/10_000) // minutes are not waited for by the millisecond
 	for end := u.plant.Now() + limit; !cond(); {
 		if u.plant.Now() > end {
 			u.t.Fatalf("waited %v: %s; state %+v", limit, what, u.m.State())
 		}
-		time.Sleep(look)
+		time.Sleep(time.Millisecond)
 	}
 }
 
